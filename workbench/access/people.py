@@ -1,0 +1,75 @@
+"""Who acts, and what each role may do: the one permission table."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from workbench.errors import Refused
+
+Role = Literal["architect", "rep", "manager", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+Verb = Literal[
+    "run a flow",
+    "edit a flow",
+    "edit a prompt",
+    "flag a run",
+    "replay a run",
+    "import runs",
+    "manage queues",
+    "label",
+    "edit a dataset",
+    "run an experiment",
+    "promote a release",
+    "roll back a release",
+    "load tickets",
+    "seed",
+]
+
+PERMISSIONS: dict[Verb, frozenset[Role]] = {
+    "run a flow": frozenset({"architect", "rep", "manager", "admin"}),
+    "edit a flow": frozenset({"architect", "admin"}),
+    "edit a prompt": frozenset({"architect", "admin"}),
+    "flag a run": frozenset({"architect", "rep", "manager", "admin"}),
+    "replay a run": frozenset({"architect", "rep", "manager", "admin"}),
+    "import runs": frozenset({"architect", "admin"}),
+    "manage queues": frozenset({"architect", "manager", "admin"}),
+    "label": frozenset({"architect", "rep", "manager", "admin"}),
+    "edit a dataset": frozenset({"architect", "rep", "admin"}),
+    "run an experiment": frozenset({"architect", "manager", "admin"}),
+    "promote a release": frozenset({"architect", "admin"}),
+    "roll back a release": frozenset({"architect", "manager", "admin"}),
+    "load tickets": frozenset({"manager", "admin"}),
+    "seed": frozenset({"admin"}),
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person acting in one role."""
+
+    name: str
+    role: Role
+
+
+def local(role: Role = "admin") -> Actor:
+    """The one local person, acting in `role`. There is no sign-in: the server listens on loopback only."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "local"
+    return Actor(name=name, role=role)
+
+
+def may(actor: Actor, verb: Verb) -> bool:
+    """Whether `actor` may do `verb`."""
+    return actor.role in PERMISSIONS[verb]
+
+
+def require(actor: Actor, verb: Verb) -> None:
+    """Raise Refused, naming the roles that may, unless `actor` may do `verb`."""
+    if not may(actor, verb):
+        allowed = " or ".join(sorted(PERMISSIONS[verb] - {"admin"}) or ["admin"])
+        raise Refused(f"A {actor.role} may not {verb}.", remedy=f"Act as {allowed}, or ask one.")

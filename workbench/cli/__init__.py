@@ -1,0 +1,1 @@
+"""Commands: one file per noun, thin as the pages."""

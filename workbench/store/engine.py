@@ -1,0 +1,162 @@
+"""The database: SQLite in WAL mode or PostgreSQL by URL; `session()` is one transaction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session
+
+from workbench import settings
+from workbench.errors import Conflict, Unavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_engines: dict[str, Engine] = {}
+_lock = threading.Lock()
+
+
+def engine(url: str | None = None) -> Engine:
+    """The engine of `url` (default: the settings' database); one per URL and process."""
+    url = url or settings.load().database_url
+    with _lock:
+        if url not in _engines:
+            _engines[url] = _create(url)
+        return _engines[url]
+
+
+@contextmanager
+def session(url: str | None = None) -> Iterator[Session]:
+    """One transaction: committed when the block ends, rolled back when it raises.
+
+    Raises Unavailable where the database cannot be opened, written or waited for any longer.
+    """
+    with Session(engine(url), expire_on_commit=False) as open_session:
+        try:
+            yield open_session
+            open_session.commit()
+        except OperationalError as error:
+            open_session.rollback()
+            raise _unavailable(error) from error
+        except BaseException:
+            open_session.rollback()
+            raise
+
+
+def migrate(url: str | None = None) -> str:
+    """Bring the database to the newest schema, creating it where it is missing.
+
+    Returns the revision it is at afterwards. Raises Unavailable where it cannot be written.
+    """
+    from alembic import command
+    from alembic.runtime.migration import MigrationContext
+
+    url = url or settings.load().database_url
+    _make_folder(url)
+    try:
+        with engine(url).begin() as connection:
+            config = _alembic(url)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            return MigrationContext.configure(connection).get_current_revision() or ""
+    except OperationalError as error:
+        raise _unavailable(error) from error
+
+
+def revision(url: str | None = None) -> tuple[str, str]:
+    """The database's revision and the newest one known; the first is empty before the first migration."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    url = url or settings.load().database_url
+    newest = ScriptDirectory.from_config(_alembic(url)).get_current_head() or ""
+    path = make_url(url).database or ""
+    if url.startswith("sqlite") and not Path(path).exists():
+        return "", newest
+    try:
+        with engine(url).connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision() or "", newest
+    except OperationalError as error:
+        raise _unavailable(error) from error
+
+
+def is_empty(url: str | None = None) -> bool:
+    """Whether the database has no tables yet."""
+    return not inspect(engine(url)).get_table_names()
+
+
+def dispose() -> None:
+    """Close every engine of this process."""
+    with _lock:
+        for known in _engines.values():
+            known.dispose()
+        _engines.clear()
+
+
+def changed_elsewhere(thing: str) -> Conflict:
+    """The error for a save that lost against another one."""
+    return Conflict(f"{thing} was changed by somebody else meanwhile.", remedy="Reload it and apply your change again.")
+
+
+def _create(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    made = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        try:
+            cursor.execute("PRAGMA busy_timeout=10000")
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode=WAL")
+        finally:
+            cursor.close()
+
+    event.listen(made, "connect", prepare)
+    return made
+
+
+def _make_folder(url: str) -> None:
+    if url.startswith("sqlite") and (path := make_url(url).database) and path != ":memory:":
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"The folder {Path(path).parent} cannot be made: {error.strerror}.",
+                remedy="Point WORKBENCH_HOME at a folder you can write.",
+            ) from error
+
+
+def _alembic(url: str) -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return config
+
+
+def _unavailable(error: DBAPIError) -> Unavailable:
+    reason = str(error.orig).splitlines()[0]
+    if "readonly" in reason or "read-only" in reason:
+        return Unavailable(
+            "The database is read-only; nothing was changed.",
+            remedy="Make its file and folder writable, or set WORKBENCH_DATABASE_URL.",
+        )
+    if "locked" in reason:
+        return Unavailable(
+            "The database is locked by another process; nothing was changed.",
+            remedy="Try again when the other process has finished.",
+        )
+    if "no such table" in reason or "does not exist" in reason:
+        return Unavailable(
+            "The database has not been set up yet.", remedy="Run `python -m workbench seed`, or start the app."
+        )
+    return Unavailable(f"The database cannot be used: {reason}.", remedy="Check WORKBENCH_DATABASE_URL.")

@@ -1,0 +1,299 @@
+"""Every table of the database, in one file. Times are UTC; bodies are JSON, compressed where they are large."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, Column, DateTime, Index, LargeBinary, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """A moment: always aware and UTC in Python, stored without its zone where a database has none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored moment needs its time zone")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def now() -> dt.datetime:
+    """This moment, aware, in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def _json() -> Any:
+    return Column(JSON().with_variant(JSONB(), "postgresql"), nullable=False)
+
+
+def _moment(*, index: bool = False, optional: bool = False) -> Any:
+    return Column(UtcDateTime(), nullable=optional, index=index)
+
+
+class AuditEntry(SQLModel, table=True):
+    """One change: who did what to which thing. Each row's digest covers the row before it."""
+
+    __tablename__ = "audit_entry"
+    id: int | None = Field(default=None, primary_key=True)
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+    actor: str
+    role: str
+    verb: str = Field(index=True)
+    thing: str = Field(index=True)
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    previous: str
+    digest: str
+
+
+class AuditHead(SQLModel, table=True):
+    """The newest audit digest: a single row, updated in the transaction of every change, so that the chain cannot fork."""
+
+    __tablename__ = "audit_head"
+    id: int = Field(default=1, primary_key=True)
+    digest: str
+    entries: int
+
+
+class Prompt(SQLModel, table=True):
+    """One numbered version of a prompt text. Rows are never changed."""
+
+    name: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    text: str
+    purpose: str = ""
+    owner: str = ""
+    variables: list[str] = Field(default_factory=list, sa_column=_json())
+    author: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Draft(SQLModel, table=True):
+    """The working copy of a flow. `version` counts saves, so that a second editor meets a conflict."""
+
+    name: str = Field(primary_key=True)
+    spec: dict[str, Any] = Field(sa_column=_json())
+    version: int = 1
+    template: str = ""
+    saved_by: str
+    saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Frozen(SQLModel, table=True):
+    """A flow's whole content under its digest, so that each run can name exactly what ran."""
+
+    digest: str = Field(primary_key=True)
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Run(SQLModel, table=True):
+    """What lists and filters need of one run; the record itself is in `run_body`."""
+
+    id: str = Field(primary_key=True)
+    flow: str = Field(index=True)
+    version: str
+    digest: str = Field(index=True)
+    source: str
+    conversation: str = Field(index=True)
+    started_at: dt.datetime = Field(sa_column=_moment(index=True))
+    seconds: float
+    outcome: str = Field(index=True)
+    agent: str
+    question: str
+    reply: str
+    error: str = ""
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+
+
+class RunBody(SQLModel, table=True):
+    """One run's record: compressed JSON."""
+
+    __tablename__ = "run_body"
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Flag(SQLModel, table=True):
+    """A person's remark that a run deserves a look."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(index=True)
+    reason: str
+    person: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Queue(SQLModel, table=True):
+    """A labelling queue: a rubric and the runs that wait for a verdict."""
+
+    name: str = Field(primary_key=True)
+    purpose: str
+    instructions: str
+    criteria: list[dict[str, Any]] = Field(sa_column=_json())
+    dataset: str
+    created_by: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class QueueItem(SQLModel, table=True):
+    """One run in a labelling queue. A reviewer holds it while its lock has not expired."""
+
+    __tablename__ = "queue_item"
+    __table_args__ = (UniqueConstraint("queue", "run_id"), Index("queue_item_open", "queue", "state", "position"))
+    id: int | None = Field(default=None, primary_key=True)
+    queue: str = Field(foreign_key="queue.name")
+    run_id: str = Field(index=True)
+    reason: str = ""
+    position: int
+    state: str = "open"
+    reviewer: str = ""
+    locked_until: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+
+
+class Label(SQLModel, table=True):
+    """One reviewer's verdict on one criterion of one item."""
+
+    __table_args__ = (UniqueConstraint("item_id", "reviewer", "criterion"),)
+    id: int | None = Field(default=None, primary_key=True)
+    item_id: int = Field(foreign_key="queue_item.id", index=True)
+    run_id: str = Field(index=True)
+    reviewer: str
+    criterion: str
+    value: str
+    note: str = ""
+    case_id: str = ""
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Dataset(SQLModel, table=True):
+    """A named set of cases."""
+
+    name: str = Field(primary_key=True)
+    purpose: str = ""
+    created_by: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class CaseRow(SQLModel, table=True):
+    """One case: an input with what is expected."""
+
+    __tablename__ = "case"
+    dataset: str = Field(primary_key=True, foreign_key="dataset.name")
+    id: str = Field(primary_key=True)
+    position: int
+    body: dict[str, Any] = Field(sa_column=_json())
+    run_id: str = ""
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class DatasetVersion(SQLModel, table=True):
+    """A dataset's frozen content under its digest."""
+
+    __tablename__ = "dataset_version"
+    digest: str = Field(primary_key=True)
+    dataset: str = Field(index=True)
+    cases: int
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    frozen_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Experiment(SQLModel, table=True):
+    """One scored pass of a flow over a dataset version."""
+
+    id: str = Field(primary_key=True)
+    flow: str = Field(index=True)
+    version: str
+    digest: str = Field(index=True)
+    dataset: str
+    dataset_digest: str
+    evaluators: list[str] = Field(default_factory=list, sa_column=_json())
+    repeat: int = 1
+    job_id: str = Field(index=True)
+    created_by: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+
+
+class ExperimentRow(SQLModel, table=True):
+    """One case of an experiment, run and scored once; the key makes a repeated shard write nothing twice."""
+
+    __tablename__ = "experiment_row"
+    experiment: str = Field(primary_key=True, foreign_key="experiment.id")
+    case_id: str = Field(primary_key=True)
+    repeat: int = Field(default=0, primary_key=True)
+    run_id: str
+    outcome: str
+    passed: bool | None = None
+    scores: list[dict[str, Any]] = Field(sa_column=_json())
+    seconds: float
+    usd: float | None = None
+
+
+class ReleaseRow(SQLModel, table=True):
+    """One frozen version of a flow. Rows are never changed; the file under `releases/` holds the same text."""
+
+    __tablename__ = "release"
+    flow: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    digest: str = Field(index=True)
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    note: str = ""
+    made_by: str
+    made_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Environment(SQLModel, table=True):
+    """A pointer of one flow to a release: the only thing that moves."""
+
+    flow: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    number: int
+    digest: str
+    version: int = 1
+    moved_by: str
+    moved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Move(SQLModel, table=True):
+    """The history of an environment's pointer, drawn as markers on the trend charts."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    flow: str = Field(index=True)
+    environment: str
+    before: int | None = None
+    after: int
+    kind: str
+    person: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+
+
+class Job(SQLModel, table=True):
+    """One piece of long work and how far it has come."""
+
+    id: str = Field(primary_key=True)
+    kind: str
+    title: str
+    arguments: dict[str, Any] = Field(sa_column=_json())
+    state: str = Field(default="waiting", index=True)
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    cancel: bool = False
+    started_by: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+    finished_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))

@@ -1,0 +1,1 @@
+"""What pages and the app share: navigation, session, errors, charts, transcripts."""

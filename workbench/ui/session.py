@@ -1,0 +1,42 @@
+"""The only toucher of `st.session_state`: who acts, and what a page keeps between reruns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import streamlit as st
+
+from workbench import access
+
+T = TypeVar("T")
+
+ROLE = "acting-role"
+
+
+def actor() -> access.Actor:
+    """The local person in the role chosen in the sidebar."""
+    return access.local(cast(access.Role, st.session_state.get(ROLE) or "architect"))
+
+
+def kept(key: str, make: Callable[[], T]) -> T:
+    """The value kept under `key` for this browser session, made on first use."""
+    if key not in st.session_state:
+        st.session_state[key] = make()
+    return cast(T, st.session_state[key])
+
+
+def keep(key: str, value: Any) -> None:
+    """Keep `value` under `key` for this browser session."""
+    st.session_state[key] = value
+
+
+def get(key: str, default: Any = None) -> Any:
+    """What is kept under `key`, or `default`."""
+    return st.session_state.get(key, default)
+
+
+def forget(*keys: str) -> None:
+    """Forget what was kept under `keys`."""
+    for key in keys:
+        st.session_state.pop(key, None)

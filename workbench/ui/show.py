@@ -1,0 +1,51 @@
+"""What every page shows the same way: its head, a friendly error, an empty state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from workbench.errors import Refused, Unavailable, WorkbenchError
+
+
+def head(title: str, purpose: str) -> None:
+    """The page's title and one line that says what it is for."""
+    st.title(title, anchor=False)
+    st.caption(purpose)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Show a WorkbenchError as one box with cause and remedy; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except WorkbenchError as error:
+        failure(error)
+
+
+def failure(error: WorkbenchError) -> None:
+    """One box: what is wrong and what to do."""
+    text = plain(error.message) + (f"  \n{plain(error.remedy)}" if error.remedy else "")
+    if isinstance(error, Refused):
+        st.warning(text, icon=":material/lock:")
+    elif isinstance(error, Unavailable):
+        st.error(text, icon=":material/cloud_off:")
+    else:
+        st.error(text, icon=":material/error:")
+
+
+def empty(title: str, hint: str, *, icon: str = "inbox") -> None:
+    """An empty state: what is not here yet, and the next step."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.markdown(f"### :material/{icon}: {plain(title)}")
+        st.caption(plain(hint))
+
+
+def plain(text: str) -> str:
+    """Text from outside, so that Markdown shows it as it was written: no HTML, no links, no images, no directives."""
+    return "".join("\\" + c if c in _MARKUP else c for c in text)
+
+
+_MARKUP = frozenset("\\`*_{}[]()#+-.!|<>~$:&=^@/")
