@@ -35,7 +35,14 @@ def append(open_session: Session, actor: Actor, verb: str, thing: str, detail: d
     """Add one entry inside the caller's transaction; it commits or vanishes with the change."""
     head = _claim_head(open_session)
     entry = AuditEntry(
-        at=now(), actor=actor.name, role=actor.role, verb=verb, thing=thing, detail=detail or {}, previous=head, digest=""
+        at=now(),
+        actor=actor.name,
+        role=actor.role,
+        verb=verb,
+        thing=thing,
+        detail=detail or {},
+        previous=head,
+        digest="",
     )
     entry.digest = _digest(entry)
     open_session.add(entry)

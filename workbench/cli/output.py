@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
+from workbench.errors import Invalid, NotFound
+
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 
 
@@ -41,3 +43,23 @@ def plain(value: Any) -> Any:
 def no() -> None:
     """End with exit code 1: done, and the answer is no."""
     raise typer.Exit(1)
+
+
+def read_file(path: Path) -> str:
+    """A text file's content. Raises NotFound or Invalid naming the file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except UnicodeDecodeError:
+        raise Invalid(f"{path} is not a text file in UTF-8.") from None
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a text file. Raises Invalid where that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,107 @@
+"""Evaluate: run a flow over a dataset of cases and see what fails."""
+
+import pandas as pd
+import streamlit as st
+
+from workbench import datasets, evals, flows, jobs, releases
+from workbench.ui import nav, session, show
+
+actor = session.actor()
+place = nav.place("evaluate")
+show.head(place.title, place.purpose)
+
+
+def start_form(names: list[str], sets: list[str]) -> None:
+    """Choose a flow and a dataset, and start."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        flow = st.selectbox("Flow (its draft)", names, key="flow", bind="query-params", width=240)
+        dataset = st.selectbox("Dataset", sets, key="dataset", bind="query-params", width=240)
+        repeat = st.number_input("Times each", 1, 20, 1, key="repeat", width=120)
+        if st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:"):
+            with show.errors():
+                made = evals.create(actor, releases.resolve(flow), dataset, repeat=int(repeat))
+                jobs.start(made.job_id)
+                session.keep("experiment", made.id)
+                st.query_params["experiment"] = made.id
+
+
+@st.fragment(run_every=1.0)
+def progress(job_id: str) -> None:
+    """The job's progress, once a second, until it ends."""
+    job = jobs.job(job_id)
+    if job.ended:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(job.share, f"{job.title}: {job.done} of {job.total} cases")
+        if st.button("Cancel", key=f"cancel-{job_id}"):
+            jobs.cancel(job_id)
+
+
+def result(experiment_id: str) -> None:
+    """The pass rate with its interval, and every case, failing ones first."""
+    report = evals.report(experiment_id)
+    job = jobs.job(report.experiment.job_id)
+    if not job.ended:
+        progress(job.id)
+        return
+    if job.state != "done":
+        st.warning(f"This experiment ended as {job.state}: {show.plain(job.message)}", icon=":material/warning:")
+    rate = report.rate
+    one, two, three = st.columns(3)
+    one.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none", border=True)
+    two.metric("95 % interval", f"{rate.low:.0%} to {rate.high:.0%}", border=True)
+    three.metric("Cases", f"{rate.passed} of {rate.total} pass", border=True)
+    words = "Nothing fails." if not report.failing else f"{len(report.failing)} runs fail."
+    st.markdown(
+        f"**{words}** {report.unscored} cases expect nothing and were not scored."
+        if report.unscored
+        else f"**{words}**"
+    )
+    rows = pd.DataFrame(
+        [
+            {
+                "case": r.case_id,
+                "passed": "yes" if r.passed else "no" if r.passed is False else "not scored",
+                "outcome": r.outcome,
+                "why": r.why,
+                "seconds": r.seconds,
+                "run": f"/runs?run={r.run_id}",
+            }
+            for r in report.rows
+        ]
+    )
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key="rows",
+        column_config={
+            "why": st.column_config.TextColumn("why", width="large"),
+            "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
+            "run": st.column_config.LinkColumn("run", display_text="read"),
+        },
+    )
+    nav.link("releases", "To the gate", flow=report.experiment.flow)
+
+
+with show.errors():
+    names = [draft.name for draft in flows.drafts()]
+    sets = [one.name for one in datasets.datasets()]
+    if not names or not sets:
+        missing = "flow" if not names else "dataset"
+        show.empty(
+            f"No {missing} yet", "Begin a flow on the Flows page, then label some runs: each verdict makes a case."
+        )
+    else:
+        start_form(names, sets)
+        known = evals.experiments(limit=30)
+        if not known:
+            show.empty("No experiment yet", "Press Run: every case of the dataset is run and scored.")
+        else:
+            titles = {e.id: f"{e.flow} {e.version} over {e.dataset}, {e.created_at:%d %b %H:%M} UTC" for e in known}
+            asked = st.query_params.get("experiment", "")
+            index = list(titles).index(asked) if asked in titles else 0
+            chosen = st.selectbox(
+                "Experiment", list(titles), index, key=f"experiment-{known[0].id}", format_func=lambda e: titles[e]
+            )
+            st.query_params["experiment"] = chosen
+            result(chosen)

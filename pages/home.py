@@ -1,0 +1,54 @@
+"""Home: what to do next, by role."""
+
+import streamlit as st
+
+from workbench import traces
+from workbench.datasets import labelling
+from workbench.ui import nav, show
+
+show.head("Workbench", "Every interaction improves the next: prototype, try, replay, label, evaluate, release, watch.")
+
+ROLES = (
+    (
+        "Support architect",
+        "Open the order desk, change a prompt, try it, and promote what passes the gate.",
+        (
+            ("flows", "Open the order desk", {"flow": "order-desk"}),
+            ("evaluate", "Evaluate it", {}),
+            ("releases", "See what is released", {}),
+        ),
+    ),
+    (
+        "Rep",
+        "Read flagged runs and judge them by keyboard; each verdict can become a case.",
+        (("label", "Label flagged runs", {}), ("runs", "Find a run", {})),
+    ),
+    (
+        "Manager",
+        "See what changed in the tickets, by topic, channel and vendor, and look into the tickets behind it.",
+        (("trends", "Look at the trends", {}),),
+    ),
+)
+
+with show.errors():
+    waiting = sum(queue.waiting for queue in labelling.queues())
+    for column, (role, words, links) in zip(st.columns(3), ROLES, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.subheader(role, anchor=False)
+            st.write(words)
+            for address, label, parameters in links:
+                nav.link(address, label, **parameters)
+            if role == "Rep" and waiting:
+                st.caption(f"{waiting} runs wait for a verdict.")
+
+    st.subheader("Newest runs", anchor=False)
+    newest = traces.find(limit=5)
+    if not newest:
+        show.empty(
+            "No runs yet",
+            "Open a flow and write a message; or make the sample workspace with `python -m workbench seed`.",
+        )
+    for run in newest:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            nav.link("runs", show.plain(run.question[:90]), run=run.id)
+            st.caption(f"{show.plain(run.flow)} {run.version} · {run.outcome} · {show.plain(run.model)}")

@@ -1,0 +1,37 @@
+"""What the tests of tickets share: who acts, files written, tickets read back without our own code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from workbench import access, settings
+from workbench.tickets import publish
+
+ADMIN = access.Actor("ada", "admin")
+MakeCsv = Callable[..., Path]
+
+
+def write(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def stored() -> pd.DataFrame:
+    """The published tickets, read without our own code."""
+    with duckdb.connect(":memory:") as connection:
+        return connection.execute("SELECT * FROM read_parquet(?)", [str(publish.current())]).df()
+
+
+def is_empty() -> bool:
+    return not (settings.load().tickets / publish.FILE).exists()
+
+
+def attributes(row: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stored()["attributes"].iloc[row])
+    return found

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.tickets.files import ADMIN, MakeCsv, stored
+from workbench.errors import Invalid, NotFound, Unavailable
+from workbench.tickets import Filters, load, metrics, publish, trends
+from workbench.tickets import seed as samples
+from workbench.tickets.columns import DIMENSIONS, NONE
+from workbench.ui.charts import trends as charts
+
+UNTIL = dt.date(2026, 3, 31)
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def ticket(number: int, day: str, **more: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(("first_response_at", "resolved_at", "reopened", "topic", "csat"), "")
+    return {"ticket_id": str(number), "created_at": f"{day}T10:00:00Z", **empty, **more}
+
+
+@pytest.fixture
+def sample() -> pd.DataFrame:
+    samples.seed(ADMIN, count=3000, days=120, until=UNTIL)
+    return stored()
+
+
+def test_without_tickets_the_error_says_how_to_get_some() -> None:
+    with pytest.raises(NotFound) as caught:
+        trends.freshness()
+    assert "tickets load FILE" in caught.value.remedy
+    assert "workbench seed" in caught.value.remedy
+
+
+@pytest.mark.usefixtures("sample")
+def test_freshness_tells_extent_and_origin() -> None:
+    fresh = trends.freshness()
+    assert (fresh.rows, fresh.source, fresh.rejected) == (3000, "sample data", 0)
+    assert fresh.last.date() == UNTIL
+
+
+def test_each_metric_equals_what_its_definition_says(make_csv: MakeCsv) -> None:
+    rows = [
+        ticket(1, "2026-01-01", first_response_at="2026-01-01T10:30:00Z", resolved_at="2026-01-01T20:00:00Z", csat=5),
+        ticket(2, "2026-01-01", first_response_at="2026-01-01T11:30:00Z", resolved_at="2026-01-02T10:00:00Z", csat=2),
+        ticket(3, "2026-01-01", first_response_at="2026-01-01T10:10:00Z", reopened="yes"),
+        ticket(4, "2026-01-01", reopened="no"),
+    ]
+    load(ADMIN, make_csv(rows), mapping=None)
+    found = {name: trends.query(name).rows[0]["value"] for name in metrics.METRICS}
+    assert found == {
+        "volume": 4,
+        "first_response": 30,
+        "resolution": 17,
+        "csat": 3.5,
+        "reopened": 50,
+        "unresolved": 2,
+        "unanswered": 25,
+        "sentiment": None,
+    }
+
+
+def test_days_without_tickets_count_zero_and_have_no_median(make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv([ticket(1, "2026-01-01"), ticket(2, "2026-01-04")]), mapping=None)
+    assert list(trends.series("volume", grain="day")["value"]) == [1, 0, 0, 1]
+    assert trends.series("csat", grain="day")["value"].isna().all()
+
+
+@pytest.mark.parametrize("metric", sorted(metrics.METRICS))
+@pytest.mark.parametrize("by", [None, *DIMENSIONS])
+@pytest.mark.usefixtures("sample")
+def test_every_metric_can_be_broken_down_by_every_dimension(metric: str, by: str | None) -> None:
+    frame = trends.series(metric, by, grain="week", top=3)
+    assert list(frame.columns) == ["period", "label", "value", "tickets", "complete"]
+    assert frame["label"].nunique() <= 3
+    assert frame.groupby("label")["period"].nunique().nunique() == 1
+
+
+def test_the_lines_of_a_breakdown_are_the_largest_and_add_up(sample: pd.DataFrame) -> None:
+    frame = trends.series("volume", "topic", grain="month", top=100)
+    assert frame["value"].sum() == len(sample)
+    largest = trends.series("volume", "topic", grain="month", top=2)["label"].unique()
+    assert list(largest) == list(sample["topic"].value_counts().index[:2])
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_week_that_is_only_partly_asked_for_is_marked_as_not_complete() -> None:
+    asked = Filters(dt.date(2026, 3, 4), dt.date(2026, 3, 17))
+    frame = trends.series("volume", grain="week", filters=asked)
+    assert [(p.date().isoformat(), c) for p, c in zip(frame["period"], frame["complete"], strict=True)] == [
+        ("2026-03-02", False),
+        ("2026-03-09", True),
+        ("2026-03-16", False),
+    ]
+
+
+DAYS = st.dates(dt.date(2025, 12, 2), UNTIL)
+
+
+@given(one=DAYS, other=DAYS)
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_period_is_compared_with_the_equally_long_one_just_before(
+    sample: pd.DataFrame, one: dt.date, other: dt.date
+) -> None:
+    start, end = min(one, other), max(one, other)
+    length = end - start + dt.timedelta(days=1)
+    before = Filters(start - length, start - dt.timedelta(days=1))
+    now = trends.overview(Filters(start, end))
+    assert now.window.before == before.start
+    if now.window.comparable:
+        then = trends.overview(before)
+        assert [tile.previous for tile in now.tiles] == [tile.value for tile in then.tiles]
+    else:
+        assert all(tile.previous is None and tile.change is None for tile in now.tiles)
+    day = sample["created_at"].dt.date
+    assert now.tiles[0].value == ((day >= start) & (day <= end)).sum()
+
+
+@pytest.mark.usefixtures("sample")
+def test_movers_agree_with_the_series_of_both_periods() -> None:
+    asked = Filters(dt.date(2026, 3, 2), UNTIL)
+    moved = trends.movers("topic", filters=asked).set_index("label")
+    then = Filters(dt.date(2026, 1, 31), dt.date(2026, 3, 1))
+    for filters, column in ((asked, "tickets"), (then, "tickets_before")):
+        totals = (
+            trends.series("volume", "topic", grain="month", filters=filters, top=99).groupby("label")["value"].sum()
+        )
+        assert moved[column].to_dict() == totals.to_dict()
+    assert list(moved["difference"].abs()) == sorted(moved["difference"].abs(), reverse=True)
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_point_narrows_to_just_the_tickets_that_it_counts() -> None:
+    asked = Filters(dt.date(2026, 3, 4), UNTIL, {"channel": ["email"]})
+    for row in trends.series("volume", "topic", grain="week", filters=asked).to_dict("records"):
+        inside = trends.narrow(asked, by="topic", label=row["label"], period=row["period"].date(), grain="week")
+        assert len(trends.tickets(inside, limit=9999)) == row["tickets"]
+
+
+def test_tickets_without_a_value_are_called_none_and_can_be_asked_for(make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv([ticket(1, "2026-01-01", topic="App"), ticket(2, "2026-01-01")]), mapping=None)
+    assert set(trends.facets()["topic"]) == {"App", NONE}
+    assert list(trends.tickets(Filters(where={"topic": [NONE]}))["ticket_id"]) == ["2"]
+
+
+def test_new_tickets_are_seen_at_once_and_by_every_thread(make_csv: MakeCsv) -> None:
+    for rows in range(1, 4):
+        load(ADMIN, make_csv([ticket(i, "2026-01-01") for i in range(rows)]), mapping=None)
+        found: list[float] = []
+        threads = [
+            threading.Thread(target=lambda: found.append(trends.query("volume").rows[0]["value"])) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [rows] * 4
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_damaged_ticket_file_is_said_to_be_unreadable() -> None:
+    publish.current().write_bytes(b"not a parquet file at all")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        trends.freshness()
+
+
+@pytest.mark.usefixtures("sample")
+def test_a_period_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(Invalid, match="ends .* before it begins"):
+        trends.query("volume", start=UNTIL, end=dt.date(2026, 1, 1))
+
+
+@pytest.mark.usefixtures("sample")
+@pytest.mark.parametrize("year", [1, 2020, 9999])
+def test_a_period_far_from_all_tickets_is_empty_and_costs_nothing(year: int) -> None:
+    far = Filters(dt.date(year, 1, 1), dt.date(year, 12, 31))
+    assert trends.overview(far).tiles[0].value == 0
+    assert trends.series("volume", "topic", filters=far).empty
+
+
+@given(
+    heights=st.lists(st.floats(-1e6, 1e6), max_size=12),
+    gap=st.floats(0.01, 1e3),
+)
+def test_labels_at_line_ends_never_overlap_and_keep_their_order(heights: list[float], gap: float) -> None:
+    placed = charts.spread(heights, gap, (-1e6, 1e6))
+    in_order = [placed[i] for i in sorted(range(len(heights)), key=lambda i: heights[i])]
+    assert all(above - below >= gap * 0.999 - 1e-6 for below, above in zip(in_order, in_order[1:], strict=False))
+
+
+@pytest.mark.usefixtures("sample")
+def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
+    metric = metrics.get("volume")
+    frame = trends.series("volume", "channel", grain="week")
+    markers = [(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"), (dt.datetime(1999, 1, 1), "long ago")]
+    figure = charts.series(frame, metric, grain="week", markers=markers)
+    texts = [note.text for note in figure.layout.annotations]
+    assert all(any(label in text for text in texts) for label in frame["label"].unique())
+    assert "order-desk &lt;v2&gt;" in texts
+    assert len(figure.layout.shapes) == 1
+    assert figure.layout.showlegend is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("volume", 12345.0, "12,345"),
+        ("first_response", 2.5, "2.5 min"),
+        ("first_response", 192.0, "3 h 12 min"),
+        ("first_response", 119.6, "2 h 00 min"),
+        ("resolution", 22.1, "22.1 h"),
+        ("resolution", 178.0, "7.4 days"),
+        ("csat", 4.314, "4.31"),
+        ("reopened", 3.94, "3.9 %"),
+        ("csat", None, "—"),
+        ("csat", float("nan"), "—"),
+    ],
+)
+def test_values_are_said_with_their_unit(name: str, value: float | None, text: str) -> None:
+    assert metrics.say(metrics.get(name), value) == text
+
+
+def test_a_longer_wait_is_worse_and_a_better_rating_is_better() -> None:
+    wait, rating = metrics.get("first_response"), metrics.get("csat")
+    assert metrics.is_better(wait, metrics.change(wait, 20, 10)) is False
+    assert metrics.is_better(rating, metrics.change(rating, 4.5, 4.0)) is True
+    assert metrics.is_better(rating, 0.0) is None
+    assert metrics.change(wait, 20, 0) is None

@@ -1,0 +1,65 @@
+"""`flows`: list, show, check, import, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workbench import access, flows
+from workbench.cli.output import Json, emit, no, read_file, write_file
+from workbench.runtime import spec
+
+app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, check, import, export.")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """All drafts."""
+    found = flows.drafts()
+    data = [
+        {"flow": d.name, "purpose": d.spec.purpose, "agents": len(d.spec.agents), "version": d.version} for d in found
+    ]
+    text = "\n".join(f"{d.name}: {d.spec.purpose} ({len(d.spec.agents)} agents)" for d in found)
+    emit(data, text or "No flows yet. Import one, or run `seed`.", as_json=json)
+
+
+@app.command()
+def show(flow: str, json: Json = False) -> None:
+    """A draft as YAML."""
+    found = flows.draft(flow)
+    emit(spec.plain(found.spec), spec.write(found.spec).rstrip(), as_json=json)
+
+
+@app.command()
+def check(flow: Annotated[str, typer.Argument(help="A flow's name, or a file.")], json: Json = False) -> None:
+    """Static findings of a draft or a file. Exit code 1 where there is an error."""
+    path = Path(flow)
+    made = spec.read(read_file(path)) if path.suffix in (".yaml", ".yml", ".json") else flows.draft(flow).spec
+    found = flows.findings(made)
+    errors = sum(one.level == "error" for one in found)
+    lines = [f"{one.level}: {one.where}: {one.message}" for one in found]
+    data = {"flow": made.flow, "errors": errors, "findings": found}
+    emit(data, "\n".join([*lines, f"{made.flow}: {errors} errors, {len(found) - errors} warnings"]), as_json=json)
+    if errors:
+        no()
+
+
+@app.command("import")
+def import_(file: Path, json: Json = False) -> None:
+    """Take in a flow from YAML or JSON: a new draft, or the next save of the one with its name."""
+    made, new = flows.put(access.local(), read_file(file))
+    text = f"{made.name}: {'created' if new else 'saved'}, save {made.version}"
+    emit({"flow": made.name, "version": made.version, "new": new}, text, as_json=json)
+
+
+@app.command()
+def export(flow: str, file: Annotated[Path | None, typer.Argument()] = None, json: Json = False) -> None:
+    """Write a draft as YAML to a file, or to standard output."""
+    found = flows.draft(flow)
+    if file:
+        write_file(file, spec.write(found.spec))
+        emit({"flow": flow, "file": file}, f"{flow} written to {file}", as_json=json)
+    else:
+        emit(spec.plain(found.spec), spec.write(found.spec).rstrip(), as_json=json)

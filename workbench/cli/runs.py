@@ -1,0 +1,180 @@
+"""`run` and `runs`: run a flow, list, show, export, import, replay."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench import access, releases, runtime, traces
+from workbench.cli.output import Json, emit, no, progress, read_file, write_file
+from workbench.errors import Invalid
+from workbench.traces import step_words
+
+app = typer.Typer(no_args_is_help=True, help="Recorded runs: list, show, export, import, replay.")
+
+
+def run(
+    flow: Annotated[str, typer.Argument(help="name (its draft), name@v3 or name@production")],
+    text: Annotated[str, typer.Argument(help="The customer's message; with --file, use - .")] = "-",
+    conversation: Annotated[str, typer.Option(help="Go on with this conversation.")] = "",
+    var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A prompt variable.")] = None,
+    file: Annotated[Path | None, typer.Option(help="JSON Lines with `input`, one run each.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a flow on a message and print reply, outcome and run id."""
+    release = releases.resolve(flow)
+    variables = _variables(var or [])
+    environment = flow.partition("@")[2]
+    texts = _inputs(file) if file else [text]
+    access.require(access.local(), "run a flow")
+    results = asyncio.run(_run_all(release, texts, conversation, variables, environment))
+    traces.flush()
+    data = [_told(one) for one in results]
+    words = [
+        f"{one.reply or one.error}\n[{one.outcome} · {one.agent} · {_models(one)} · {one.run_id}]" for one in results
+    ]
+    emit(data if file else data[0], "\n\n".join(words), as_json=json)
+    if any(one.outcome == "error" for one in results):
+        no()
+
+
+async def _run_all(
+    release: runtime.Release, texts: list[str], conversation: str, variables: dict[str, str], environment: str
+) -> list[runtime.Result]:
+    talk = traces.conversation(conversation) if conversation else None
+    models, done = runtime.Models(), []
+    try:
+        for number, text in enumerate(texts, 1):
+            if len(texts) > 1:
+                progress(f"{number} of {len(texts)}")
+            done.append(
+                await runtime.run(
+                    release,
+                    text,
+                    models=models,
+                    sink=traces.sink(),
+                    conversation=talk,
+                    variables=variables,
+                    source="cli",
+                    environment=environment,
+                )
+            )
+    finally:
+        await models.aclose()
+    return done
+
+
+@app.command("list")
+def list_(
+    flow: Annotated[str, typer.Option()] = "",
+    since: Annotated[str, typer.Option(help="A date or moment, ISO 8601, UTC.")] = "",
+    outcome: Annotated[str, typer.Option()] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    json: Json = False,
+) -> None:
+    """The newest runs."""
+    found = traces.find(flow=flow, outcome=outcome, since=moment(since), limit=limit)
+    lines = [
+        f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in found
+    ]
+    emit(found, "\n".join(lines) or "No runs fit.", as_json=json)
+
+
+@app.command()
+def show(run_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
+    """A run: the conversation and its steps."""
+    record = traces.record(run_id)
+    lines = [f"customer: {record['question']}", *step_words(record), f"reply: {record['reply'] or record['error']}"]
+    lines.append(
+        f"[{record['outcome']} · {', '.join(record['models'])} · {record['seconds']:.2f} s · {record['digest'][:19]}]"
+    )
+    emit(record, "\n".join(lines), as_json=json)
+
+
+@app.command()
+def export(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    file: Annotated[Path | None, typer.Argument()] = None,
+    json: Json = False,
+) -> None:
+    """A run with the frozen flow it needs, as one JSON document."""
+    text = traces.export(run_id)
+    if file:
+        write_file(file, text)
+        emit({"run_id": run_id, "file": file}, f"{run_id} written to {file}", as_json=json)
+    else:
+        print(text, end="")
+
+
+@app.command("import")
+def import_(file: Path, json: Json = False) -> None:
+    """Take in runs from an export, or from the file of unsaved runs."""
+    added = traces.take_in(access.local(), read_file(file))
+    emit({"added": added}, f"{len(added)} runs added", as_json=json)
+
+
+@app.command()
+def replay(
+    run_ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every stored run.")] = False,
+    json: Json = False,
+) -> None:
+    """Run again from the record. Exit code 1 where a replay differs or is impossible."""
+    chosen = traces.ids() if every else list(run_ids or [])
+    if not chosen:
+        raise Invalid("Nothing to replay.", remedy="Name a run, or use --all.")
+    verdicts = [traces.replay(access.local(), one) for one in chosen]
+    faithful = sum(v.verdict == "faithful" for v in verdicts)
+    lines = [f"{v.run_id}  {v}" for v in verdicts]
+    emit(verdicts, "\n".join([*lines, f"{faithful} of {len(verdicts)} faithful"]), as_json=json)
+    if faithful < len(verdicts):
+        no()
+
+
+def moment(text: str) -> dt.datetime | None:
+    """An ISO date or moment, UTC where it names no zone. Raises Invalid."""
+    if not text:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(f"{text} is not a date.", remedy="Write it as 2026-11-21 or 2026-11-21T08:00.") from None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise Invalid(f"--var {wrong[0]} has no value.", remedy="Write --var NAME=VALUE.")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _inputs(file: Path) -> list[str]:
+    from workbench import datasets
+
+    return [case.question for case in datasets.read(read_file(file))]
+
+
+def _models(result: runtime.Result) -> str:
+    return ", ".join(result.record["models"])
+
+
+def _told(result: runtime.Result) -> dict[str, Any]:
+    record = result.record
+    return {
+        "run_id": result.run_id,
+        "conversation": record["conversation"],
+        "flow": record["flow"],
+        "version": record["version"],
+        "reply": result.reply,
+        "outcome": result.outcome,
+        "agent": result.agent,
+        "error": result.error,
+        "models": record["models"],
+        "usage": record["usage"],
+        "seconds": round(result.seconds, 4),
+    }

@@ -1,0 +1,98 @@
+"""`tickets load` and `tickets query`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from workbench import access, store, tickets
+from workbench.cli.output import Json, emit, progress
+from workbench.errors import Invalid
+from workbench.tickets import metrics, trends
+
+app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
+
+SHOWN = 5
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML file that names the columns.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what would happen; change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a file of tickets in the place of the current ones."""
+    how = tickets.mapping.read(mapping) if mapping else None
+    progress(f"Reading {file.name}")
+    if not preview:
+        store.migrate()
+    loaded = tickets.load(access.local("admin"), file, mapping=how, preview=preview)
+    emit(loaded, _say_loaded(loaded), as_json=as_json)
+
+
+@app.command()
+def query(
+    metric: Annotated[str, typer.Argument(help=", ".join(metrics.METRICS))],
+    by: Annotated[list[str] | None, typer.Option(help="Dimension to break down by; may be repeated.")] = None,
+    grain: Annotated[str | None, typer.Option(help="day, week or month.")] = None,
+    start: Annotated[dt.datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC.")] = None,
+    end: Annotated[dt.datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, UTC.")] = None,
+    where: Annotated[list[str] | None, typer.Option(help="DIM=VALUE; repeat for more.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the current tickets."""
+    answer = tickets.query(
+        metric,
+        by=[name for part in by or [] for name in part.split(",")],
+        grain=cast(trends.Grain | None, grain),
+        start=start.date() if start else None,
+        end=end.date() if end else None,
+        where=_conditions(where or []),
+    )
+    emit(answer, _say_answer(answer), as_json=as_json)
+
+
+def _conditions(texts: list[str]) -> dict[str, list[str]]:
+    conditions: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise Invalid(f"--where {text!r} has no value.", remedy="Write it as --where topic=Refunds.")
+        conditions.setdefault(name.strip(), []).append(value.strip())
+    return conditions
+
+
+def _say_loaded(loaded: tickets.Loaded) -> str:
+    verb = "loaded" if loaded.published else "would be loaded"
+    lines = [f"{loaded.rows:,} tickets from {loaded.source} {verb} ({loaded.first} to {loaded.last})."]
+    if loaded.duplicates:
+        lines.append(f"{loaded.duplicates:,} rows repeat a ticket_id; the last row of each counts.")
+    if loaded.rejected:
+        where = f"; all of them are in {loaded.rejects_file}" if loaded.rejects_file else ""
+        lines.append(f"{loaded.rejected:,} rows cannot be used{where}:")
+        lines += [f"  line {reject.line}: {reject.reason}" for reject in loaded.rejects[:SHOWN]]
+    if loaded.attributes:
+        lines.append(f"Kept as attributes: {', '.join(loaded.attributes)}.")
+    return "\n".join(lines)
+
+
+def _say_answer(answer: trends.Answer) -> str:
+    metric = metrics.get(answer.metric)
+    heads = [*(["period"] if answer.grain else []), *answer.by, metric.title.lower(), "tickets"]
+    rows = [
+        [*(str(row[name]) for name in heads[:-2]), metrics.say(metric, row["value"]), f"{row['tickets']:,}"]
+        for row in answer.rows
+    ]
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    lines = [_line(row, widths) for row in [heads, *rows]]
+    return "\n".join([f"{metric.definition} {answer.start} to {answer.end}.", *lines])
+
+
+def _line(row: list[str], widths: list[int]) -> str:
+    names = [cell.ljust(width) for cell, width in zip(row[:-2], widths[:-2], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[-2:], widths[-2:], strict=True)]
+    return "  ".join([*names, *numbers])

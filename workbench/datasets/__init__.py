@@ -1,0 +1,37 @@
+"""Datasets of cases, and the labelling that fills them."""
+
+from workbench.datasets import labelling
+from workbench.datasets.cases import (
+    Case,
+    Dataset,
+    Expected,
+    ExpectedTool,
+    Version,
+    case_of,
+    cases,
+    datasets,
+    freeze,
+    new_id,
+    put,
+    read,
+    version,
+    write,
+)
+
+__all__ = [
+    "Case",
+    "Dataset",
+    "Expected",
+    "ExpectedTool",
+    "Version",
+    "case_of",
+    "cases",
+    "datasets",
+    "freeze",
+    "labelling",
+    "new_id",
+    "put",
+    "read",
+    "version",
+    "write",
+]

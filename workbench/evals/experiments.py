@@ -1,0 +1,233 @@
+"""Experiments: one scored pass of a frozen flow over a frozen dataset, as a durable job."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import col, func, select
+
+from workbench import datasets, flows, jobs, runtime
+from workbench.access import Actor, audit, require
+from workbench.datasets import Case
+from workbench.errors import Invalid, NotFound
+from workbench.evals import evaluators as scoring
+from workbench.evals.statistics import Rate, rate
+from workbench.runtime.release import Release
+from workbench.store import session
+from workbench.store.tables import Experiment as Row
+from workbench.store.tables import ExperimentRow
+from workbench.traces import capture
+
+SHARD = 20
+KIND = "experiment"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment and what it ran."""
+
+    id: str
+    flow: str
+    version: str
+    digest: str
+    dataset: str
+    dataset_digest: str
+    repeat: int
+    job_id: str
+    created_by: str
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One case, run and scored. `passed` is None where nothing was expected of it. Times are seconds."""
+
+    case_id: str
+    repeat: int
+    run_id: str
+    outcome: str
+    passed: bool | None
+    why: str
+    seconds: float
+    usd: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment's result: the pass rate over cases, and every row, failing ones first."""
+
+    experiment: Experiment
+    state: str
+    done: int
+    total: int
+    rate: Rate
+    unscored: int
+    rows: tuple[Scored, ...]
+
+    @property
+    def failing(self) -> tuple[Scored, ...]:
+        """The rows that did not pass."""
+        return tuple(row for row in self.rows if row.passed is False)
+
+
+def create(
+    actor: Actor, release: Release, dataset: str, *, evaluators: Sequence[str] = (), repeat: int = 1, workers: int = 8
+) -> Experiment:
+    """Store a new experiment with its job; nothing runs yet: hand `job_id` to `jobs.start` or `jobs.run_here`.
+
+    Raises Refused, NotFound for an unknown dataset or evaluator, Invalid for an empty dataset.
+    """
+    require(actor, "run an experiment")
+    if not 1 <= repeat <= 20 or not 1 <= workers <= 100:
+        raise Invalid("An experiment repeats each case 1 to 20 times, with 1 to 100 workers.")
+    known = scoring.evaluators()
+    if unknown := [name for name in evaluators if name not in known]:
+        raise NotFound(f"There is no evaluator {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
+    with session() as open_session:
+        flows.keep(open_session, release)
+        frozen = datasets.freeze(open_session, dataset)
+        identity = f"exp_{uuid.uuid4().hex[:16]}"
+        arguments = {"experiment": identity, "workers": workers}
+        title = f"{release.name} {release.version} over {dataset}"
+        job = jobs.row(KIND, title, arguments, actor, total=len(frozen.cases) * repeat)
+        row = Row(
+            id=identity,
+            flow=release.name,
+            version=release.version,
+            digest=release.digest,
+            dataset=dataset,
+            dataset_digest=frozen.digest,
+            evaluators=list(evaluators),
+            repeat=repeat,
+            job_id=job.id,
+            created_by=actor.name,
+        )
+        open_session.add(job)
+        open_session.add(row)
+        audit.append(open_session, actor, "run an experiment", identity, {"flow": release.name, "dataset": dataset})
+        return _experiment(row)
+
+
+def experiments(flow: str = "", limit: int = 50) -> list[Experiment]:
+    """The newest experiments (of one flow), newest first."""
+    query = select(Row).order_by(col(Row.created_at).desc(), col(Row.id)).limit(limit)
+    with session() as open_session:
+        return [_experiment(row) for row in open_session.exec(query.where(Row.flow == flow) if flow else query)]
+
+
+def newest(digest: str, dataset_digest: str) -> Experiment | None:
+    """The newest experiment of exactly this flow over exactly these cases that ran to its end."""
+    query = select(Row).where(Row.digest == digest, Row.dataset_digest == dataset_digest)
+    with session() as open_session:
+        rows = open_session.exec(query.order_by(col(Row.created_at).desc())).all()
+    return next((_experiment(row) for row in rows if jobs.job(row.job_id).state == "done"), None)
+
+
+def report(experiment_id: str) -> Report:
+    """What an experiment has come to so far. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(Row, experiment_id)
+        if row is None:
+            raise NotFound(f"There is no experiment {experiment_id}.")
+        rows = open_session.exec(select(ExperimentRow).where(ExperimentRow.experiment == experiment_id)).all()
+    job = jobs.job(row.job_id)
+    by_case: dict[str, list[bool | None]] = {}
+    for one in rows:
+        by_case.setdefault(one.case_id, []).append(one.passed)
+    scored = {case: given for case, given in by_case.items() if None not in given}
+    passed = sum(all(given) for given in scored.values())
+    listed = sorted((_scored(one) for one in rows), key=lambda s: (s.passed is not False, s.case_id, s.repeat))
+    return Report(
+        experiment=_experiment(row),
+        state=job.state,
+        done=len(rows),
+        total=job.total,
+        rate=rate(passed, len(scored)),
+        unscored=len(by_case) - len(scored),
+        rows=tuple(listed),
+    )
+
+
+def _plan(arguments: dict[str, Any]) -> list[list[list[Any]]]:
+    row, version = _load(arguments["experiment"])
+    pairs = [[case.id, number] for number in range(row.repeat) for case in version.cases]
+    return [pairs[at : at + SHARD] for at in range(0, len(pairs), SHARD)]
+
+
+def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
+    """Run and score the cases of a shard that have no row yet; their rows and runs are stored in one transaction."""
+    row, version = _load(arguments["experiment"])
+    release = flows.frozen(row.digest, number=int(row.version[1:]) if row.version.startswith("v") else None)
+    cases = {case.id: case for case in version.cases}
+    with session() as open_session:
+        query = select(ExperimentRow.case_id, ExperimentRow.repeat).where(ExperimentRow.experiment == row.id)
+        there = set(open_session.exec(query).all())
+    todo = [(cases[case_id], number) for case_id, number in shard if (case_id, number) not in there]
+    results = asyncio.run(_run_all(release, [case for case, _ in todo], arguments["workers"]))
+    with session() as open_session:
+        for (case, number), result in zip(todo, results, strict=True):
+            record = result.record
+            scores = scoring.score(case, record, list(row.evaluators) or None)
+            capture.put(open_session, record, release)
+            open_session.add(
+                ExperimentRow(
+                    experiment=row.id,
+                    case_id=case.id,
+                    repeat=number,
+                    run_id=result.run_id,
+                    outcome=result.outcome,
+                    passed=all(s.passed for s in scores) if scores else None,
+                    scores=[s.plain for s in scores],
+                    seconds=result.seconds,
+                    usd=record["usage"]["usd"],
+                )
+            )
+        open_session.flush()
+        count = select(func.count()).select_from(ExperimentRow).where(ExperimentRow.experiment == row.id)
+        return int(open_session.exec(count).one())
+
+
+async def _run_all(release: Release, cases: list[Case], workers: int) -> list[runtime.Result]:
+    models, free = runtime.Models(), asyncio.Semaphore(workers)
+
+    async def one(case: Case) -> runtime.Result:
+        async with free:
+            talk = None
+            if not isinstance(case.input, str):
+                items = tuple(m.model_dump() for m in case.input[:-1])
+                talk = runtime.Conversation(id=f"conv_{uuid.uuid4().hex}", items=items)
+            return await runtime.run(release, case.question, models=models, conversation=talk, source="experiment")
+
+    try:
+        return list(await asyncio.gather(*(one(case) for case in cases)))
+    finally:
+        await models.aclose()
+
+
+def _load(identity: str) -> tuple[Row, datasets.Version]:
+    with session() as open_session:
+        row = open_session.get(Row, identity)
+    if row is None:
+        raise NotFound(f"There is no experiment {identity}.")
+    return row, datasets.version(row.dataset_digest)
+
+
+def _experiment(row: Row) -> Experiment:
+    return Experiment(
+        row.id, row.flow, row.version, row.digest, row.dataset, row.dataset_digest, row.repeat, row.job_id, row.created_by,
+        row.created_at,
+    )  # fmt: skip
+
+
+def _scored(row: ExperimentRow) -> Scored:
+    failing = [f"{s['evaluator']}: {s['why']}" for s in row.scores if not s["passed"]]
+    why = "; ".join(failing) or ("passed" if row.scores else "nothing was expected")
+    return Scored(row.case_id, row.repeat, row.run_id, row.outcome, row.passed, why, row.seconds, row.usd)
+
+
+jobs.kind(KIND, _plan, _work)

@@ -1,0 +1,114 @@
+"""The gate: whether a frozen flow may be released. It fails closed: what was not measured does not pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench import datasets
+from workbench.errors import Invalid, NotFound
+from workbench.evals import experiments
+from workbench.runtime.release import Release
+from workbench.store import session
+
+
+class Policy(BaseModel):
+    """What a flow must reach. `dataset` defaults to the one with the flow's name; `pass_rate` is a share from 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = ""
+    min_cases: int = Field(default=5, ge=1)
+    pass_rate: float = Field(default=0.9, ge=0, le=1)
+    labelled_cases: bool = True
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition and whether it holds."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The gate's answer: every check, and the experiment it rests on."""
+
+    flow: str
+    digest: str
+    passed: bool
+    checks: tuple[Check, ...]
+    experiment: str = ""
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it does not pass."""
+        return [check.words for check in self.checks if not check.passed]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The verdict as plain data, as a release file keeps it."""
+        return {
+            "passed": self.passed,
+            "experiment": self.experiment,
+            "checks": [{"name": c.name, "passed": c.passed, "words": c.words} for c in self.checks],
+        }
+
+
+def policy(text: str) -> Policy:
+    """A policy from YAML or JSON. Raises Invalid naming what does not fit."""
+    try:
+        body = yaml.safe_load(text) or {}
+        return Policy.model_validate(body)
+    except yaml.YAMLError:
+        raise Invalid("The policy is not YAML.") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "policy"
+        raise Invalid(f"The policy: {where}: {first['msg']}.") from None
+
+
+def gate(release: Release, rules: Policy | None = None) -> Verdict:
+    """Whether `release` may go out under `rules` (default: Policy()), from the newest experiment of exactly this content."""
+    rules = rules or Policy()
+    name = rules.dataset or release.name
+
+    def refused(words: str) -> Verdict:
+        return Verdict(release.name, release.digest, False, (Check("evidence", False, words),))
+
+    try:
+        with session() as open_session:
+            frozen = datasets.freeze(open_session, name)
+    except (NotFound, Invalid) as error:
+        return refused(str(error))
+    found = experiments.newest(release.digest, frozen.digest)
+    if found is None:
+        return refused(f"This version has not been evaluated on the present cases of {name}; run an experiment first.")
+    report = experiments.report(found.id)
+    held = {case.id for case in frozen.cases if case.polarity}
+    broken = sorted({row.case_id for row in report.failing if row.case_id in held})
+    missing = len(frozen.cases) * report.experiment.repeat - len(report.rows)
+    errors = sum(row.outcome == "error" for row in report.rows)
+    scored = report.rate.total
+    checks = [
+        Check("evidence", missing == 0, "every case has run" if not missing else f"{missing} cases have no result"),
+        Check("unscored", report.unscored == 0, f"{report.unscored} cases expect nothing and were not scored"),
+        Check("errors", errors == 0, f"{errors} runs ended in an error"),
+        Check(
+            "enough cases", scored >= rules.min_cases, f"{scored} scored cases, at least {rules.min_cases} are needed"
+        ),
+        Check(
+            "pass rate",
+            scored > 0 and report.rate.value >= rules.pass_rate,
+            f"pass rate {report.rate}, {rules.pass_rate:.0%} is needed",
+        ),
+    ]
+    if rules.labelled_cases:
+        words = "every case that people labelled passes" if not broken else f"labelled cases fail: {', '.join(broken)}"
+        checks.append(Check("labelled cases", not broken, words))
+    return Verdict(release.name, release.digest, all(c.passed for c in checks), tuple(checks), found.id)

@@ -1,0 +1,1 @@
+"""Day-to-day operations: setting up, seeding, checking."""

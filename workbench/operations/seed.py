@@ -1,0 +1,130 @@
+"""The sample workspace: tickets, flows, recorded runs, cases, a queue and a first release. Only what is missing is made."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workbench import datasets, evals, flows, jobs, prompts, releases, runtime, settings, tickets, traces
+from workbench.access import Actor, audit, require
+from workbench.datasets import labelling
+from workbench.errors import WorkbenchError
+from workbench.operations.messages import CASES, CONVERSATIONS, FLAGS
+from workbench.runtime.record import Finished
+from workbench.store import migrate, now, session
+from workbench.traces import capture
+
+FLOW = "order-desk"
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """What was made; a number is 0 where it was there already."""
+
+    tickets: int
+    flows: int
+    runs: int
+    cases: int
+    release: str
+
+
+def missing() -> bool:
+    """Whether something of the sample workspace is not there yet."""
+    if not (settings.load().tickets / "meta.json").exists():
+        return True
+    return not flows.drafts()
+
+
+def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 548, number: int = 7) -> Seeded:
+    """Make what is missing, telling `progress` the step and its share of the whole. Raises Refused or Unavailable."""
+    require(actor, "seed")
+    progress("setting up the database", 0.0)
+    migrate()
+    made_tickets = 0
+    if not (settings.load().tickets / "meta.json").exists():
+        tickets.seed(
+            actor, count=count, days=days, seed=number, progress=lambda what, x: progress(what, 0.05 + 0.45 * x)
+        )
+        made_tickets = count
+    progress("taking in prompts and flows", 0.5)
+    prompts.take_in()
+    known = {one.name for one in flows.drafts()}
+    fresh = [one for one in flows.templates() if one.name not in known]
+    for one in fresh:
+        flows.create(actor, one.spec)
+    made_cases = 0
+    if FLOW not in {one.name for one in datasets.datasets()}:
+        given = [datasets.case_of(body, where=str(body["id"])) for body in CASES]
+        made_cases = datasets.put(actor, FLOW, given, purpose="What the order desk must do.")
+    made_runs = 0 if traces.count() else _record(actor, progress)
+    _queue(actor)
+    progress("evaluating and releasing the sample flow", 0.9)
+    released = _release(actor)
+    with session() as open_session:
+        audit.append(open_session, actor, "seed", "sample workspace", {"tickets": made_tickets, "runs": made_runs})
+    progress("done", 1.0)
+    return Seeded(made_tickets, len(fresh), made_runs, made_cases, released)
+
+
+def _record(actor: Actor, progress: Progress) -> int:
+    """Run the sample conversations through the engine, and date them over the last two weeks."""
+    release = flows.freeze(flows.draft(FLOW).spec)
+    finished = asyncio.run(_converse(release, progress))
+    newest, step = now(), dt.timedelta(days=14) / max(1, len(finished))
+    with session() as open_session:
+        for place, one in enumerate(finished):
+            jitter = int(hashlib.sha256(one.recorder.question.encode()).hexdigest()[:6], 16) % 7200
+            moment = newest - step * (len(finished) - place) + dt.timedelta(seconds=jitter)
+            record = {**one.plain, "started_at": moment.isoformat(timespec="milliseconds")}
+            capture.put(open_session, record, release)
+    for one in finished:
+        if reason := FLAGS.get(one.recorder.question):
+            traces.flag(actor, one.recorder.id, reason)
+    return len(finished)
+
+
+async def _converse(release: runtime.Release, progress: Progress) -> list[Finished]:
+    models, done = runtime.Models(), []
+    try:
+        for place, messages in enumerate(CONVERSATIONS):
+            progress("recording sample runs", 0.55 + 0.3 * place / len(CONVERSATIONS))
+            talk = None
+            for message in messages:
+                result = await runtime.run(release, message, models=models, conversation=talk, source="sample")
+                talk = result.conversation
+                done.append(result.finished)
+    finally:
+        await models.aclose()
+    return done
+
+
+def _queue(actor: Actor) -> None:
+    if labelling.FLAGGED not in {one.name for one in labelling.queues()}:
+        labelling.make(
+            actor,
+            labelling.FLAGGED,
+            purpose="Runs that somebody flagged.",
+            instructions="Read what the customer asked and what the flow did. Good runs become cases that must stay; "
+            "for bad ones, say what should have happened.",
+            dataset=FLOW,
+        )
+    labelling.fill(actor, labelling.FLAGGED)
+
+
+def _release(actor: Actor) -> str:
+    """Evaluate the sample flow and promote it. Where the gate refuses, as a weaker model may make it, nothing is released."""
+    if releases.releases(FLOW):
+        releases.publish()
+        return ""
+    candidate = releases.resolve(FLOW)
+    experiment = evals.create(actor, candidate, FLOW)
+    jobs.run_here(experiment.job_id)
+    try:
+        made = releases.promote(actor, FLOW, "production", "The sample flow, as shipped.")
+    except WorkbenchError:
+        return ""
+    return f"{FLOW}@v{made.number}"

@@ -1,0 +1,198 @@
+"""From a frozen flow to a network of SDK agents, in two passes, so that handoffs may form cycles."""
+
+from __future__ import annotations
+
+import json
+import string
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents import (
+    Agent,
+    AgentOutputSchemaBase,
+    FunctionTool,
+    Handoff,
+    ModelBehaviorError,
+    ModelSettings,
+    RunContextWrapper,
+    handoff,
+)
+from agents.strict_schema import ensure_strict_json_schema
+
+from workbench.errors import Invalid, Unavailable
+from workbench.runtime import tools
+from workbench.runtime.release import Release
+from workbench.runtime.spec import AgentSpec, ArgumentRule, Effect
+
+Invoke = Callable[[Any, str, str], Awaitable[str]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The SDK agents of a flow by name. It holds no state of a run, so one network serves many at once."""
+
+    agents: Mapping[str, Agent[Any]]
+    entry: str
+
+
+_built: weakref.WeakKeyDictionary[Release, Network] = weakref.WeakKeyDictionary()
+
+
+def network(release: Release, invoke: Invoke) -> Network:
+    """The network of `release`, built once. `invoke(context, tool, arguments)` runs every tool call.
+
+    Raises Invalid where a name points nowhere or a tool has changed since the release was made,
+    and Unavailable for a kind of tool that this version cannot call.
+    """
+    known = _built.get(release)
+    if known is None:
+        known = _built[release] = _network(release, invoke)
+    return known
+
+
+def _network(release: Release, invoke: Invoke) -> Network:
+    spec = release.spec
+    if spec.entry not in spec.agents:
+        raise Invalid(f"entry: there is no agent called {spec.entry}.")
+    made_tools = {name: _tool(release, name, invoke) for name in spec.tools}
+    control = [_control(name, invoke) for name in tools.CONTROL if name != "search_knowledge" or spec.knowledge]
+    agents = {name: _agent(release, name, made_tools, control) for name in spec.agents}
+    for name, agent in agents.items():
+        agent.handoffs = [_handoff(release, agents, name, target) for target in spec.agents[name].handoffs]
+    return Network(agents=agents, entry=spec.entry)
+
+
+def _agent(release: Release, name: str, made: Mapping[str, FunctionTool], control: list[FunctionTool]) -> Agent[Any]:
+    spec = release.spec.agents[name]
+    missing = [one for one in spec.tools if one not in made]
+    if missing:
+        raise Invalid(f"agents.{name}.tools: there is no tool called {', '.join(missing)}.")
+    text = release.content.prompts[name].text
+
+    def instructions(context: RunContextWrapper[Any], _agent: Agent[Any]) -> str:
+        return string.Template(text).substitute(context.context.variables)
+
+    # The model's name carries the agent's, because the SDK does not tell a provider which agent asks.
+    return Agent(
+        name=name,
+        instructions=instructions,
+        model=f"{spec.model}|{name}",
+        model_settings=ModelSettings(temperature=spec.temperature),
+        tools=[*(made[one] for one in spec.tools), *control],
+        output_type=None if spec.output is None else JsonOutput(name, spec.output),
+    )
+
+
+def _handoff(release: Release, agents: Mapping[str, Agent[Any]], source: str, target: str) -> Handoff[Any, Any]:
+    if target not in agents:
+        raise Invalid(f"agents.{source}.handoffs: there is no agent called {target}.")
+    about = purpose(release.spec.agents[target], release.content.prompts[target].purpose)
+    return handoff(agents[target], tool_description_override=f"Hand over to {target}. {about}".strip())
+
+
+def purpose(agent: AgentSpec, prompt_purpose: str) -> str:
+    """What an agent is for, in a sentence: its own description, or its prompt's purpose."""
+    return agent.description or prompt_purpose
+
+
+def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
+    declared, schema = release.spec.tools[name], release.content.tools[name]
+    if declared.kind != "python":
+        raise Unavailable(
+            f"tools.{name}: this version cannot call {declared.kind} tools yet.", remedy="Use a python tool."
+        )
+    known = tools.find(declared.call)
+    if known.parameters != schema.parameters:
+        raise Invalid(f"tools.{name}: {declared.call} takes other arguments now than when this flow was frozen.")
+    if tools.weaker(declared.effect, known.effect):
+        raise Invalid(
+            f"tools.{name}.effect: {declared.call} is {known.effect}; a flow cannot call it {declared.effect}."
+        )
+    return _function_tool(
+        name, schema.description, schema.parameters, schema.effect, invoke, _approval(declared.approve)
+    )
+
+
+def _control(name: str, invoke: Invoke) -> FunctionTool:
+    known = tools.find(name)
+    return _function_tool(name, known.description, known.parameters, "read", invoke, False)
+
+
+def _function_tool(
+    name: str, description: str, parameters: Mapping[str, Any], effect: Effect, invoke: Invoke, approve: Any
+) -> FunctionTool:
+    async def on_invoke(context: Any, arguments: str) -> str:
+        return await invoke(context, name, arguments)
+
+    strict = set(parameters.get("required", [])) == set(parameters.get("properties", {}))
+    body = json.loads(json.dumps(parameters))
+    return FunctionTool(
+        name=name,
+        description=description,
+        params_json_schema=ensure_strict_json_schema(body) if strict else body,
+        on_invoke_tool=on_invoke,
+        strict_json_schema=strict,
+        needs_approval=approve,
+    )
+
+
+def _approval(rules: Any) -> Any:
+    if rules is None or rules == "always":
+        return rules == "always"
+
+    async def needed(_context: Any, arguments: Mapping[str, Any], _call_id: str) -> bool:
+        return any(breaks(rule, arguments.get(name)) for name, rule in rules.items())
+
+    return needed
+
+
+def breaks(rule: ArgumentRule, value: Any) -> bool:
+    """Whether `value` asks for approval under `rule`. A missing value, or one of another type, does."""
+    if rule.any_of is not None and value in rule.any_of:
+        return True
+    if rule.above is None and rule.below is None:
+        return value is None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    return (rule.above is not None and not value <= rule.above) or (rule.below is not None and not value >= rule.below)
+
+
+class JsonOutput(AgentOutputSchemaBase):
+    """An agent's output as a JSON schema written in the flow."""
+
+    def __init__(self, agent: str, schema: Mapping[str, Any]) -> None:
+        self._name = f"{agent}_output"
+        self._schema = json.loads(json.dumps(schema))
+
+    def is_plain_text(self) -> bool:
+        """Never: it is JSON."""
+        return False
+
+    def name(self) -> str:
+        """The schema's name."""
+        return self._name
+
+    def json_schema(self) -> dict[str, Any]:
+        """The schema as written."""
+        return dict(self._schema)
+
+    def is_strict_json_schema(self) -> bool:
+        """Only a closed schema, with every property required, can be asked for strictly."""
+        properties = set(self._schema.get("properties", {}))
+        return self._schema.get("additionalProperties") is False and properties == set(self._schema.get("required", []))
+
+    def validate_json(self, json_str: str) -> Any:
+        """The parsed output. Raises ModelBehaviorError where it does not fit the schema."""
+        import jsonschema
+
+        try:
+            value = json.loads(json_str)
+            jsonschema.validate(value, self._schema)
+        except ValueError:
+            raise ModelBehaviorError("the answer is not JSON, but the agent's output is") from None
+        except jsonschema.ValidationError as error:
+            path = ".".join(str(p) for p in error.absolute_path) or "the answer"
+            raise ModelBehaviorError(f"the answer does not fit the output schema: {path}: {error.message}") from None
+        return value

@@ -1,0 +1,470 @@
+"""Words, concepts and scores; and the numbers, dates and names that a sentence mentions. Pure functions of text."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# A trailing * matches every word that begins so, which is how German compounds ("Bestellnummer") are caught.
+_GROUPS: Mapping[str, str] = {
+    "order": "order parcel package shipment ship delivery deliver purchase bestell* lieferung paket sendung commande* "
+    "colis livraison pedido* paquete envio encomenda* entrega*",
+    "refund": "refund reimburse reimbursement moneyback return ruckerstatt* rueckerstatt* erstatt* ruckgabe rueckgabe "
+    "zuruckgeben rembours* retourner reembols* devol* devuelv*",
+    "invoice": "invoice bill billing receipt rechnung* facture facturation factura* fatura* quittung recibo*",
+    "payment": "payment pay charge paid zahlung* bezahl* abbuch* paiement payer prelevement pago pagar pagamento cobr*",
+    "login": "login password signin passcode credential passwort kennwort anmeld* einlogg* motdepasse connexion "
+    "contrasena senha 2fa mfa",
+    "cancel": "cancel cancellation cancelation terminate kundig* kuendig* stornier* storno annul* resili* cancelar "
+    "cancele cancelacion anular unsubscribe",
+    "subscription": "subscription membership abo abonnement* suscripcion assinatura plan",
+    "address": "address adresse* anschrift direccion endereco",
+    "account": "account profile konto kontos compte cuenta conta",
+    "status": "status where track tracking progress eta wo wann ou quand donde cuando onde quando",
+    "person": "person human manager supervisor representative colleague mensch mitarbeiter* humain conseiller humano "
+    "persona gerente atendente",
+    "people": "people guest attendee participant visitor seat traveller traveler passenger",
+    "book": "book reserve booking reservation buchen buchung reservier* reserver reservar reserva appointment",
+    "change": "update change edit modify correct amend andern aendern geandert changer modifier cambiar alterar mudar",
+    "technical": "technical bug crash error issue problem fehler* erreur* panne technisch* fallo",
+    "damaged": "damaged broken defective faulty kaputt defekt* casse defectueux roto danado smashed",
+    "customer": "customer client kunde* kunden* cliente",
+    "amount": "amount total price cost sum preis* betrag prix montant precio monto preco valor",
+    "warranty": "warranty guarantee garantie garantia",
+    "reset": "reset forgot forgotten recover restore zurucksetzen vergessen oublie olvide esqueci",
+    "delete": "delete remove erase loschen loeschen supprimer borrar eliminar apagar",
+    "send": "send resend email forward schicken senden envoyer enviar",
+    "create": "create open make raise add submit file start new register place",
+    "expensive": "expensive pricey costly teuer cher caro",
+    "high": "high urgent urgently asap immediately emergency dringend",
+    "room": "room raum zimmer salle sala",
+    "late": "late delay delayed overdue verspat* retard atras*",
+    "unused": "unused use using used",
+}
+_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), word)
+    for pattern, word in (
+        (r"\bmoney[ -]back\b|\bgeld zuruck\b", "moneyback"),
+        (r"\b(?:log|sign)[ -](?:in|on)\b|\b(?:log|sign)ging in\b", "login"),
+        (r"\bmot de passe\b", "motdepasse"),
+        (r"\be-mails?\b", "email"),
+    )
+)
+_STOP = word_set(
+    "a an the and or but if then of for to in on at by with from as is are was were be been am do does did have has "
+    "had i me my mine we us our you your it its he she they them this that these those there here what which who how "
+    "why "
+    "can could will would shall should may might must please need want like just so not no yes any some all about into "
+    "when also too very up out over im id ive dont doesnt cant t s m re ve ll hello hi hey thanks thank "
+    "help handle request question agent user information info detail service support team desk specialist given take "
+    "return_value thing one tell let say ask give know got go "
+    "der die das meiner meinem einer ein eine einen meine mein meinen ich mochte moechte und ist fur bitte wie ich zu nicht sie "
+    "le la les un une des du de mon ma mes je voudrais veux et est pour avec mi el los las una quiero por y es con "
+    "o os as meu minha quero para com um uma que "
+    "find get look show check see fetch search list view lookup"
+)
+ID_WORDS = word_set("id number no nr num code ref reference key identifier nummer numero")
+
+
+class Term(NamedTuple):
+    """A word reduced to its stem, and the concept that the stem stands for (itself when it has no group)."""
+
+    stem: str
+    concept: str
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, so that "Rückerstattung" and "ruckerstattung" are one word."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).replace("’", "'")
+
+
+@lru_cache(maxsize=4096)
+def stem(word: str) -> str:
+    """A light English stem: plural, -ing, -ed and a silent e."""
+    if len(word) <= 3 or not word.isascii() or any(c.isdigit() for c in word):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        word = word[:-3] + "y"
+    elif re.search(r"(?:ss|sh|ch|x|z)es$", word):
+        word = word[:-2]
+    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        word = word[:-1]
+    for suffix in ("ing", "ed"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3 and re.search("[aeiouy]", word[: -len(suffix)]):
+            word = word[: -len(suffix)]
+            if word[-1] == word[-2] and word[-1] not in ("sz" if len(word) > 4 else "lszef"):
+                word = word[:-1]
+            break
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
+_EXACT: Mapping[str, str] = {
+    form: name
+    for name, words in _GROUPS.items()
+    for word in words.split()
+    if not word.endswith("*")
+    for form in (word, stem(word))
+}
+_PREFIXES: tuple[tuple[str, str], ...] = tuple(
+    (word[:-1], name) for name, words in _GROUPS.items() for word in words.split() if word.endswith("*")
+)
+
+
+@lru_cache(maxsize=4096)
+def concept(word: str) -> str:
+    """The name of the word's group of synonyms, or its stem."""
+    known = _EXACT.get(word) or _EXACT.get(stem(word))
+    return known or next((name for prefix, name in _PREFIXES if word.startswith(prefix)), stem(word))
+
+
+def words(text: str) -> list[str]:
+    """Folded words in order; snake_case and camelCase names fall apart into their words."""
+    folded = fold(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " "))
+    for pattern, replacement in _PHRASES:
+        folded = pattern.sub(replacement, folded)
+    return re.findall(r"[^\W_]+", folded.replace("'", ""))
+
+
+@lru_cache(maxsize=4096)
+def terms(text: str) -> tuple[Term, ...]:
+    """The words that carry meaning, each once, in order."""
+    return tuple(dict.fromkeys(Term(stem(w), concept(w)) for w in words(text) if _means(w)))
+
+
+def _means(word: str) -> bool:
+    return word not in _STOP and len(word) > 1 and not word.isdigit()
+
+
+def concepts(text: str) -> frozenset[str]:
+    """The concepts that a text mentions."""
+    return frozenset(term.concept for term in terms(text))
+
+
+@dataclass(frozen=True)
+class Document:
+    """Something to choose, described by texts of falling weight (a name says more than a description)."""
+
+    key: str
+    fields: tuple[tuple[float, str], ...]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A score and its reasons: (word of the need, weight it earned)."""
+
+    key: str
+    score: float
+    because: tuple[tuple[str, float], ...]
+
+    @property
+    def strength(self) -> float:
+        """The heaviest single reason."""
+        return max((weight for _, weight in self.because), default=0.0)
+
+    @property
+    def matched(self) -> frozenset[str]:
+        """The concepts that matched."""
+        return frozenset(concept(word) for word, _ in self.because)
+
+
+SYNONYM = 0.7
+
+
+@lru_cache(maxsize=2048)
+def _weights(document: Document) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for weight, text in document.fields:
+        for term in terms(text):
+            found[term.stem] = max(found.get(term.stem, 0.0), weight)
+            shared = "~" + term.concept
+            found[shared] = max(found.get(shared, 0.0), weight * SYNONYM)
+    return found
+
+
+def rank(need: str, documents: Sequence[Document]) -> dict[str, Match]:
+    """Score each document against the need: the sum over the need's words of field weight times rarity."""
+    tables = [(document, _weights(document)) for document in documents]
+    wanted = terms(need)
+    rarity = {
+        term: math.log(1 + len(tables) / max(1, sum(("~" + term.concept) in table for _, table in tables)))
+        for term in wanted
+    }
+    matches = {}
+    for document, table in tables:
+        because = tuple(
+            (term.stem, round(weight, 3))
+            for term in wanted
+            if (weight := max(table.get(term.stem, 0.0), table.get("~" + term.concept, 0.0)))
+        )
+        earned = dict(because)
+        score = sum(earned[term.stem] * rarity[term] for term in wanted if term.stem in earned)
+        matches[document.key] = Match(document.key, round(score, 6), because)
+    return matches
+
+
+def overlap(need: str, text: str) -> float:
+    """The share of the need's words that the text has, from 0 to 1; a synonym counts a little less."""
+    wanted = terms(need)
+    if not wanted:
+        return 0.0
+    stems = {term.stem for term in terms(text)}
+    shared = concepts(text)
+    return sum(1.0 if t.stem in stems else SYNONYM if t.concept in shared else 0.0 for t in wanted) / len(wanted)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; a heading, a list item and a line are each one."""
+    found = []
+    for line in text.splitlines():
+        line = re.sub(r"^\s*(?:#+|[-*•]|\d+\.)\s+", "", line).strip()
+        found += [part.strip() for part in re.split(r"(?<=[.!?])\s+(?=[^\W\d_a-z]|\d|[\"“(])", line) if part.strip()]
+    return found
+
+
+_ORDERS_TO_A_MACHINE = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|previous|prior|above|rule|prompt|polic|guard)"
+    r"|system prompt|developer message|\byou are now\b|\bnew instructions?\b|<\|?/?(?:system|assistant|im_start)"
+    r"|^\s*(?:system|assistant|developer)\s*:|\b(?:call|invoke|execute|run|use)\b.{0,20}\b(?:tool|function)\b"
+    r"|\b\w+_\w+\s*\(|\bas an ai\b|\bpretend (?:to be|you)\b"
+    r"|\b(?:reveal|print|repeat|leak)\b.{0,30}\b(?:prompt|instruct|secret)"
+    r"|\b(?:assistant|model|bot|ai)\b.{0,15}\b(?:must|should|has to)\b"
+    r"|\bdo not (?:tell|inform) the (?:user|customer)\b",
+    re.IGNORECASE,
+)
+
+
+def is_instruction(text: str) -> bool:
+    """Whether a text speaks to the model instead of stating something: such text is never quoted or followed."""
+    return bool(_ORDERS_TO_A_MACHINE.search(text))
+
+
+def harmless(text: str) -> str:
+    """The text without the sentences that speak to the model."""
+    if not is_instruction(text):
+        return text
+    return " ".join(part for part in sentences(text) if not is_instruction(part))
+
+
+# ---- what a sentence mentions ---------------------------------------------------------------------------------------
+
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+URL = re.compile(r"https?://[^\s<>\"')]+[^\s<>\"').,;:!?]")
+TIME = re.compile(
+    r"\b([01]?\d|2[0-3]):([0-5]\d)(?:\s*([ap])\.?m\b\.?)?|\b(1[0-2]|0?[1-9])\s*([ap])\.?m\b", re.IGNORECASE
+)
+PHONE = re.compile(r"(?<![\w-])\+\d[\d\s().-]{6,}\d")
+_NUMBER = r"\d{1,3}(?:[.,]\d{3})+(?:[.,]\d{1,2})?(?!\d)|\d+(?:[.,]\d{1,2})?(?!\d)"
+_MONEY = re.compile(
+    rf"(?:[$€£¥]|\b(?:usd|eur|gbp|chf)\b)\s*({_NUMBER})"
+    rf"|(?<![\w.,])({_NUMBER})\s*(?:[€$£¥]|(?:euros?|eur|dollars?|usd|pounds?|gbp|chf|bucks)\b)",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"(?<![\w-])(?=[\w-]*\d)[A-Za-z]{1,8}[-_]?\d[\w-]*(?<![-_])|(?<![\w.,-])\d+(?:-[\w]+)+", re.ASCII)
+_PLAIN = re.compile(rf"(?<![\w.,-])#?-?({_NUMBER})(?![\w-])")
+_COUNTS = {
+    w: n
+    for n, w in enumerate(
+        ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), 1
+    )
+}
+_COUNT = re.compile(r"\b(?:" + "|".join(list(_COUNTS)[1:]) + r")\b", re.IGNORECASE)
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan januar janvier enero janeiro",
+            "february feb februar fevrier febrero fevereiro",
+            "march mar marz maerz mars marzo marco",
+            "april apr avril abril",
+            "may mai mayo maio",
+            "june jun juni juin junio junho",
+            "july jul juli juillet julio julho",
+            "august aug aout agosto",
+            "september sep sept septembre septiembre setembro",
+            "october oct oktober okt octobre octubre outubro",
+            "november nov novembre noviembre novembro",
+            "december dec dezember dez decembre diciembre dezembro",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_ENGLISH = [
+    name.title()
+    for name in _MONTHS
+    if name in word_set("january february march april may june july august september october november december")
+]
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)\S*)?")
+_DAY_MONTH = re.compile(
+    rf"\b(\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+|de\s+)?({_MONTH})\b\.?,?(?:\s+(?:de\s+)?(\d{{4}}))?"
+)
+_MONTH_DAY = re.compile(rf"\b({_MONTH})\b\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(\d{{4}}))?")
+_NUMERIC = re.compile(r"\b(\d{1,2})([./])(\d{1,2})\2(\d{4})\b")
+_RELATIVE = re.compile(r"\b(day after tomorrow|today|tomorrow|yesterday|heute|morgen|demain|manana|amanha)\b")
+_DAYS_FROM_TODAY = {"day after tomorrow": 2, "today": 0, "heute": 0, "yesterday": -1}
+_ASSUMED_YEAR = 2026
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A number or a code in a text, with the words beside it (nearest first)."""
+
+    kind: Literal["money", "number", "code", "count"]
+    text: str
+    value: float | None
+    start: int
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    marked: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the number has no fraction."""
+        return self.value is not None and self.value == int(self.value)
+
+
+def number(text: str, *, money: bool = False) -> float:
+    """Read "1,042", "12.50", "12,50" and "1.234,56"; a lone point before three digits groups only money."""
+    last = max(text.rfind("."), text.rfind(","))
+    if last < 0:
+        return float(text)
+    groups = len(text) - last - 1 == 3
+    both = "." in text and "," in text
+    if groups and (money or text[last] == "," or text.count(".") > 1):
+        return float(re.sub("[.,]", "", text))
+    head = text[:last]
+    return float((re.sub("[.,]", "", head) if both else head.replace(",", ".")) + "." + text[last + 1 :])
+
+
+@dataclass(frozen=True)
+class DateMention:
+    """A date in a text, written as ISO."""
+
+    iso: str
+    start: int
+    end: int
+    clock: str = ""
+
+
+def _date(year: int, month: int, day: int) -> str:
+    try:
+        return datetime.date(year, month, day).isoformat()
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=512)
+def dates(text: str, today: str = "", year: int = 0) -> tuple[DateMention, ...]:
+    """The dates of a text in order. A date without a year takes `year`, today's, or one that the text names."""
+    folded = fold(text) if len(fold(text)) == len(text) else text.lower()
+    named = re.search(r"\b(20\d\d)\b", folded)
+    usual = year or (int(today[:4]) if today else int(named[1]) if named else _ASSUMED_YEAR)
+    found: list[DateMention] = []
+
+    def add(match: re.Match[str], iso: str, clock: str = "") -> None:
+        if iso and all(match.start() >= other.end or match.end() <= other.start for other in found):
+            found.append(DateMention(iso, match.start(), match.end(), clock))
+
+    for m in _ISO.finditer(text):
+        add(m, _date(int(m[1]), int(m[2]), int(m[3])), m[4] or "")
+    for m in _NUMERIC.finditer(folded):
+        month, day = (int(m[3]), int(m[1])) if m[2] == "." or int(m[1]) > 12 else (int(m[1]), int(m[3]))
+        add(m, _date(int(m[4]), month, day))
+    for m in _DAY_MONTH.finditer(folded):
+        add(m, _date(int(m[3] or usual), _MONTHS[m[2]], int(m[1])))
+    for m in _MONTH_DAY.finditer(folded):
+        add(m, _date(int(m[3] or usual), _MONTHS[m[1]], int(m[2])))
+    if today:
+        for m in _RELATIVE.finditer(folded):
+            day_of = datetime.date.fromisoformat(today) + datetime.timedelta(days=_DAYS_FROM_TODAY.get(m[1], 1))
+            add(m, day_of.isoformat())
+    return tuple(sorted(found, key=lambda d: d.start))
+
+
+@lru_cache(maxsize=512)
+def times(text: str) -> tuple[str, ...]:
+    """The times of a text as HH:MM."""
+    found = []
+    for m in TIME.finditer(text):
+        hour, minute, half = (int(m[1]), m[2], m[3]) if m[1] else (int(m[4]), "00", m[5])
+        if half:
+            hour = hour % 12 + (12 if half.lower() == "p" else 0)
+        found.append(f"{hour:02d}:{minute}")
+    return tuple(found)
+
+
+@lru_cache(maxsize=512)
+def mentions(text: str) -> tuple[Mention, ...]:
+    """Amounts, plain numbers, codes and counted words, in order; dates, times and addresses are left out."""
+    masked = _mask(text, [(d.start, d.end) for d in dates(text)])
+    for pattern in (EMAIL, URL, TIME, PHONE):
+        masked = _mask(masked, [m.span() for m in pattern.finditer(masked)])
+    found: list[Mention] = []
+    for kind, pattern in (("money", _MONEY), ("code", _CODE), ("number", _PLAIN), ("count", _COUNT)):
+        for m in pattern.finditer(masked):
+            found.append(_mention(text, m, kind))
+        masked = _mask(masked, [m.span() for m in pattern.finditer(masked)])
+    return tuple(sorted(found, key=lambda mention: mention.start))
+
+
+def _mention(text: str, m: re.Match[str], kind: str) -> Mention:
+    digits = next((g for g in m.groups() if g), "") if kind in ("money", "number") else ""
+    value = number(digits, money=kind == "money") if digits else None
+    if kind == "number" and value is not None and "-" in m[0]:
+        value = -value
+    if kind == "count":
+        value = float(_COUNTS[m[0].lower()])
+    before = re.split(r"[.!?;]\s|\d", text[: m.start()])[-1]
+    after = re.split(r"[.!?;](?:\s|$)|\d", text[m.end() :])[0]
+    near = [w for w in words(before) if w in ID_WORDS or w not in _STOP or w == "id"]
+    return Mention(
+        kind=kind,  # type: ignore[arg-type]
+        text=(digits or m[0]) if kind != "code" else m[0],
+        value=value,
+        start=m.start(),
+        before=tuple(reversed(near[-3:])),
+        after=tuple(w for w in words(after)[:2] if w not in _STOP),
+        marked="#" in text[max(0, m.start() - 1) : m.end()],
+    )
+
+
+def _mask(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    for start, end in spans:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
+
+
+def spoken_date(value: str) -> str:
+    """`2026-05-03` as "3 May 2026"; anything else unchanged."""
+    m = _ISO.fullmatch(value.strip())
+    iso = _date(int(m[1]), int(m[2]), int(m[3])) if m else ""
+    if not m or not iso:
+        return value
+    day = datetime.date.fromisoformat(iso)
+    clock = f" at {m[4][:5]}" if m[4] and not m[4].startswith("00:00") else ""
+    return f"{day.day} {_ENGLISH[day.month - 1]} {day.year}{clock}"
+
+
+def join(parts: Sequence[str], last: str = "and") -> str:
+    """ "a, b and c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def plain(name: str) -> str:
+    """`expectedDelivery_date` as "expected delivery date"."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip().lower()

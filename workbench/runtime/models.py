@@ -1,0 +1,288 @@
+"""Providers by name: OpenAI, any OpenAI-compatible server, the offline model; and a recorded run as a provider."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents import (
+    AgentOutputSchemaBase,
+    Handoff,
+    Model,
+    ModelProvider,
+    ModelResponse,
+    ModelSettings,
+    ModelTracing,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Tool,
+)
+from agents.items import TResponseOutputItem, TResponseStreamEvent
+from agents.usage import Usage
+from openai import AsyncOpenAI
+from openai.types.responses import ResponseCompletedEvent
+from pydantic import TypeAdapter
+
+from workbench.errors import Invalid
+from workbench.runtime.record import request
+from workbench.runtime.spec import ROLES
+
+OFFLINE = "offline"
+
+VARIABLES: tuple[tuple[str, str, str], ...] = (
+    (
+        "OPENAI_API_KEY",
+        "none",
+        "Key of OpenAI or of a compatible server. Without it the offline model serves every role.",
+    ),
+    ("OPENAI_BASE_URL", "OpenAI", "Address of an OpenAI-compatible server."),
+    (
+        "WORKBENCH_MODEL_SMALL",
+        "`offline` without a key",
+        "Model of the role small: `offline`, a model name, or `chat:NAME`.",
+    ),
+    ("WORKBENCH_MODEL_MAIN", "`offline` without a key", "Model of the role main."),
+    ("WORKBENCH_MODEL_REASONING", "`offline` without a key", "Model of the role reasoning."),
+    (
+        "WORKBENCH_PRICES",
+        "none",
+        'US dollars for a million tokens, as JSON: `{"NAME": [input, output]}`. Without it, cost is unknown.',
+    ),
+    ("WORKBENCH_OFFLINE_DELAY", "0", "Seconds that the offline model waits between words, to see streaming."),
+)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which model serves each role, and how its server is reached."""
+
+    small: str = OFFLINE
+    main: str = OFFLINE
+    reasoning: str = OFFLINE
+    api_key: str = field(default="", repr=False)
+    base_url: str = ""
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    offline_delay: float = 0.0
+
+    def name(self, role: str) -> str:
+        """The model name of `role`."""
+        return str(getattr(self, role))
+
+
+def roles(environment: Mapping[str, str] | None = None) -> Roles:
+    """The roles from the environment. Raises Invalid naming a variable that cannot be used."""
+    env = os.environ if environment is None else environment
+    key, base = env.get("OPENAI_API_KEY", ""), env.get("OPENAI_BASE_URL", "")
+    default = OFFLINE if not key else _sdk_default()
+    names = {role: env.get(f"WORKBENCH_MODEL_{role.upper()}") or default for role in ROLES}
+    for role, name in names.items():
+        if name != OFFLINE and not (key or base):
+            raise Invalid(
+                f"WORKBENCH_MODEL_{role.upper()} names {name}, but there is no OPENAI_API_KEY.",
+                remedy="Set the key (any text for a server without keys), or unset the variable.",
+            )
+    try:
+        raw = json.loads(env.get("WORKBENCH_PRICES") or "{}")
+        prices = {str(name): (float(pair[0]), float(pair[1])) for name, pair in raw.items()}
+        delay = float(env.get("WORKBENCH_OFFLINE_DELAY") or 0)
+    except (ValueError, TypeError, AttributeError, IndexError, KeyError):
+        raise Invalid("WORKBENCH_PRICES or WORKBENCH_OFFLINE_DELAY cannot be read.") from None
+    return Roles(**names, api_key=key, base_url=base, prices=prices, offline_delay=delay)
+
+
+class Models(ModelProvider):
+    """The models of the roles. Belongs to one event loop; close it with `aclose`."""
+
+    def __init__(self, chosen: Roles | None = None) -> None:
+        self.roles = chosen or roles()
+        self._made: dict[str, Model] = {}
+        self._client: AsyncOpenAI | None = None
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The model of a role."""
+        name = self.roles.name(model_name or "main")
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def label(self, role: str) -> str:
+        """What screens and records call the model of `role`."""
+        name = self.roles.name(role)
+        return "offline model" if name == OFFLINE else name.removeprefix("chat:")
+
+    def cost(self, role: str, usage: Usage) -> float | None:
+        """US dollars of one response; None where the price is not known."""
+        name = self.roles.name(role)
+        if name == OFFLINE:
+            return 0.0
+        price = self.roles.prices.get(name) or self.roles.prices.get(name.removeprefix("chat:"))
+        return None if price is None else (usage.input_tokens * price[0] + usage.output_tokens * price[1]) / 1e6
+
+    async def aclose(self) -> None:
+        """Close the connections to the server."""
+        if self._client is not None:
+            await self._client.close()
+        self._client = None
+        self._made.clear()
+
+    def _make(self, name: str) -> Model:
+        if name == OFFLINE:
+            from workbench.runtime.offline import OfflineModel
+
+            return OfflineModel(word_delay=self.roles.offline_delay)
+        if self._client is None:
+            self._client = AsyncOpenAI(api_key=self.roles.api_key or "none", base_url=self.roles.base_url or None)
+        if name.startswith("chat:"):
+            return OpenAIChatCompletionsModel(name.removeprefix("chat:"), self._client)
+        return OpenAIResponsesModel(name, self._client)
+
+
+def _sdk_default() -> str:
+    from agents.models import get_default_model
+
+    return get_default_model()
+
+
+class Diverged(Exception):
+    """A replayed run asked for something else than was recorded. `call` counts from 1."""
+
+    def __init__(self, call: int, what: str) -> None:
+        super().__init__(f"model request {call}: {what}")
+        self.call, self.what = call, what
+
+
+class RecordedError(Exception):
+    """The error that a recorded model call ended with."""
+
+
+_OUTPUT: TypeAdapter[list[TResponseOutputItem]] = TypeAdapter(list[TResponseOutputItem])
+
+
+def response_of(recorded: Mapping[str, Any]) -> ModelResponse:
+    """A ModelResponse from its plain form."""
+    usage = recorded["usage"]
+    return ModelResponse(
+        output=_OUTPUT.validate_python(recorded["output"]),
+        usage=Usage(
+            requests=usage["requests"],
+            input_tokens=usage["input_tokens"],
+            output_tokens=usage["output_tokens"],
+            total_tokens=usage["input_tokens"] + usage["output_tokens"],
+        ),
+        response_id=recorded["response_id"],
+        request_id=recorded.get("request_id"),
+    )
+
+
+class Tape(ModelProvider):
+    """A recorded run's model answers, served in order; a request that differs raises Diverged."""
+
+    def __init__(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        self.calls = [call for call in calls if call["kind"] == "model"]
+        self.next = 0
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The tape as a model, whatever the role."""
+        return _TapeModel(self)
+
+    def label(self, role: str) -> str:
+        """The label of the model that answers next."""
+        at = min(self.next, len(self.calls) - 1)
+        return str(self.calls[at]["model"]) if self.calls else "recorded"
+
+    def cost(self, role: str, usage: Usage) -> float | None:
+        """What the recorded call had cost."""
+        at = self.next - 1
+        value = self.calls[at]["usd"] if 0 <= at < len(self.calls) else 0.0
+        return None if value is None else float(value)
+
+    def serve(self, request: Mapping[str, Any]) -> ModelResponse:
+        """The next recorded response. Raises Diverged, or RecordedError where the call had failed."""
+        at, self.next = self.next, self.next + 1
+        if at >= len(self.calls):
+            raise Diverged(at + 1, "the recorded run had no such request")
+        recorded = self.calls[at]
+        if what := difference(recorded["request"], request):
+            raise Diverged(at + 1, what)
+        if recorded["response"] is None:
+            raise RecordedError(recorded["error"])
+        return response_of(recorded["response"])
+
+
+class _TapeModel(Model):
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[Any],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff],
+        tracing: ModelTracing,
+        **_: Any,
+    ) -> ModelResponse:
+        return self.tape.serve(request(system_instructions, input, model_settings, tools, output_schema, handoffs))
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        answer = await self.get_response(*args, **kwargs)
+        yield ResponseCompletedEvent.model_validate(
+            {"type": "response.completed", "sequence_number": 0, "response": _envelope(answer)}
+        )
+
+
+def _envelope(answer: ModelResponse) -> dict[str, Any]:
+    u = answer.usage
+    return {
+        "id": answer.response_id or "recorded",
+        "object": "response",
+        "created_at": 0,
+        "model": "recorded",
+        "output": answer.output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            "input_tokens": u.input_tokens,
+            "output_tokens": u.output_tokens,
+            "total_tokens": u.total_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+
+
+def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """In words, the first part in which two model requests differ; empty where they are equal."""
+    names = {
+        "system": "the instructions differ",
+        "tools": "the tools offered differ",
+        "handoffs": "the handoffs offered differ",
+        "schema": "the output schema differs",
+        "settings": "the model settings differ",
+    }
+    for part, words in names.items():
+        if recorded.get(part) != asked.get(part):
+            return words
+    before, after = _items(recorded.get("input")), _items(asked.get("input"))
+    for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
+        if one != other:
+            return f"item {number} of the conversation differs ({_kind(other)})"
+    if len(before) != len(after):
+        return f"the conversation has {len(after)} items instead of {len(before)}"
+    return ""
+
+
+def _items(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def _kind(item: Any) -> str:
+    kind = item.get("type") or item.get("role") or "item" if isinstance(item, Mapping) else "message"
+    return re.sub(r"_", " ", str(kind))

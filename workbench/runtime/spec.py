@@ -1,0 +1,263 @@
+"""The flow format: frozen models that refuse unknown keys, with errors that name the path and the nearest key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, ValidationError
+
+from workbench.errors import Invalid
+
+FORMAT = 1
+
+Effect = Literal["read", "write", "high-stakes"]
+Outcome = Literal["answered", "abstained", "escalated", "held", "blocked", "limit", "error"]
+Role = Literal["small", "main", "reasoning"]
+EFFECTS: tuple[Effect, ...] = ("read", "write", "high-stakes")
+OUTCOMES: tuple[Outcome, ...] = ("answered", "abstained", "escalated", "held", "blocked", "limit", "error")
+ROLES: tuple[Role, ...] = ("small", "main", "reasoning")
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+PromptReference = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(@[1-9][0-9]*)?$")
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AgentSpec(_Frozen):
+    """One agent: its prompt, model role, tools and whom it may hand over to."""
+
+    prompt: PromptReference
+    model: Role = "main"
+    description: str = ""
+    tools: tuple[Name, ...] = ()
+    handoffs: tuple[Name, ...] = ()
+    output: dict[str, Any] | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+class ArgumentRule(_Frozen):
+    """When an argument's value asks for a person's approval."""
+
+    above: float | None = None
+    below: float | None = None
+    any_of: tuple[str | float, ...] | None = Field(default=None, alias="in")
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+Approval = Literal["always"] | dict[str, ArgumentRule]
+
+
+class PythonTool(_Frozen):
+    """A Python function of the catalogue, by name."""
+
+    kind: Literal["python"]
+    call: Name
+    effect: Effect = "read"
+    approve: Approval | None = None
+    timeout: float = Field(default=20.0, gt=0, le=600)
+
+
+class HttpTool(_Frozen):
+    """An HTTP request declared by schema."""
+
+    kind: Literal["http"]
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: str
+    effect: Effect
+    description: str
+    parameters: dict[str, Any]
+    approve: Approval | None = None
+    timeout: float = Field(default=20.0, gt=0, le=600)
+
+
+class McpTool(_Frozen):
+    """A tool of a declared MCP server."""
+
+    kind: Literal["mcp"]
+    server: Name
+    tool: str
+    effect: Effect = "read"
+    approve: Approval | None = None
+    timeout: float = Field(default=20.0, gt=0, le=600)
+
+
+def _kind(value: Any) -> str:
+    return str(value.get("kind", "python") if isinstance(value, Mapping) else getattr(value, "kind", "python"))
+
+
+ToolSpec = Annotated[
+    Annotated[PythonTool, Tag("python")] | Annotated[HttpTool, Tag("http")] | Annotated[McpTool, Tag("mcp")],
+    Discriminator(_kind),
+]
+
+
+class GuardrailSpec(_Frozen):
+    """A named check on the input or the reply."""
+
+    name: Name
+    on: Literal["input", "reply"]
+    check: Name
+    agents: Literal["all"] | tuple[Name, ...] = "all"
+
+
+class KnowledgeSpec(_Frozen):
+    """Which collection the agents may search, and below which score they decline."""
+
+    collection: Slug
+    top: int = Field(default=4, ge=1, le=20)
+    abstain_below: float = Field(default=0.35, ge=0, le=1)
+
+
+class Limits(_Frozen):
+    """Where a run is stopped: model turns, seconds of wall time, US dollars."""
+
+    turns: int = Field(default=12, ge=1, le=100)
+    seconds: float = Field(default=60, gt=0, le=3600)
+    usd: float = Field(default=0.10, gt=0)
+
+
+class FlowSpec(_Frozen):
+    """A network of agents as data. It names tools, prompts and checks, and never contains code."""
+
+    format: Literal[1] = 1
+    flow: Slug
+    purpose: str = ""
+    entry: Name
+    agents: dict[Name, AgentSpec] = Field(min_length=1)
+    tools: dict[Name, ToolSpec] = Field(default_factory=dict)
+    guardrails: tuple[GuardrailSpec, ...] = ()
+    knowledge: KnowledgeSpec | None = None
+    variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$")], str] = Field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+def parse(body: Any) -> FlowSpec:
+    """`body` (plain data) as a flow.
+
+    Raises Invalid listing every problem with its path; an unknown key comes with the nearest known one.
+    """
+    if not isinstance(body, Mapping):
+        raise Invalid(
+            "A flow must be a mapping of keys to values.", remedy="Begin with `format: 1` and `flow: <name>`."
+        )
+    number = body.get("format", FORMAT)
+    if number != FORMAT:
+        raise Invalid(f"format: this version reads flow format {FORMAT}, not {number!r}.")
+    try:
+        return FlowSpec.model_validate(body)
+    except ValidationError as error:
+        raise Invalid("\n".join(_problem(dict(one)) for one in error.errors())) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand only once and `on` and `no` stay words."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool | None):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _first in "tTfF":
+    _Loader.yaml_implicit_resolvers.setdefault(_first, []).append(
+        ("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"))
+    )
+
+
+def read(text: str) -> FlowSpec:
+    """A flow from YAML or JSON text. Raises Invalid with line and column where the text cannot be read."""
+    if len(text) > 1_000_000:
+        raise Invalid("The flow file is larger than 1 MB.")
+    try:
+        if any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text)):
+            raise Invalid("YAML anchors and aliases are not part of the flow format.", remedy="Write the value out.")
+        body = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader with fewer resolvers)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise Invalid(f"The YAML cannot be read: {where}{error.problem or error.context}.") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise Invalid(f"The YAML cannot be read: {type(error).__name__}.") from None
+    return parse(body)
+
+
+def plain(spec: FlowSpec) -> dict[str, Any]:
+    """The flow as plain data with everything at its default left out: the form that is stored and digested."""
+    body = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    for name, tool in spec.tools.items():
+        body["tools"][name]["kind"] = tool.kind
+    return {"format": spec.format, **{key: value for key, value in body.items() if key != "format"}}
+
+
+def write(spec: FlowSpec) -> str:
+    """The flow as YAML; `read` gives the same flow back."""
+    return yaml.safe_dump(plain(spec), sort_keys=False, allow_unicode=True, width=110)
+
+
+def canonical(body: Any) -> str:
+    """One text for equal JSON values, on any machine: sorted keys, no spaces, UTF-8."""
+    return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+_PARTS: dict[str, tuple[type[BaseModel], ...]] = {
+    "agents": (AgentSpec,),
+    "tools": (PythonTool, HttpTool, McpTool),
+    "guardrails": (GuardrailSpec,),
+    "knowledge": (KnowledgeSpec,),
+    "limits": (Limits,),
+}
+
+
+def _known(path: tuple[Any, ...]) -> list[str]:
+    if len(path) == 1:
+        return list(FlowSpec.model_fields)
+    if "approve" in path:
+        return ["above", "below", "in"]
+    return [field for model in _PARTS.get(str(path[0]), ()) for field in model.model_fields]
+
+
+def _problem(error: dict[str, Any]) -> str:
+    loc = tuple(error["loc"])
+    parts = [str(p) for i, p in enumerate(loc) if not (i == 2 and loc[0] == "tools" and p in ("python", "http", "mcp"))]
+    parts = [p for p in parts if not p.startswith(("dict[", "literal[", "tuple[", "constrained-"))]
+    path = ".".join(parts)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = _known(loc)
+        near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(dict.fromkeys(known))}."
+        return f"{path}: unknown key; {hint}"
+    if kind == "missing":
+        return f"{path}: is missing."
+    if kind == "string_pattern_mismatch":
+        return f"{path}: {str(error['input'])[:60]!r} is not a valid name."
+    if kind == "union_tag_invalid":
+        return f"{path}: unknown kind; use python, http or mcp."
+    return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}."

@@ -1,0 +1,262 @@
+"""Plain values of a file become ticket columns; a row that cannot is rejected with its reasons."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import Invalid
+from workbench.tickets.columns import ATTRIBUTES, COLUMNS, REQUIRED, closest
+from workbench.tickets.mapping import Derivation, Mapping
+from workbench.tickets.read import EXCERPT, Batch, Reject
+
+TRUE = frozenset({"true", "t", "yes", "y", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "0"})
+SENTIMENTS = {"negative": -1.0, "neutral": 0.0, "positive": 1.0}
+RANGES = {"csat": (1.0, 5.0), "sentiment": (-1.0, 1.0)}
+YEARS = (1970, 2100)
+LONG = ("subject", "body")
+
+_ISO = re.compile(
+    r"(19|20|21)\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(?P<zone> ?(Z|z|UTC|[+-]\d\d(:?\d\d)?))?)?"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which column of the file gives which ticket column, and which columns stay attributes."""
+
+    columns: dict[str, str]
+    derive: dict[str, Derivation]
+    attributes: tuple[str, ...]
+    mapping: Mapping
+
+
+def plan(columns: tuple[str, ...], mapping: Mapping, *, name: str) -> Plan:
+    """How a file with `columns` is read under `mapping`.
+
+    Raises Invalid naming what is missing, what was found, and how to map it.
+    """
+    wanted = [(target, column) for target, column in mapping.columns.items()]
+    wanted += [(target, rule.column) for target, rule in mapping.derive.items()]
+    for target, column in wanted:
+        if column not in columns:
+            raise Invalid(
+                f"The mapping takes {target} from {column!r}, which {name} does not have. {_found(columns)}",
+                remedy=_did_you_mean(target, closest(column, columns)),
+            )
+    used = {column for _target, column in wanted}
+    own = {c: c for c in COLUMNS if c in columns and c not in used and c not in dict(wanted)}
+    sources = {**own, **mapping.columns}
+    if missing := [column for column in REQUIRED if column not in sources]:
+        suggestion = {column: closest(column, [c for c in columns if c not in COLUMNS]) for column in missing}
+        raise Invalid(
+            f"{name} has no column {' and no column '.join(missing)}. {_found(columns)}", remedy=_write(suggestion)
+        )
+    attributes = tuple(c for c in columns if c not in used and c not in own)
+    return Plan(sources, mapping.derive, attributes, mapping)
+
+
+def _found(columns: tuple[str, ...]) -> str:
+    shown = ", ".join(c[:40] for c in columns[:30]) + (", …" if len(columns) > 30 else "")
+    return f"It has {shown}."
+
+
+def _did_you_mean(target: str, near: str) -> str:
+    return f"Did you mean `{target}: {near}`?" if near else "Correct the mapping file."
+
+
+def _write(suggestion: dict[str, str]) -> str:
+    pairs = ", ".join(f"{target}: {near or 'NAME-IN-FILE'}" for target, near in suggestion.items())
+    return f"Rename the columns, or write a mapping file with `columns: {{{pairs}}}` and pass it with --mapping."
+
+
+def convert(batch: Batch, how: Plan) -> tuple[pd.DataFrame, list[Reject]]:
+    """The good rows as ticket columns, and the rejects; together they are all rows of `batch`."""
+    reasons: dict[int, list[str]] = {}
+    frame = pd.DataFrame(index=range(len(batch.lines)))
+    for target, kind in COLUMNS.items():
+        raw = batch.values.get(_source(target, how))
+        words = how.mapping.values.get(target, {})
+        values: list[str | None] = [None] * len(batch.lines)
+        if raw is not None:
+            texts = (_text(value, strip=target not in LONG) for value in raw)
+            values = [words.get(text, text) if text else None for text in texts]
+        frame[target] = _column(target, kind, values, raw, how, reasons)
+    frame[ATTRIBUTES] = _attributes(batch, how.attributes)
+    _check_rows(frame, reasons)
+    rejects = [*batch.rejects, *(_reject(batch, row, why) for row, why in sorted(reasons.items()))]
+    return frame.drop(index=list(reasons)), rejects
+
+
+def _source(target: str, how: Plan) -> str:
+    return how.derive[target].column if target in how.derive else how.columns.get(target, "")
+
+
+def _column(
+    target: str, kind: str, values: list[str | None], raw: list[Any] | None, how: Plan, reasons: dict[int, list[str]]
+) -> pd.Series[Any]:
+    if target in how.derive:
+        return _derived(target, how.derive[target], values, reasons)
+    if kind == "TIMESTAMP":
+        return _moments(target, values, raw or [], how.mapping, reasons)
+    if kind == "DOUBLE":
+        return pd.Series([_number(target, i, v, reasons) for i, v in enumerate(values)], dtype="float64")
+    if kind == "BOOLEAN":
+        return pd.Series([_boolean(target, i, v, reasons) for i, v in enumerate(values)], dtype="boolean")
+    return pd.Series(values, dtype="str")
+
+
+def _derived(target: str, rule: Derivation, values: list[str | None], reasons: dict[int, list[str]]) -> pd.Series[Any]:
+    numbers = [_float(rule.column, i, v, reasons) for i, v in enumerate(values)]
+    if rule.above is not None:
+        return pd.Series([None if n is None else n > rule.above for n in numbers], dtype="boolean")
+    (low, high), (least, most) = rule.scale or (0.0, 1.0), RANGES[target]
+    scaled = [None if n is None else least + (n - low) / (high - low) * (most - least) for n in numbers]
+    return pd.Series([_in_range(target, i, n, reasons) for i, n in enumerate(scaled)], dtype="float64")
+
+
+def _number(target: str, row: int, value: str | None, reasons: dict[int, list[str]]) -> float | None:
+    if target == "sentiment" and value is not None and value.casefold() in SENTIMENTS:
+        return SENTIMENTS[value.casefold()]
+    return _in_range(target, row, _float(target, row, value, reasons), reasons)
+
+
+def _in_range(target: str, row: int, number: float | None, reasons: dict[int, list[str]]) -> float | None:
+    low, high = RANGES[target]
+    if number is not None and not low <= number <= high:
+        _blame(row, f"{target} {number:g} is not between {low:g} and {high:g}", reasons)
+        return None
+    return number
+
+
+def _float(name: str, row: int, value: str | None, reasons: dict[int, list[str]]) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        _blame(row, f"{name} {_short(value)} is not a number", reasons)
+        return None
+    return number
+
+
+def _boolean(target: str, row: int, value: str | None, reasons: dict[int, list[str]]) -> bool | None:
+    if value is None:
+        return None
+    if value.casefold() in TRUE | FALSE:
+        return value.casefold() in TRUE
+    _blame(row, f"{target} {_short(value)} is neither true nor false", reasons)
+    return None
+
+
+def _moments(
+    target: str, values: list[str | None], raw: list[Any], mapping: Mapping, reasons: dict[int, list[str]]
+) -> pd.Series[Any]:
+    """UTC without a zone; NaT where there is none."""
+    texts = pd.Series(values, dtype="str")
+    found = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us]")
+    typed = pd.Series([isinstance(v, dt.date) for v in raw] or [False] * len(values), dtype="bool")
+    patterned = texts.notna() & ~typed if mapping.times else pd.Series(False, index=texts.index)
+    if mapping.times and patterned.any():
+        aware = "%z" in mapping.times
+        read = pd.to_datetime(texts[patterned], format=mapping.times, errors="coerce", utc=aware)
+        found[patterned] = _naive(read) if aware else _from_zone(read, mapping.timezone)
+    matches = [_ISO.fullmatch(value or "") for value in values]
+    iso = pd.Series([match is not None for match in matches], dtype="bool") & ~patterned
+    zoned = iso & pd.Series([match is not None and bool(match["zone"]) for match in matches], dtype="bool")
+    if zoned.any():
+        spelled = texts[zoned].str.replace(",", ".", regex=False).str.replace(r" ?(z|UTC)$", "Z", regex=True)
+        spelled = spelled.str.replace(r" (?=[+-]\d\d(?::?\d\d)?$)", "", regex=True)
+        found[zoned] = _naive(pd.to_datetime(spelled, format="ISO8601", errors="coerce", utc=True))
+    local = iso & ~zoned
+    if local.any():
+        spelled = texts[local].str.replace(",", ".", regex=False)
+        found[local] = _from_zone(pd.to_datetime(spelled, format="ISO8601", errors="coerce"), mapping.timezone)
+    found = found.where((found.dt.year >= YEARS[0]) & (found.dt.year < YEARS[1]))
+    form = mapping.times or "2026-03-05T14:30:00Z"
+    for row in np.flatnonzero((texts.notna() & found.isna()).to_numpy()):
+        _blame(int(row), f"{target} {_short(values[row] or '')} is not a time written as {form}", reasons)
+    return found
+
+
+def _naive(moments: pd.Series[Any]) -> pd.Series[Any]:
+    utc: pd.Series[Any] = moments.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    return utc
+
+
+def _from_zone(moments: pd.Series[Any], zone: str) -> pd.Series[Any]:
+    """Wall-clock times of `zone`; of an hour that occurs twice the first is meant, one that never occurs moves on."""
+    if zone == "UTC":
+        return moments.astype("datetime64[us]")
+    first = np.ones(len(moments), dtype=bool)
+    return _naive(moments.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward"))
+
+
+def _check_rows(frame: pd.DataFrame, reasons: dict[int, list[str]]) -> None:
+    for column in REQUIRED:
+        for row in np.flatnonzero(frame[column].isna().to_numpy()):
+            if not any(reason.startswith(column) for reason in reasons.get(int(row), [])):
+                _blame(int(row), f"{column} is empty", reasons)
+    for column in ("first_response_at", "resolved_at"):
+        for row in np.flatnonzero((frame[column] < frame["created_at"]).to_numpy()):
+            _blame(int(row), f"{column} is before created_at", reasons)
+
+
+def _attributes(batch: Batch, names: tuple[str, ...]) -> pd.Series[Any]:
+    """One JSON object for each row, its keys sorted; empty values are left out."""
+    ordered = sorted(names)
+    columns = [batch.values[name] for name in ordered]
+    rows = ({n: v for n, v in zip(ordered, row, strict=True) if not _is_empty(v)} for row in zip(*columns, strict=True))
+    texts: Iterable[str] = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+    return pd.Series(list(texts) if names else ["{}"] * len(batch.lines), dtype="str")
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _text(value: Any, *, strip: bool) -> str | None:
+    """`value` as text; None where it is empty. A whole number loses a `.0` that its file type gave it."""
+    if isinstance(value, str):
+        clean = value.replace("\0", "") if "\0" in value else value
+        return (clean.strip() if strip else clean) or None
+    if value is None or value is pd.NaT:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace").replace("\0", "") or None
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _reject(batch: Batch, row: int, why: list[str]) -> Reject:
+    known = {name: values[row] for name, values in batch.values.items() if not _is_empty(values[row])}
+    text = json.dumps(known, default=str, ensure_ascii=False)
+    return Reject(batch.lines[row], "; ".join(why), text[:EXCERPT])
+
+
+def _blame(row: int, reason: str, reasons: dict[int, list[str]]) -> None:
+    reasons.setdefault(row, []).append(reason)
+
+
+def _short(value: str) -> str:
+    return repr(value if len(value) <= 40 else value[:39] + "…")

@@ -1,0 +1,32 @@
+"""Runs: captured, found, flagged, replayed, exchanged."""
+
+from workbench.traces.capture import close, flush, sink
+from workbench.traces.exchange import export, take_in
+from workbench.traces.query import Flag, Run, conversation, count, find, flag, flags, flow_names, ids, record, run
+from workbench.traces.replay import Verdict, replay, replay_record
+from workbench.traces.words import brief, step_words, tool_words
+
+__all__ = [
+    "Flag",
+    "Run",
+    "Verdict",
+    "brief",
+    "close",
+    "conversation",
+    "count",
+    "export",
+    "find",
+    "flag",
+    "flags",
+    "flow_names",
+    "flush",
+    "ids",
+    "record",
+    "replay",
+    "replay_record",
+    "run",
+    "sink",
+    "step_words",
+    "take_in",
+    "tool_words",
+]

@@ -1,0 +1,169 @@
+"""Finding and reading runs, and flagging them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import col, or_, select
+
+from workbench.access import Actor, audit, require
+from workbench.errors import Invalid, NotFound
+from workbench.runtime import Conversation
+from workbench.store import session, unpack
+from workbench.store.tables import Flag as FlagRow
+from workbench.store.tables import Run as Row
+from workbench.store.tables import RunBody
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as lists show it. Times are UTC, `seconds` wall time, `usd` None where the price is not known."""
+
+    id: str
+    flow: str
+    version: str
+    digest: str
+    source: str
+    conversation: str
+    started_at: dt.datetime
+    seconds: float
+    outcome: str
+    agent: str
+    question: str
+    reply: str
+    error: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A remark that a run deserves a look."""
+
+    run_id: str
+    reason: str
+    person: str
+    at: dt.datetime
+
+
+def find(
+    *,
+    flow: str = "",
+    outcome: str = "",
+    source: str = "",
+    words: str = "",
+    since: dt.datetime | None = None,
+    flagged: bool = False,
+    conversation: str = "",
+    limit: int = 50,
+) -> list[Run]:
+    """The newest runs that fit every given filter, newest first. `words` is looked for in question and reply."""
+    query = select(Row).order_by(col(Row.started_at).desc(), col(Row.id)).limit(limit)
+    for column, value in (
+        (Row.flow, flow),
+        (Row.outcome, outcome),
+        (Row.source, source),
+        (Row.conversation, conversation),
+    ):
+        if value:
+            query = query.where(col(column) == value)
+    if since:
+        query = query.where(col(Row.started_at) >= since)
+    if words:
+        query = query.where(
+            or_(
+                col(Row.question).icontains(words, autoescape=True),
+                col(Row.reply).icontains(words, autoescape=True),
+                col(Row.id) == words,
+            )
+        )
+    if flagged:
+        query = query.where(col(Row.id).in_(select(FlagRow.run_id)))
+    with session() as open_session:
+        return [_run(row) for row in open_session.exec(query)]
+
+
+def run(run_id: str) -> Run:
+    """The run with this id. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(Row, run_id)
+    if row is None:
+        raise NotFound(f"There is no run {run_id}.", remedy="List them with `runs list`.")
+    return _run(row)
+
+
+def record(run_id: str) -> dict[str, Any]:
+    """The whole record of a run. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(RunBody, run_id)
+        if row is None:
+            raise NotFound(f"There is no run {run_id}.", remedy="List them with `runs list`.")
+        return dict(unpack(row.body))
+
+
+def conversation(conversation_id: str) -> Conversation:
+    """A stored conversation, so that a next run can go on with it. Raises NotFound."""
+    newest = find(conversation=conversation_id, limit=1)
+    if not newest:
+        raise NotFound(f"There is no conversation {conversation_id}.")
+    body = record(newest[0].id)
+    items = [*body["input"]]
+    if body["reply"]:
+        items.append({"role": "assistant", "content": body["reply"]})
+    return Conversation(id=conversation_id, items=tuple(items), agent=body["agent"])
+
+
+def ids(flow: str = "") -> list[str]:
+    """The ids of all stored runs, oldest first."""
+    query = select(Row.id).order_by(Row.started_at, Row.id)  # type: ignore[arg-type]
+    with session() as open_session:
+        return list(open_session.exec(query.where(Row.flow == flow) if flow else query))
+
+
+def count() -> int:
+    """How many runs are stored."""
+    with session() as open_session:
+        return int(open_session.exec(select(func.count()).select_from(Row)).one())
+
+
+def flow_names() -> list[str]:
+    """The flows that have runs."""
+    with session() as open_session:
+        return list(open_session.exec(select(Row.flow).distinct().order_by(Row.flow)))
+
+
+def flag(actor: Actor, run_id: str, reason: str) -> Flag:
+    """Flag a run with a reason. Raises Refused, NotFound, or Invalid for an empty reason."""
+    require(actor, "flag a run")
+    if not reason.strip():
+        raise Invalid("A flag needs a reason.", remedy="Say in a few words what is wrong or worth a look.")
+    with session() as open_session:
+        if open_session.get(Row, run_id) is None:
+            raise NotFound(f"There is no run {run_id}.")
+        row = FlagRow(run_id=run_id, reason=reason.strip()[:500], person=actor.name)
+        open_session.add(row)
+        audit.append(open_session, actor, "flag a run", run_id, {"reason": row.reason})
+        return _flag(row)
+
+
+def flags(run_ids: Sequence[str] | None = None) -> list[Flag]:
+    """The flags of these runs (default: all), oldest first."""
+    query = select(FlagRow).order_by(col(FlagRow.at), col(FlagRow.id))
+    if run_ids is not None:
+        query = query.where(col(FlagRow.run_id).in_(list(run_ids)))
+    with session() as open_session:
+        return [_flag(row) for row in open_session.exec(query)]
+
+
+def _run(row: Row) -> Run:
+    return Run(**row.model_dump())
+
+
+def _flag(row: FlagRow) -> Flag:
+    return Flag(row.run_id, row.reason, row.person, row.at)

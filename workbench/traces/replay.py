@@ -1,0 +1,129 @@
+"""Replay: run again from recorded answers, without a model and without calling a tool, and say whether it is the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workbench import flows, runtime
+from workbench.access import Actor, require
+from workbench.errors import WorkbenchError
+from workbench.runtime.models import Diverged
+from workbench.runtime.record import ToolCall
+from workbench.runtime.release import Release
+from workbench.traces import query
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a replay came to: `faithful`, or where and how it `differs`, or why it is `impossible`."""
+
+    run_id: str
+    verdict: Literal["faithful", "differs", "impossible"]
+    span: str = ""
+    what: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.verdict, f"at {self.span}:" if self.span else "", self.what) if part)
+
+
+def replay(actor: Actor, run_id: str) -> Verdict:
+    """Replay a stored run. Raises Refused or NotFound."""
+    require(actor, "replay a run")
+    record = query.record(run_id)
+    try:
+        release = flows.frozen(record["digest"], number=_number(record["version"]))
+    except WorkbenchError as error:
+        return Verdict(run_id, "impossible", what=error.message)
+    return replay_record(record, release)
+
+
+def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
+    """Replay a record against the frozen flow it names."""
+    run_id = str(record["id"])
+    if why := _impossible(record, release):
+        return Verdict(run_id, "impossible", what=why)
+    tape = runtime.Tape(record["calls"])
+    talk = runtime.Conversation(id=record["conversation"], items=tuple(record["input"][:-1]), agent=record["starts_at"])
+    answers = _Answers(record)
+    try:
+        result = asyncio.run(
+            runtime.run(
+                release,
+                record["question"],
+                models=tape,
+                conversation=talk,
+                variables=record["variables"],
+                answers=answers,
+                source="replay",
+            )
+        )
+    except Diverged as diverged:
+        return Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what)
+    except WorkbenchError as error:
+        return Verdict(run_id, "impossible", what=error.message)
+    if answers.unknown:
+        return Verdict(run_id, "differs", f"tool call {answers.unknown}", "the recorded run had no such call")
+    return _compare(record, result.record)
+
+
+class _Answers:
+    """The recorded answers of a run's tool calls, by call id, name and arguments."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        calls = [call for call in record["calls"] if call["kind"] == "tool"]
+        self._recorded = {(call["call_id"], call["name"], call["arguments"]): call for call in calls}
+        self.unknown = ""
+
+    def __call__(self, call: ToolCall) -> Mapping[str, Any]:
+        found = self._recorded.get((call.call_id, call.name, call.arguments))
+        if found is None:
+            self.unknown = self.unknown or call.name
+            return {"output": "", "error": "this call was not recorded"}
+        return dict(found)
+
+
+def _impossible(record: Mapping[str, Any], release: Release) -> str:
+    if record.get("stop", "").startswith("stopped after") and record["stop"].endswith("seconds"):
+        return "it was stopped by the clock, which a replay does not wait for"
+    if record.get("stop") == "stopped by the person":
+        return "it was stopped by a person half-way"
+    if release.digest != record["digest"]:
+        return "the flow given is not the one that ran"
+    return ""
+
+
+def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
+    run_id = str(record["id"])
+    before, after = _tools(record), _tools(again)
+    for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
+        if one != other:
+            return Verdict(run_id, "differs", f"tool call {number} ({one[1]})", "its arguments or its answer differ")
+    if record["outcome"] != "blocked" and len(before) != len(after):
+        return Verdict(run_id, "differs", "the run", f"{len(after)} tool calls instead of {len(before)}")
+    if record["outcome"] != "blocked" and _requests(record) != _requests(again):
+        return Verdict(run_id, "differs", "the run", "another number of model requests")
+    for part, words in (
+        ("outcome", "the outcome"),
+        ("agent", "the agent that answers"),
+        ("reply", "the reply"),
+        ("error", "the error"),
+    ):
+        if record[part] != again[part]:
+            return Verdict(run_id, "differs", words, f"{again[part]!r} instead of {record[part]!r}")
+    return Verdict(run_id, "faithful")
+
+
+def _tools(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    calls = [c for c in record["calls"] if c["kind"] == "tool"]
+    return sorted((c["call_id"], c["name"], c["arguments"], c["output"]) for c in calls)
+
+
+def _requests(record: Mapping[str, Any]) -> list[str]:
+    return [c["digest"] for c in record["calls"] if c["kind"] == "model"]
+
+
+def _number(version: str) -> int | None:
+    return int(version[1:]) if version.startswith("v") else None

@@ -1,0 +1,96 @@
+"""A run's spans as a timeline: one bar a span, indented by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+WORDS = {
+    "task": "run",
+    "turn": "turn",
+    "agent": "agent",
+    "generation": "model",
+    "response": "model",
+    "function": "tool",
+    "handoff": "handoff",
+    "guardrail": "guardrail",
+}
+COLOURS = {
+    "agent": "#2f6db5",
+    "generation": "#8b62c4",
+    "response": "#8b62c4",
+    "function": "#3d9970",
+    "handoff": "#e0a11b",
+    "guardrail": "#d9604c",
+}
+
+
+def tree(spans: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+    """The spans in tree order with their depth; a span whose parent is not there stands at the top."""
+    children: dict[str | None, list[Mapping[str, Any]]] = {}
+    known = {span["id"] for span in spans}
+    for span in sorted(spans, key=lambda one: (one["start"], -one["seconds"])):
+        parent = span["parent"] if span["parent"] in known else None
+        children.setdefault(parent, []).append(span)
+    found: list[tuple[int, Mapping[str, Any]]] = []
+
+    def walk(parent: str | None, depth: int) -> None:
+        for span in children.get(parent, []):
+            found.append((depth, span))
+            walk(span["id"], depth + 1)
+
+    walk(None, 0)
+    return found
+
+
+def label(span: Mapping[str, Any]) -> str:
+    """A span's type and name in words."""
+    kind = WORDS.get(span["type"], span["type"])
+    return f"{kind} {span['name']}".strip() if span["type"] not in ("turn", "task") else kind
+
+
+def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figure:
+    """The timeline. Times are milliseconds from the run's start."""
+    rows = tree(spans)
+    names = [f"{'&nbsp;' * 4 * depth}{label(span)}" for depth, span in rows]
+    made = go.Figure()
+    for place, (_, span) in enumerate(rows):
+        length = max(span["seconds"] * 1000, 0.02)
+        made.add_bar(
+            y=[place],
+            x=[length],
+            base=[span["start"] * 1000],
+            orientation="h",
+            marker_color=COLOURS.get(span["type"], faint),
+            text=f"{span['seconds'] * 1000:,.1f} ms",
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate=f"{label(span)}<br>from {span['start'] * 1000:,.1f} ms<br>%{{text}}<extra></extra>",
+            showlegend=False,
+        )
+    end = max((span["start"] + span["seconds"] for _, span in rows), default=0.001) * 1000
+    made.update_layout(
+        height=60 + 26 * len(rows),
+        margin={"l": 8, "r": 70, "t": 8, "b": 30},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": ink, "size": 12},
+        bargap=0.35,
+        yaxis={
+            "tickvals": list(range(len(rows))),
+            "ticktext": names,
+            "autorange": "reversed",
+            "showgrid": False,
+            "automargin": True,
+            "ticklabelposition": "outside left",
+        },
+        xaxis={
+            "title": "milliseconds",
+            "gridcolor": "rgba(128,128,128,0.18)",
+            "range": [0, end * 1.12],
+            "zeroline": False,
+        },
+    )
+    return made

@@ -1,0 +1,48 @@
+"""What surrounds every page: name and mark, the acting role, the model and the worker's health."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from workbench.access import ROLES
+from workbench.errors import WorkbenchError
+from workbench.ui import session, show
+
+ASSETS = Path(__file__).parent / "assets"
+MARK = str(ASSETS / "mark.svg")
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 2.6rem; padding-bottom: 3rem; max-width: 1500px;}
+[data-testid="stMainBlockContainer"] h1 {padding-top: 0;}
+</style>"""
+
+
+def sidebar() -> None:
+    """Draw the frame."""
+    st.html(_STYLE)
+    st.logo(str(ASSETS / "wordmark.svg"), icon_image=MARK, size="large")
+    with st.sidebar:
+        st.selectbox(
+            "Acting as",
+            ROLES,
+            key=session.ROLE,
+            persist_state="session",
+            format_func=str.capitalize,
+            help="There is one local person; the role decides what you may do.",
+        )
+        _health()
+
+
+def _health() -> None:
+    from workbench import jobs
+    from workbench.ui import live
+
+    try:
+        words = live.model_words()
+    except WorkbenchError as error:
+        st.warning(show.plain(str(error)))
+        return
+    worker = "worker ready" if jobs.running() else "worker not running here"
+    st.caption(f":material/neurology: {show.plain(words)}  \n:material/engineering: {worker}")

@@ -1,0 +1,80 @@
+"""The one list of pages, and the menu made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page: its address, its title, what it is for, and where it stands in the menu."""
+
+    address: str
+    title: str
+    icon: str
+    group: str
+    purpose: str
+
+    @property
+    def path(self) -> Path:
+        """The page's script."""
+        return ROOT / "pages" / f"{self.address}.py"
+
+
+PLACES = (
+    Place("home", "Home", "home", "", "What to do next, by role."),
+    Place(
+        "flows",
+        "Flows",
+        "account_tree",
+        "Build",
+        "Edit a flow as form, picture and YAML, and try it beside the editor.",
+    ),
+    Place("evaluate", "Evaluate", "science", "Build", "Run a flow over a dataset of cases and see what fails."),
+    Place("releases", "Releases", "rocket_launch", "Build", "See what changed, pass the gate, promote, roll back."),
+    Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
+    Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
+    Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
+)
+
+
+def menu() -> Any:
+    """Draw the menu and return the page to run."""
+    groups: dict[str, list[Any]] = {}
+    for place in PLACES:
+        page = st.Page(
+            place.path,
+            title=place.title,
+            icon=f":material/{place.icon}:",
+            url_path="" if place.address == "home" else place.address,
+            default=place.address == "home",
+        )
+        groups.setdefault(place.group, []).append(page)
+    return st.navigation(groups)
+
+
+def place(address: str) -> Place:
+    """The page at `address`."""
+    return next(one for one in PLACES if one.address == address)
+
+
+def link(address: str, label: str, *, icon: bool = True, **parameters: str) -> None:
+    """A link to a page, with its state in the address."""
+    target = place(address)
+    st.page_link(
+        target.path,
+        label=label,
+        icon=f":material/{target.icon}:" if icon else None,
+        query_params=parameters or None,
+    )
+
+
+def go(address: str, **parameters: str) -> None:
+    """Leave for another page."""
+    st.switch_page(place(address).path, query_params=parameters or None)

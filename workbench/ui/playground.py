@@ -1,0 +1,117 @@
+"""Trying a flow: a chat with the working copy, its steps and words as they happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from workbench import flows, traces
+from workbench.access import Actor
+from workbench.runtime import Conversation, Release, Result, Step, Words
+from workbench.ui import live, session, show, transcript
+from workbench.ui.editor import Work
+
+EXAMPLES = (
+    "Where is my order 1042?",
+    "Please refund $20 for order 1015, it arrived chipped.",
+    "How long can I return things?",
+)
+
+
+@dataclass
+class Turn:
+    """One exchange of the chat."""
+
+    question: str
+    steps: list[str]
+    reply: str
+    footer: str
+    run_id: str
+    flagged: bool = False
+
+
+@dataclass
+class Chat:
+    """The chat beside the editor."""
+
+    turns: list[Turn] = field(default_factory=list)
+    conversation: Conversation | None = None
+
+
+def panel(actor: Actor, copy: Work) -> None:
+    """The chat: earlier turns, the input, and a running reply."""
+    chat = session.kept(f"chat-{copy.flow}", Chat)
+    head, action = st.columns([3, 2], vertical_alignment="center")
+    head.subheader("Try it", anchor=False)
+    if chat.turns and action.button("New conversation", icon=":material/restart_alt:", key="new-chat", type="tertiary"):
+        session.forget(f"chat-{copy.flow}")
+        st.rerun()
+    box = st.container(border=True, height=540, autoscroll=True)
+    text = st.chat_input("Message as the customer", key="message", submit_mode="stop")
+    with box:
+        if not chat.turns and not text:
+            st.caption("Write as a customer would. The draft answers as it is in the editor, saved or not.")
+            for place, example in enumerate(EXAMPLES):
+                if st.button(example, key=f"example-{place}", type="tertiary"):
+                    text = example
+        for turn in chat.turns:
+            _turn(actor, turn)
+        if text:
+            with show.errors():
+                chat.turns.append(_answer(actor, flows.freeze(copy.spec, copy.texts), text, chat))
+                st.rerun()
+
+
+def _turn(actor: Actor, turn: Turn) -> None:
+    transcript.question(turn.question)
+    transcript.reply(turn.steps, turn.reply, turn.footer)
+    flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
+
+
+def flag_button(actor: Actor, run_id: str, *, key: str) -> None:
+    """A small form that flags a run with a reason; shows the flags that are there."""
+    there = traces.flags([run_id])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for one in there:
+            st.caption(f":material/flag: {show.plain(one.reason)} ({show.plain(one.person)})")
+        with st.popover("Flag", icon=":material/flag:", type="tertiary"), st.form(f"flag-{key}", border=False):
+            reason = st.text_input("Why does this run deserve a look?", key=f"reason-{key}")
+            if st.form_submit_button("Flag it", type="primary"):
+                with show.errors():
+                    traces.flush()
+                    traces.flag(actor, run_id, reason)
+                    st.rerun()
+
+
+def _answer(actor: Actor, release: Release, text: str, chat: Chat) -> Turn:
+    transcript.question(text)
+    steps: list[str] = []
+    with st.chat_message("assistant", avatar=transcript.FLOW):
+        told, words = st.empty(), st.empty()
+        agent, said, result = "", "", None
+        for event in live.converse(actor, release, text, chat.conversation):
+            if isinstance(event, Words):
+                said += event.text
+                words.markdown(show.plain(said))
+            elif isinstance(event, Step):
+                if line := transcript.step_line(event, agent):
+                    steps.append(line)
+                    told.caption(transcript.steps_text(steps))
+                agent = event.agent or agent
+            else:
+                result = event
+        return _finished(chat, text, result)
+
+
+def _finished(chat: Chat, text: str, result: Any) -> Turn:
+    assert isinstance(result, Result)  # noqa: S101  (a stream ends with its Result, or raises)
+    chat.conversation = result.conversation
+    return Turn(
+        question=text,
+        steps=traces.step_words(result.record),
+        reply=result.reply,
+        footer=transcript.result_footer(result),
+        run_id=result.run_id,
+    )

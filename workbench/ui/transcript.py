@@ -1,0 +1,121 @@
+"""A run as a conversation with plain-word steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from workbench import traces
+from workbench.runtime import Result, Step
+from workbench.ui import show
+
+USER, FLOW = ":material/person:", ":material/support_agent:"
+
+OUTCOMES = {
+    "answered": ("green", "check_circle"),
+    "abstained": ("gray", "do_not_disturb_on"),
+    "escalated": ("blue", "person_raised_hand"),
+    "held": ("orange", "pan_tool"),
+    "blocked": ("red", "block"),
+    "limit": ("orange", "timer_off"),
+    "error": ("red", "error"),
+}
+
+
+def question(text: str) -> None:
+    """What the customer wrote."""
+    with st.chat_message("user", avatar=USER):
+        st.markdown(show.plain(text))
+
+
+def reply(steps: list[str], text: str, footer: str) -> None:
+    """What the flow did and said."""
+    with st.chat_message("assistant", avatar=FLOW):
+        if steps:
+            st.caption(steps_text(steps))
+        if text:
+            st.markdown(show.plain(text))
+        st.caption(footer)
+
+
+def steps_text(steps: list[str]) -> str:
+    """Steps as one quiet paragraph, a line each."""
+    return "  \n".join(f"· {show.plain(one)}" for one in steps)
+
+
+def badge(outcome: str) -> str:
+    """The outcome as a coloured badge with an icon and a word."""
+    colour, icon = OUTCOMES.get(outcome, ("gray", "help"))
+    return f":{colour}-badge[:material/{icon}: {outcome}]"
+
+
+def footer(outcome: str, seconds: float, tokens: int, usd: float | None, model: str, error: str = "") -> str:
+    """One quiet line: outcome, time, tokens, cost, model."""
+    cost = "cost unknown" if usd is None else "no cost" if usd == 0 else f"${usd:.4f}"
+    parts = [badge(outcome), _time(seconds), f"{tokens:,} tokens", show.plain(cost), show.plain(model)]
+    return " · ".join(parts) + (f"  \n{show.plain(error)}" if error else "")
+
+
+def result_footer(result: Result) -> str:
+    """The footer of a run that has just ended."""
+    record = result.record
+    return record_footer(record)
+
+
+def record_footer(record: Mapping[str, Any]) -> str:
+    """The footer of a recorded run."""
+    usage = record["usage"]
+    return footer(
+        record["outcome"],
+        record["seconds"],
+        usage["input_tokens"] + usage["output_tokens"],
+        usage["usd"],
+        ", ".join(record["models"]) or "no model called",
+        record["error"] or record["stop"],
+    )
+
+
+def record(body: Mapping[str, Any]) -> None:
+    """A recorded run as a conversation: earlier messages, the question, the steps, the reply."""
+    for item in body["input"][:-1]:
+        if isinstance(item, Mapping) and item.get("role") in ("user", "assistant"):
+            text = message_text(item)
+            if text and item["role"] == "user":
+                question(text)
+            elif text:
+                with st.chat_message("assistant", avatar=FLOW):
+                    st.markdown(show.plain(text))
+    question(body["question"])
+    reply(traces.step_words(body), body["reply"], record_footer(body))
+
+
+def message_text(item: Mapping[str, Any]) -> str:
+    """The text of a conversation item."""
+    content = item.get("content", "")
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    return str(content)
+
+
+def step_line(step: Step, before: str) -> str | None:
+    """A live step in words, or None where it says nothing new. `before` is the agent that acted before."""
+    if step.kind == "agent":
+        return f"{step.name} takes the conversation" if not before else f"{before} hands over to {step.name}"
+    if step.kind in ("tool answered", "tool failed"):
+        word = "answered" if step.kind == "tool answered" else "could not answer"
+        return f"{step.name} {word}: {traces.brief(step.detail)}"
+    if step.kind == "tool":
+        return f"calls {step.name} ({traces.brief(step.detail)})"
+    if step.kind == "guardrail passed":
+        return f"guardrail {step.name} passed"
+    if step.kind == "guardrail tripped":
+        return f"guardrail {step.name} tripped: {step.detail}"
+    if step.kind == "held":
+        return f"{step.name} {step.detail}"
+    return None
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
