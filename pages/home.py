@@ -8,7 +8,7 @@ from workbench.ui import nav, show
 
 show.head("Workbench", "Every interaction improves the next: prototype, try, replay, label, evaluate, release, watch.")
 
-ROLES = (
+ROLES: tuple[tuple[str, str, tuple[tuple[str, str, dict[str, str]], ...]], ...] = (
     (
         "Support architect",
         "Open the order desk, change a prompt, try it, and promote what passes the gate.",

@@ -111,11 +111,11 @@ def reading(run_id: str) -> None:
             timeline.figure(record["spans"], theme["ink"], theme["faint"]), theme=None, config={"displayModeBar": False}
         )
     with exact:
-        st.caption(
-            f"Run {show.plain(record['id'])} of {show.plain(record['digest'][:19])}…, {show.plain(', '.join(f'{k} {v}' for k, v in record['packages'].items()))}"
-        )
+        made = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
+        st.caption(show.plain(f"Run {record['id']} of {record['digest'][:19]}…, {made}"))
         for number, call in enumerate(record["calls"], 1):
-            title = f"{number}. {call['agent']}: {call['model'] if call['kind'] == 'model' else call['name']} ({call['seconds'] * 1000:.1f} ms)"
+            what = call["model"] if call["kind"] == "model" else call["name"]
+            title = f"{number}. {call['agent']}: {what} ({call['seconds'] * 1000:.1f} ms)"
             with st.expander(show.plain(title)):
                 st.code(json.dumps(call, indent=1, ensure_ascii=False), language="json")
 

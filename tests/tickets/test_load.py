@@ -61,6 +61,14 @@ def test_unknown_columns_are_kept_as_attributes_and_empty_ones_are_left_out(make
     assert attributes() == {"plan": "gold"}
 
 
+def test_tickets_that_were_published_can_be_loaded_again_unchanged(make_csv: MakeCsv, tmp_path: Path) -> None:
+    load(ADMIN, make_csv([{**ROW, "plan": "gold"}, {**ROW, "ticket_id": "A2", "plan": ""}]), mapping=None)
+    first = stored()
+    copy = write(tmp_path / "copy.parquet", publish.current().read_bytes())
+    load(ADMIN, copy, mapping=None)
+    pd.testing.assert_frame_equal(stored(), first)
+
+
 def test_bad_rows_are_kept_out_with_line_and_reason_and_written_to_a_file(make_csv: MakeCsv) -> None:
     rows = [
         ROW,

@@ -21,7 +21,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def loaded() -> Loaded:
+def loaded(home: Path) -> Loaded:
     return load(ADMIN, FILE, mapping=mapping.read(MAPPING))
 
 

@@ -71,7 +71,7 @@ def test_an_incident_shows_as_a_spike_with_longer_waits_and_worse_ratings(
 
 
 def test_working_days_are_busier_than_weekends_and_days_than_nights(tickets: pd.DataFrame) -> None:
-    per_day = tickets["created_at"].dt.dayofweek.value_counts()
+    per_day = tickets["created_at"].dt.day_of_week.value_counts()
     assert per_day[[5, 6]].max() < per_day[[0, 1, 2, 3, 4]].min()
     assert (tickets["created_at"].dt.hour.between(8, 19)).mean() > 0.6
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,7 +30,7 @@ def ticket(number: int, day: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def sample() -> pd.DataFrame:
+def sample(home: Path) -> pd.DataFrame:
     samples.seed(ADMIN, count=3000, days=120, until=UNTIL)
     return stored()
 
@@ -74,14 +76,14 @@ def test_days_without_tickets_count_zero_and_have_no_median(make_csv: MakeCsv) -
     assert trends.series("csat", grain="day")["value"].isna().all()
 
 
-@pytest.mark.parametrize("metric", sorted(metrics.METRICS))
 @pytest.mark.parametrize("by", [None, *DIMENSIONS])
 @pytest.mark.usefixtures("sample")
-def test_every_metric_can_be_broken_down_by_every_dimension(metric: str, by: str | None) -> None:
-    frame = trends.series(metric, by, grain="week", top=3)
-    assert list(frame.columns) == ["period", "label", "value", "tickets", "complete"]
-    assert frame["label"].nunique() <= 3
-    assert frame.groupby("label")["period"].nunique().nunique() == 1
+def test_every_metric_can_be_broken_down_by_every_dimension(by: str | None) -> None:
+    for metric in metrics.METRICS:
+        frame = trends.series(metric, by, grain="week", top=3)
+        assert list(frame.columns) == ["period", "label", "value", "tickets", "complete"]
+        assert frame["label"].nunique() <= 3
+        assert frame.groupby("label")["period"].nunique().nunique() == 1
 
 
 def test_the_lines_of_a_breakdown_are_the_largest_and_add_up(sample: pd.DataFrame) -> None:
@@ -154,15 +156,9 @@ def test_tickets_without_a_value_are_called_none_and_can_be_asked_for(make_csv: 
 def test_new_tickets_are_seen_at_once_and_by_every_thread(make_csv: MakeCsv) -> None:
     for rows in range(1, 4):
         load(ADMIN, make_csv([ticket(i, "2026-01-01") for i in range(rows)]), mapping=None)
-        found: list[float] = []
-        threads = [
-            threading.Thread(target=lambda: found.append(trends.query("volume").rows[0]["value"])) for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert found == [rows] * 4
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(trends.query, ["volume"] * 16))
+        assert {answer.rows[0]["value"] for answer in found} == {rows}
 
 
 @pytest.mark.usefixtures("sample")
@@ -174,7 +170,7 @@ def test_a_damaged_ticket_file_is_said_to_be_unreadable() -> None:
 
 @pytest.mark.usefixtures("sample")
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(Invalid, match="ends .* before it begins"):
+    with pytest.raises(Invalid, match=r"ends .* before it begins"):
         trends.query("volume", start=UNTIL, end=dt.date(2026, 1, 1))
 
 
@@ -193,7 +189,7 @@ def test_a_period_far_from_all_tickets_is_empty_and_costs_nothing(year: int) -> 
 def test_labels_at_line_ends_never_overlap_and_keep_their_order(heights: list[float], gap: float) -> None:
     placed = charts.spread(heights, gap, (-1e6, 1e6))
     in_order = [placed[i] for i in sorted(range(len(heights)), key=lambda i: heights[i])]
-    assert all(above - below >= gap * 0.999 - 1e-6 for below, above in zip(in_order, in_order[1:], strict=False))
+    assert all(above - below >= gap * 0.999 - 1e-6 for below, above in pairwise(in_order))
 
 
 @pytest.mark.usefixtures("sample")

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
-from workbench import access, store, tickets
+from workbench import access, tickets
 from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
 from workbench.tickets import metrics, trends
@@ -28,8 +28,6 @@ def load(
     """Put a file of tickets in the place of the current ones."""
     how = tickets.mapping.read(mapping) if mapping else None
     progress(f"Reading {file.name}")
-    if not preview:
-        store.migrate()
     loaded = tickets.load(access.local("admin"), file, mapping=how, preview=preview)
     emit(loaded, _say_loaded(loaded), as_json=as_json)
 
@@ -82,7 +80,7 @@ def _say_loaded(loaded: tickets.Loaded) -> str:
 
 def _say_answer(answer: trends.Answer) -> str:
     metric = metrics.get(answer.metric)
-    heads = [*(["period"] if answer.grain else []), *answer.by, metric.title.lower(), "tickets"]
+    heads = [*(["period"] if answer.grain else []), *answer.by, metric.title.lower(), "counted"]
     rows = [
         [*(str(row[name]) for name in heads[:-2]), metrics.say(metric, row["value"]), f"{row['tickets']:,}"]
         for row in answer.rows

@@ -24,7 +24,7 @@ from agents.strict_schema import ensure_strict_json_schema
 from workbench.errors import Invalid, Unavailable
 from workbench.runtime import tools
 from workbench.runtime.release import Release
-from workbench.runtime.spec import AgentSpec, ArgumentRule, Effect
+from workbench.runtime.spec import AgentSpec, ArgumentRule
 
 Invoke = Callable[[Any, str, str], Awaitable[str]]
 
@@ -111,17 +111,17 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
             f"tools.{name}.effect: {declared.call} is {known.effect}; a flow cannot call it {declared.effect}."
         )
     return _function_tool(
-        name, schema.description, schema.parameters, schema.effect, invoke, _approval(declared.approve)
+        name, schema.description, schema.parameters, invoke, _approval(declared.approve)
     )
 
 
 def _control(name: str, invoke: Invoke) -> FunctionTool:
     known = tools.find(name)
-    return _function_tool(name, known.description, known.parameters, "read", invoke, False)
+    return _function_tool(name, known.description, known.parameters, invoke, False)
 
 
 def _function_tool(
-    name: str, description: str, parameters: Mapping[str, Any], effect: Effect, invoke: Invoke, approve: Any
+    name: str, description: str, parameters: Mapping[str, Any], invoke: Invoke, approve: Any
 ) -> FunctionTool:
     async def on_invoke(context: Any, arguments: str) -> str:
         return await invoke(context, name, arguments)

@@ -159,7 +159,7 @@ async def run(
     """
     job = _prepare(flow, text, models, conversation, variables, resources, answers, source, environment, run_id, None)
     try:
-        return await _execute(job, flow, conversation, sink, streamed=False, show=None)
+        return await _execute(job, flow, sink, streamed=False, show=None)
     finally:
         if models is None and isinstance(job.models, Models):
             await job.models.aclose()
@@ -190,7 +190,7 @@ async def stream(
 
     async def work() -> Result:
         try:
-            return await _execute(job, flow, conversation, sink, streamed=True, show=events.put_nowait)
+            return await _execute(job, flow, sink, streamed=True, show=events.put_nowait)
         finally:
             events.put_nowait(None)
 
@@ -260,7 +260,6 @@ def _prepare(
 async def _execute(
     job: _Run,
     flow: Release,
-    conversation: Conversation | None,
     sink: Sink | None,
     *,
     streamed: bool,
@@ -279,7 +278,8 @@ async def _execute(
     _live[recorder.trace] = recorder
     outcome: Outcome = "error"
     reply, error, stop, output, items = "", "", "", None, tuple(recorder.input)
-    agent, waiting = recorder.agent, ()
+    agent = recorder.agent
+    waiting: tuple[dict[str, Any], ...] = ()
     visible = _Visible(job, flow, show) if show else None
     recorder.say("agent", recorder.agent, agent=recorder.agent)
     scope = asyncio.timeout(flow.spec.limits.seconds)

@@ -69,7 +69,8 @@ _STOP = word_set(
     "when also too very up out over im id ive dont doesnt cant t s m re ve ll hello hi hey thanks thank "
     "help handle request question agent user information info detail service support team desk specialist given take "
     "return_value thing one tell let say ask give know got go "
-    "der die das meiner meinem einer ein eine einen meine mein meinen ich mochte moechte und ist fur bitte wie ich zu nicht sie "
+    "der die das meiner meinem einer ein eine einen "
+    " meine mein meinen ich mochte moechte und ist fur bitte wie ich zu nicht sie "
     "le la les un une des du de mon ma mes je voudrais veux et est pour avec mi el los las una quiero por y es con "
     "o os as meu minha quero para com um uma que "
     "find get look show check see fetch search list view lookup"
@@ -144,7 +145,7 @@ def terms(text: str) -> tuple[Term, ...]:
 
 
 def _means(word: str) -> bool:
-    return word not in _STOP and len(word) > 1 and not word.isdigit()
+    return word not in _STOP and len(word) > 1 and (word in _EXACT or not any(c.isdigit() for c in word))
 
 
 def concepts(text: str) -> frozenset[str]:

@@ -191,7 +191,7 @@ class Writer:
         self,
         write: Callable[[list[Finished]], None],
         *,
-        spill: Callable[[list[Finished], Exception], None],
+        spill: Callable[[list[Finished]], None],
         pause: float = 0.2,
         tries: int = 5,
     ) -> None:
@@ -253,7 +253,7 @@ class Writer:
                     continue
                 log.error("runs could not be stored: %s", error)
                 try:
-                    self._spill(batch, error)
+                    self._spill(batch)
                 except Exception:
                     log.exception("%d runs were lost", len(batch))
                 return

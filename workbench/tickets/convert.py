@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,11 +215,26 @@ def _check_rows(frame: pd.DataFrame, reasons: dict[int, list[str]]) -> None:
 
 def _attributes(batch: Batch, names: tuple[str, ...]) -> pd.Series[Any]:
     """One JSON object for each row, its keys sorted; empty values are left out."""
-    ordered = sorted(names)
-    columns = [batch.values[name] for name in ordered]
-    rows = ({n: v for n, v in zip(ordered, row, strict=True) if not _is_empty(v)} for row in zip(*columns, strict=True))
-    texts: Iterable[str] = (json.dumps(row, ensure_ascii=False, default=str) for row in rows)
+    columns = [batch.values[name] for name in names]
+    rows = (dict(_known(names, row)) for row in zip(*columns, strict=True))
+    texts: Iterable[str] = (json.dumps(row, ensure_ascii=False, default=str, sort_keys=True) for row in rows)
     return pd.Series(list(texts) if names else ["{}"] * len(batch.lines), dtype="str")
+
+
+def _known(names: tuple[str, ...], row: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    """What a row says; attributes that were exported once come back as they were."""
+    for name, value in zip(names, row, strict=True):
+        if name == ATTRIBUTES and isinstance(value, str) and isinstance(inner := _json(value), dict):
+            yield from inner.items()
+        elif not _is_empty(value):
+            yield name, value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_empty(value: Any) -> bool:

@@ -62,13 +62,15 @@ def meta() -> Meta:
 def publish(actor: access.Actor, frame: pd.DataFrame, about: Meta, rejects: list[Reject], *, verb: access.Verb) -> Path:
     """Put `frame` in the place of the current tickets, and write that to the audit trail.
 
-    Readers see the old file or the new one, never a part. Raises Unavailable with nothing changed where the folder or
-    the database cannot be written.
+    Readers see the old file or the new one, never a part; a home without a database gets one. Raises Unavailable with
+    nothing changed where the folder or the database cannot be written.
     """
     folder = settings.load().tickets
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _staged(folder / FILE, lambda path: _write(frame, path)) as (tickets, put_tickets):
+            if not store.revision()[0]:
+                store.migrate()
             with (
                 _staged(folder / REJECTS, lambda path: _write_rejects(rejects, path)) as (_, put_rejects),
                 _staged(folder / META, lambda path: _write_meta(about, path)) as (_, put_meta),

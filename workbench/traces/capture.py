@@ -37,7 +37,7 @@ def flush() -> bool:
     """Wait until every finished run of this process is stored; False when that took longer than 30 seconds."""
     with _lock:
         writers = list(_writers.values())
-    return all([writer.flush() for writer in writers])
+    return all(writer.flush() for writer in writers)
 
 
 def close() -> None:
@@ -88,7 +88,7 @@ def put(open_session: Session, record: dict[str, Any], frozen: Release) -> bool:
     return True
 
 
-def _spill(batch: list[Finished], error: Exception) -> None:
+def _spill(batch: list[Finished]) -> None:
     """Keep runs that the database would not take, with the flow each needs, in a file that `runs import` reads."""
     path = settings.load().local / SPILL
     path.parent.mkdir(parents=True, exist_ok=True)

