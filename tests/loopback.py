@@ -137,7 +137,9 @@ def _events(done: dict[str, Any], output: list[Item]) -> Iterator[bytes]:
     number = itertools.count()
 
     def event(kind: str, **rest: Any) -> bytes:
-        return f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': next(number), **rest})}\n\n".encode()
+        return (
+            f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': next(number), **rest})}\n\n".encode()
+        )
 
     begun = {**done, "status": "in_progress", "output": [], "usage": None}
     yield event("response.created", response=begun)

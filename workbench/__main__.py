@@ -41,7 +41,9 @@ class Lazy(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
 
-app = typer.Typer(cls=Lazy, add_completion=False, invoke_without_command=True, help=__doc__)
+app = typer.Typer(
+    cls=Lazy, add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False, help=__doc__
+)
 
 
 @app.callback()
@@ -54,9 +56,12 @@ def start(
 ) -> None:
     """Start the app: create, migrate and seed what is missing, print the address."""
     if ctx.invoked_subcommand is None:
-        from workbench.cli.start import serve
+        from workbench.cli.start import ready
 
-        serve(port=port, address=address, headless=headless, seed=not no_seed)
+        ready(port=port, address=address, seed=not no_seed)
+        from workbench.ui.server import serve
+
+        serve(port=port, address=address, headless=headless)
 
 
 @app.command()

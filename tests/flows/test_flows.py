@@ -28,10 +28,25 @@ def test_a_good_flow_has_no_finding(desk: flows.Draft) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "told"),
     [
-        ("tools: [look_up, pay_out]", "tools: [look_up, pay_out, fly]", "agents.money.tools", "money uses the tool fly"),
-        ("handoffs: [money]}", "handoffs: [money, moon]}", "agents.front.handoffs", "hands over to moon, which does not exist"),
+        (
+            "tools: [look_up, pay_out]",
+            "tools: [look_up, pay_out, fly]",
+            "agents.money.tools",
+            "money uses the tool fly",
+        ),
+        (
+            "handoffs: [money]}",
+            "handoffs: [money, moon]}",
+            "agents.front.handoffs",
+            "hands over to moon, which does not exist",
+        ),
         ("handoffs: [money]}", "handoffs: []}", "agents.money", "Nobody hands over to money"),
-        ("prompt: desk/money", "prompt: desk/honey", "agents.money.prompt", "There is no prompt desk/honey. Did you mean desk/money?"),
+        (
+            "prompt: desk/money",
+            "prompt: desk/honey",
+            "agents.money.prompt",
+            "There is no prompt desk/honey. Did you mean desk/money?",
+        ),
         ("variables: {shop: Fernhill}", "", "agents.front.prompt", "uses $shop, which has no value"),
         ("call: look_up", "call: look_down", "tools.look_up.call", "There is no Python tool called look_down"),
         ("effect: high-stakes", "effect: write", "tools.pay_out.effect", "cannot be declared write"),

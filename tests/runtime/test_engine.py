@@ -212,7 +212,9 @@ def test_a_writer_that_cannot_write_tries_again_and_then_spills() -> None:
 
 def test_a_writer_stores_everything_before_it_ends() -> None:
     stored: list[str] = []
-    slow = Writer(lambda batch: (time.sleep(0.01), stored.extend(f.recorder.id for f in batch))[0], spill=lambda _: None)
+    slow = Writer(
+        lambda batch: (time.sleep(0.01), stored.extend(f.recorder.id for f in batch))[0], spill=lambda _: None
+    )
     ids = [run(refund(), sink=slow).run_id for _ in range(20)]
     slow.close()
     assert sorted(stored) == sorted(ids)

@@ -20,7 +20,11 @@ from workbench.runtime.spec import canonical
         ("effect: high-stakes", "effekt: high-stakes", "tools.pay_out.effekt: unknown key; did you mean `effect`?"),
         ("above: 50", "abov: 50", "did you mean `above`?"),
         ("check: card_numbers", "chek: card_numbers", "guardrails.1.chek: unknown key; did you mean `check`?"),
-        ("kind: python, call: look_up", "kind: shell, call: look_up", "tools.look_up: unknown kind; use python, http or mcp."),
+        (
+            "kind: python, call: look_up",
+            "kind: shell, call: look_up",
+            "tools.look_up: unknown kind; use python, http or mcp.",
+        ),
         ("format: 1", "format: 7", "format: this version reads flow format 1, not 7."),
         ("model: small", "model: gpt-5", "agents.front.model"),
         ("flow: desk", "flow: ../desk", "flow: '../desk' is not a valid name."),

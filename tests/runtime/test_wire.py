@@ -22,7 +22,11 @@ SCRIPT: list[Turn] = [
 def roles(server: Server) -> Roles:
     """Two roles on the server, with prices."""
     return Roles(
-        small="tiny-1", main="large-1", api_key="key-1", base_url=server.url, prices={"tiny-1": (1, 2), "large-1": (10, 20)}
+        small="tiny-1",
+        main="large-1",
+        api_key="key-1",
+        base_url=server.url,
+        prices={"tiny-1": (1, 2), "large-1": (10, 20)},
     )
 
 

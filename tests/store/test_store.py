@@ -91,7 +91,10 @@ def test_times_come_back_aware_and_in_utc(database: str) -> None:
 def test_a_locked_database_is_told_in_words(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     holder = sqlite3.connect(migrated / "local" / "workbench.db", isolation_level=None)
     holder.execute("begin immediate")
-    with pytest.raises(Unavailable, match="locked by another process; nothing was changed"), store.session() as open_session:
+    with (
+        pytest.raises(Unavailable, match="locked by another process; nothing was changed"),
+        store.session() as open_session,
+    ):
         open_session.execute(text("pragma busy_timeout=50"))
         open_session.add(tables.Dataset(name="d", created_by="me"))
     holder.execute("rollback")

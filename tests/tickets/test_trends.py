@@ -202,6 +202,9 @@ def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
     assert all(any(label in text for text in texts) for label in frame["label"].unique())
     assert "order-desk &lt;v2&gt;" in texts
     assert len(figure.layout.shapes) == 1
+    released_today = charts.series(frame, metric, grain="week", markers=[(dt.datetime(2026, 4, 1), "v9")])
+    assert len(released_today.layout.shapes) == 1
+    assert released_today.layout.xaxis.range[1] >= dt.datetime(2026, 4, 1)
     assert figure.layout.showlegend is False
 
 

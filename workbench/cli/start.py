@@ -6,18 +6,15 @@ import signal
 import socket
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
-from workbench import settings, store
+from workbench import store
 from workbench.cli.output import emit, no, progress
 from workbench.errors import Invalid, Unavailable
 
-ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
-
-def serve(*, port: int, address: str, headless: bool, seed: bool) -> None:
-    """Create, migrate and seed what is missing, start the worker, and serve the app until it is stopped.
+def ready(*, port: int, address: str, seed: bool) -> None:
+    """Create, migrate and seed what is missing, so that the app can be served.
 
     Raises Unavailable where the port is in use or the database cannot be written.
     """
@@ -28,24 +25,6 @@ def serve(*, port: int, address: str, headless: bool, seed: bool) -> None:
 
         if sample.missing():
             _seed(50_000, 548, 7)
-    threading.Thread(target=prepare, name="prepare", daemon=True).start()
-    from streamlit.web import bootstrap
-
-    options: dict[str, Any] = {"server.port": port, "server.address": address}
-    if headless:
-        options["server.headless"] = True
-    progress(f"The workbench is at http://{address}:{port}  (Ctrl-C ends it)")
-    bootstrap.load_config_options(flag_options={k.replace(".", "_"): v for k, v in options.items()})
-    bootstrap.run(str(ENTRY), False, [], {k.replace(".", "_"): v for k, v in options.items()})
-
-
-def prepare() -> None:
-    """What a running app needs: new prompt files taken in, releases published, the worker started."""
-    from workbench import evals, jobs, prompts, releases  # noqa: F401  (evals registers its kind of job)
-
-    prompts.take_in()
-    releases.publish()
-    jobs.launch(worker=settings.load().database_url.startswith("sqlite"))
 
 
 def fill(tickets: int, days: int, seed: int, json: bool) -> None:

@@ -15,7 +15,8 @@ from workbench import datasets, flows, jobs, runtime
 from workbench.access import Actor, audit, require
 from workbench.datasets import Case
 from workbench.errors import Invalid, NotFound
-from workbench.evals import evaluators as scoring
+from workbench.evals.evaluators import evaluators as known_evaluators
+from workbench.evals.evaluators import score
 from workbench.evals.statistics import Rate, rate
 from workbench.runtime.release import Release
 from workbench.store import session
@@ -85,7 +86,7 @@ def create(
     require(actor, "run an experiment")
     if not 1 <= repeat <= 20 or not 1 <= workers <= 100:
         raise Invalid("An experiment repeats each case 1 to 20 times, with 1 to 100 workers.")
-    known = scoring.evaluators()
+    known = known_evaluators()
     if unknown := [name for name in evaluators if name not in known]:
         raise NotFound(f"There is no evaluator {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
     with session() as open_session:
@@ -170,10 +171,10 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
     todo = [(cases[case_id], number) for case_id, number in shard if (case_id, number) not in there]
     results = asyncio.run(_run_all(release, [case for case, _ in todo], arguments["workers"]))
     with session() as open_session:
+        capture.put(open_session, [(result.record, release) for result in results])
         for (case, number), result in zip(todo, results, strict=True):
             record = result.record
-            scores = scoring.score(case, record, list(row.evaluators) or None)
-            capture.put(open_session, record, release)
+            scores = score(case, record, list(row.evaluators) or None)
             open_session.add(
                 ExperimentRow(
                     experiment=row.id,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench import datasets
 from workbench.errors import Invalid, NotFound
-from workbench.evals import experiments
+from workbench.evals.experiments import newest, report
 from workbench.runtime.release import Release
 from workbench.store import session
 
@@ -86,26 +86,26 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
             frozen = datasets.freeze(open_session, name)
     except (NotFound, Invalid) as error:
         return refused(str(error))
-    found = experiments.newest(release.digest, frozen.digest)
+    found = newest(release.digest, frozen.digest)
     if found is None:
         return refused(f"This version has not been evaluated on the present cases of {name}; run an experiment first.")
-    report = experiments.report(found.id)
+    result = report(found.id)
     held = {case.id for case in frozen.cases if case.polarity}
-    broken = sorted({row.case_id for row in report.failing if row.case_id in held})
-    missing = len(frozen.cases) * report.experiment.repeat - len(report.rows)
-    errors = sum(row.outcome == "error" for row in report.rows)
-    scored = report.rate.total
+    broken = sorted({row.case_id for row in result.failing if row.case_id in held})
+    missing = len(frozen.cases) * result.experiment.repeat - len(result.rows)
+    errors = sum(row.outcome == "error" for row in result.rows)
+    scored = result.rate.total
     checks = [
         Check("evidence", missing == 0, "every case has run" if not missing else f"{missing} cases have no result"),
-        Check("unscored", report.unscored == 0, f"{report.unscored} cases expect nothing and were not scored"),
+        Check("unscored", result.unscored == 0, f"{result.unscored} cases expect nothing and were not scored"),
         Check("errors", errors == 0, f"{errors} runs ended in an error"),
         Check(
             "enough cases", scored >= rules.min_cases, f"{scored} scored cases, at least {rules.min_cases} are needed"
         ),
         Check(
             "pass rate",
-            scored > 0 and report.rate.value >= rules.pass_rate,
-            f"pass rate {report.rate}, {rules.pass_rate:.0%} is needed",
+            scored > 0 and result.rate.value >= rules.pass_rate,
+            f"pass rate {result.rate}, {rules.pass_rate:.0%} is needed",
         ),
     ]
     if rules.labelled_cases:

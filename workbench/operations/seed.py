@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workbench import datasets, evals, flows, jobs, prompts, releases, runtime, settings, tickets, traces
+from workbench import datasets, evals, flows, jobs, prompts, releases, runtime, settings, traces
 from workbench.access import Actor, audit, require
 from workbench.datasets import labelling
 from workbench.errors import WorkbenchError
 from workbench.operations.messages import CASES, CONVERSATIONS, FLAGS
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
+from workbench.tickets.seed import seed as seed_tickets
 from workbench.traces import capture
 
 FLOW = "order-desk"
@@ -46,7 +47,7 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
     migrate()
     made_tickets = 0
     if not (settings.load().tickets / "meta.json").exists():
-        tickets.seed(
+        seed_tickets(
             actor, count=count, days=days, seed=number, progress=lambda what, x: progress(what, 0.05 + 0.45 * x)
         )
         made_tickets = count
@@ -75,12 +76,14 @@ def _record(actor: Actor, progress: Progress) -> int:
     release = flows.freeze(flows.draft(FLOW).spec)
     finished = asyncio.run(_converse(release, progress))
     newest, step = now(), dt.timedelta(days=14) / max(1, len(finished))
+    dated = []
     with session() as open_session:
         for place, one in enumerate(finished):
             jitter = int(hashlib.sha256(one.recorder.question.encode()).hexdigest()[:6], 16) % 7200
             moment = newest - step * (len(finished) - place) + dt.timedelta(seconds=jitter)
             record = {**one.plain, "started_at": moment.isoformat(timespec="milliseconds")}
-            capture.put(open_session, record, release)
+            dated.append((record, release))
+        capture.put(open_session, dated)
     for one in finished:
         if reason := FLAGS.get(one.recorder.question):
             traces.flag(actor, one.recorder.id, reason)

@@ -110,9 +110,7 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
         raise Invalid(
             f"tools.{name}.effect: {declared.call} is {known.effect}; a flow cannot call it {declared.effect}."
         )
-    return _function_tool(
-        name, schema.description, schema.parameters, invoke, _approval(declared.approve)
-    )
+    return _function_tool(name, schema.description, schema.parameters, invoke, _approval(declared.approve))
 
 
 def _control(name: str, invoke: Invoke) -> FunctionTool:

@@ -87,6 +87,8 @@ class Term(NamedTuple):
 
 def fold(text: str) -> str:
     """Lower case without accents, so that "Rückerstattung" and "ruckerstattung" are one word."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c)).replace("’", "'")
 
@@ -130,12 +132,13 @@ def concept(word: str) -> str:
     return known or next((name for prefix, name in _PREFIXES if word.startswith(prefix)), stem(word))
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def words(text: str) -> tuple[str, ...]:
     """Folded words in order; snake_case and camelCase names fall apart into their words."""
     folded = fold(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).replace("_", " "))
     for pattern, replacement in _PHRASES:
         folded = pattern.sub(replacement, folded)
-    return re.findall(r"[^\W_]+", folded.replace("'", ""))
+    return tuple(re.findall(r"[^\W_]+", folded.replace("'", "")))
 
 
 @lru_cache(maxsize=4096)
@@ -148,6 +151,7 @@ def _means(word: str) -> bool:
     return word not in _STOP and len(word) > 1 and (word in _EXACT or not any(c.isdigit() for c in word))
 
 
+@lru_cache(maxsize=4096)
 def concepts(text: str) -> frozenset[str]:
     """The concepts that a text mentions."""
     return frozenset(term.concept for term in terms(text))

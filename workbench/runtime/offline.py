@@ -10,21 +10,41 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from agents import AgentOutputSchemaBase, FunctionTool, Handoff, ModelResponse, ModelSettings, Tool
-from agents.items import TResponseInputItem, TResponseStreamEvent
+from agents import AgentOutputSchemaBase, FunctionTool, Handoff, ModelResponse, ModelSettings, Tool, Usage
+from agents.items import TResponseInputItem, TResponseOutputItem, TResponseStreamEvent
 from agents.models.interface import Model, ModelTracing
 from agents.tracing import generation_span
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseContentPartAddedEvent,
+    ResponseContentPartDoneEvent,
+    ResponseCreatedEvent,
+    ResponseFunctionCallArgumentsDeltaEvent,
+    ResponseFunctionCallArgumentsDoneEvent,
+    ResponseFunctionToolCall,
+    ResponseInProgressEvent,
+    ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+    ResponseTextDoneEvent,
+    ResponseUsage,
+)
 from openai.types.responses.response_prompt_param import ResponsePromptParam
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from workbench.runtime import matching
-from workbench.runtime.matching import Document
+from workbench.runtime.matching import Document, Match, Mention
 
 CONTROL = frozenset({"search_knowledge", "abstain", "escalate"})
 ENOUGH = 0.49  # a name's synonym, a description's synonym or two parameters; never one parameter alone
@@ -173,12 +193,12 @@ class Conversation:
     """What was said and done, split at the latest message of the user."""
 
     need: str
+    about: str
     latest: str
     users: tuple[str, ...]
     asked: str
     calls: tuple[Call, ...]
     visited: tuple[str, ...]
-    before: str
 
     @property
     def now(self) -> tuple[Call, ...]:
@@ -220,6 +240,11 @@ class Request:
     choice: str
     schema: Mapping[str, Any] | None
     material: str
+
+    @cached_property
+    def known(self) -> tuple[Known, ...]:
+        """What tools and earlier calls named, the newest first."""
+        return known_from(self.conversation.calls)
 
     def offer(self, name: str) -> Offer | None:
         """The offer of that name."""
@@ -276,8 +301,9 @@ _ACTS = matching.word_set(
     "place process register notify upgrade downgrade renew extend reschedule schedule block unblock unlock lock replace "
     "exchange approve reject assign reserve book merge enable disable activate deactivate grant revoke pause resume "
     "subscribe unsubscribe start stop write save publish void credit reimburse return ship resend redeem confirm move "
-    "edit modify erase order buy email call post report schedule dispatch give"
+    "edit modify erase buy email call post report schedule dispatch give"
 )
+_STATES = matching.word_set("status history details info information list summary report state overview")
 _CERTAIN_ACTS = _ACTS - matching.word_set(
     "return order email call post report move ship lock open close set charge credit"
 )
@@ -297,9 +323,10 @@ def sort_name(name: str, description: str = "") -> tuple[Literal["read", "act"],
     if first in _READS:
         rest = words[2:] if words[:2] == ["look", "up"] else words[1:]
         return "read", (first,), tuple(rest)
-    if first in _ACTS:
-        return "act", (first,), tuple(words[1:])
     says = next(iter(matching.words(description)), "").removesuffix("s")
+    told = set(words[1:]) & _STATES or says in _READS
+    if first in _CERTAIN_ACTS or (first in _ACTS and not told):
+        return "act", (first,), tuple(words[1:])
     inner = tuple(word for word in words if word in _CERTAIN_ACTS)
     if says not in _READS and inner:
         return "act", inner, tuple(word for word in words if word not in inner)
@@ -333,14 +360,15 @@ def converse(items: Sequence[Mapping[str, Any]]) -> Conversation:
             calls.append(call)
     said = [text_of(item) for item in items[: max(last_user, 0)] if item.get("role") == "assistant"]
     latest, asked = users[-1] if users else "", said[-1] if said else ""
+    need = needed(users, asked)
     return Conversation(
-        need=needed(users, asked),
+        need=need,
+        about=f"{need} {topic(users, need)}".strip(),
         latest=latest,
         users=tuple(reversed(users)),
         asked=asked,
         calls=tuple(calls),
         visited=tuple(call.name for call in visited),
-        before=" ".join(users[:-1]),
     )
 
 
@@ -395,6 +423,22 @@ def needed(users: Sequence[str], asked: str) -> str:
     if len(users) > 1 and short and _ASKED.search(asked):
         return f"{needed(users[:-1], asked if len(users) > 2 else '')} {latest}"
     return latest
+
+
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|that|this|them|they|one|es|sie|ca|lo|la|isso)\b|^\W*(?:and|what about|und|et|y|e)\b"
+)
+
+
+def topic(users: Sequence[str], need: str) -> str:
+    """What an earlier message was about, for a short follow-up such as "and when does it arrive?"."""
+    folded = matching.fold(need)
+    if len(folded.split()) > 14 or not _POINTS_BACK.search(folded) or matching.concepts(need) & _OBJECTS:
+        return ""
+    for earlier in reversed(users[:-1]):
+        if found := matching.terms(earlier):
+            return " ".join([term.stem for term in found if term.concept in _OBJECTS] or [term.stem for term in found])
+    return ""
 
 
 def failure(value: Any, text: str) -> str:
@@ -602,12 +646,15 @@ def plan(request: Request) -> Plan:
     """Which of the agent's own tools concern the need: actions only when the user's words ask for them."""
     need = request.conversation.need
     business = [offer for offer in request.offers if offer.kind != "control"]
-    matches = matching.rank(need, [offer.document for offer in business])
+    matches = matching.rank(request.conversation.about, [offer.document for offer in business])
     acts = [offer for offer in business if offer.kind == "act" and asks_for(need, offer)]
-    reads = [
-        offer for offer in business if offer.kind == "read" and _concerns(request, offer, matches[offer.name], acts)
-    ]
-    reads.sort(key=lambda offer: -matches[offer.name].score)
+    lookups = [offer for offer in business if offer.kind == "read"]
+    reads = [offer for offer in lookups if _concerns(offer, matches[offer.name], acts)]
+    if not reads and not acts:
+        reads = [offer for offer in lookups if _is_answered(request, offer)]
+        reads.sort(key=lambda offer: not _takes_integers(offer))
+    else:
+        reads.sort(key=lambda offer: -matches[offer.name].score)
     return Plan(tuple(acts), tuple(reads), matches)
 
 
@@ -616,14 +663,16 @@ _VAGUE = frozenset(
 )
 
 
-def _concerns(request: Request, offer: Offer, match: Match, acts: Sequence[Offer]) -> bool:
+def _concerns(offer: Offer, match: Match, acts: Sequence[Offer]) -> bool:
     weight = sum(earned for _, earned in match.because)
     if weight >= ENOUGH and match.matched - _VAGUE:
         return True
     needed_by_acts = {name for act in acts for name in required(act.schema)}
-    if set(required(offer.schema)) & needed_by_acts and _identifies(offer.schema):
-        return True
-    return weight > 0 and _is_answered(request, offer)
+    return bool(set(required(offer.schema)) & needed_by_acts) and _identifies(offer.schema)
+
+
+def _takes_integers(offer: Offer) -> bool:
+    return any(kind_of(spec) == "integer" for spec in properties(offer.schema).values())
 
 
 def _identifies(schema: Mapping[str, Any]) -> bool:
@@ -768,10 +817,8 @@ _OWN = re.compile(r"\b(?:my|mine|our|mein\w*|mon|ma|mes|mi|mis|meu|minha|unser\w
 _GENERIC = frozenset(
     {"create", "change", "send", "book", "issue", "process", "submit", "set", "apply", "give", "start", "do"}
 )
-_OBJECTS = frozenset(
-    "order subscription account invoice address payment flight room hotel appointment ticket login book warranty".split(
-        " "
-    )
+_OBJECTS = matching.word_set(
+    "order subscription account invoice address payment flight room hotel appointment ticket login book warranty"
 )
 
 
@@ -809,16 +856,18 @@ def _wishes(need: str, clause: str, verbs: set[str], nouns: frozenset[str]) -> b
         return False
     if explicit and not re.search(r"\b(?:know|tell me|wondering|explain)\b", clause):
         return True
-    if _INFORMATION.search(clause) or _STATE.search(clause):
+    if _STATE.search(clause):
         return False
     if _PERMISSION.match(clause):
         return bool(_OWN.search(clause) or any(m.kind != "count" and len(m.text) > 2 for m in matching.mentions(need)))
+    if _INFORMATION.search(clause):
+        return False
     return not (words[at].endswith("ed") and _PAST.search(" ".join(words[max(0, at - 2) : at]) + " "))
 
 
 def is_general(need: str) -> bool:
     """Whether this is a question about how things are done, not about something of the user's own."""
-    folded = matching.fold(need)
+    folded = matching.fold(need).strip()
     asks = "?" in need or bool(_INFORMATION.search(folded) or _PERMISSION.match(folded))
     ids = any(m.kind == "code" or m.marked or (m.whole and len(m.text) > 3) for m in matching.mentions(need))
     return asks and not ids and not _OWN.search(folded) and not matching.EMAIL.search(need)
@@ -832,7 +881,7 @@ def _search(request: Request) -> Use | None:
     offer = request.control("search_knowledge")
     if offer is None or small_talk(request) or not matching.words(request.conversation.need):
         return None
-    given = {"query": request.conversation.need}
+    given = {"query": request.conversation.about}
     return Use(offer.name, fill_arguments(request, offer, complete=True, given=given)[0])
 
 
@@ -840,7 +889,7 @@ def _decline(request: Request) -> Use | None:
     """Decline when the knowledge was searched in vain, or when there is nothing at all to answer from."""
     offer = request.control("abstain")
     searched = request.used("search_knowledge")
-    if offer is None or (searched and quotation(request.conversation.need, searched)):
+    if offer is None or (searched and quotation(request.conversation.about, searched)):
         return None
     nothing = not any(o.kind != "control" for o in request.offers) and not facts(
         request.system, request.conversation.need
@@ -861,14 +910,15 @@ def quotation(need: str, call: Call) -> str:
     for place, passage in enumerate(passages):
         title = str(passage.get("title", ""))
         for line, sentence in enumerate(matching.sentences(str(passage.get("text", "")))):
-            share = matching.overlap(need, sentence) + 0.3 * matching.overlap(need, title) - 0.02 * place
-            if share > 0 and not matching.is_instruction(sentence) and not sentence.endswith("?") and sentence != title:
-                scored.append((share, place, line, sentence, str(passage.get("id", ""))))
-    scored.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
+            said = matching.overlap(need, sentence)
+            share = said + 0.3 * matching.overlap(need, title) - 0.02 * place
+            if said > 0 and not matching.is_instruction(sentence) and not sentence.endswith("?") and sentence != title:
+                scored.append((share, said, place, line, sentence, str(passage.get("id", ""))))
+    scored.sort(key=lambda entry: (-entry[0], entry[2], entry[3]))
     if not scored or scored[0][0] < 0.15:
         return ""
-    chosen = [entry for entry in scored[:2] if entry[0] >= 0.6 * scored[0][0]]
-    return " ".join(f"{entry[3].rstrip('. ')} [{entry[4]}]." for entry in sorted(chosen, key=lambda entry: entry[1:3]))
+    chosen = [entry for entry in scored[:2] if entry[1] >= 0.75 * scored[0][1]]
+    return " ".join(f"{sentence.rstrip('. ')} [{source}]." for *_, sentence, source in chosen)
 
 
 # ---- arguments ----------------------------------------------------------------------------------------------------------
@@ -926,23 +976,20 @@ def is_id(name: str, spec: Mapping[str, Any]) -> bool:
     """Whether a parameter names one thing: `order_id`, `tracking_number`, or described so."""
     words = matching.words(name)
     says = " ".join(matching.words(str(spec.get("description", ""))))
-    return (
-        bool(matching.ID_WORDS & set(words))
-        and not words[:2] == ["number", "of"]
-        or bool(
-            re.search(
-                r"\b(?:id|number|code|reference) of\b|\b(?:order|invoice|ticket|customer|tracking|flight) (?:id|number|code)\b",
-                says,
-            )
-        )
-    )
+    named = bool(matching.ID_WORDS & set(words)) and words[:2] != ("number", "of")
+    return named or bool(_ID_SAYS.search(says))
+
+
+_ID_SAYS = re.compile(
+    r"\b(?:id|code|reference) of\b|\b(?:order|invoice|ticket|customer|tracking|flight) (?:id|number|code)\b"
+)
 
 
 def fill_arguments(
     request: Request, offer: Offer, *, complete: bool = False, given: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[tuple[str, Mapping[str, Any]]]]:
     """The arguments of a call, and the required ones that nothing tells."""
-    filler = Filler(evidence(request, offer), offer.schema, complete=complete, given=given or {})
+    filler = Filler(evidence(request), offer.schema, complete=complete, given=given or {})
     value = filler.object(offer.schema, 0, top=True)
     return (value if isinstance(value, dict) else {}), filler.missing
 
@@ -965,14 +1012,25 @@ class Evidence:
     asked: str = ""
     today: str = ""
     reply: str = ""
-    verbs: frozenset[str] = frozenset()
 
 
-def evidence(request: Request, offer: Offer | None = None, reply: str = "") -> Evidence:
+def evidence(request: Request, reply: str = "") -> Evidence:
     """Collect what the conversation tells, the newest first."""
     conversation = request.conversation
+    return Evidence(
+        need=conversation.need,
+        texts=conversation.users,
+        known=request.known,
+        asked=conversation.asked,
+        today=request.today,
+        reply=reply,
+    )
+
+
+def known_from(calls: Sequence[Call]) -> tuple[Known, ...]:
+    """The values that the calls of a conversation named, the newest first."""
     known: list[Known] = []
-    for call in reversed(conversation.calls):
+    for call in reversed(calls):
         if call.name in CONTROL or call.failure:
             continue
         nouns = frozenset(matching.concepts(" ".join(sort_name(call.name)[2])))
@@ -980,17 +1038,10 @@ def evidence(request: Request, offer: Offer | None = None, reply: str = "") -> E
             words = _label_concepts(" ".join(path))
             known.append(Known(words | nouns if words <= matching.ID_WORDS | {"name"} else words, value))
         known += [Known(_label_concepts(name), value) for name, value in leaves_of_arguments(call.arguments)]
-    return Evidence(
-        need=conversation.need,
-        texts=conversation.users,
-        known=tuple(known),
-        asked=conversation.asked,
-        today=request.today,
-        reply=reply,
-        verbs=frozenset(offer.verbs) if offer else frozenset(),
-    )
+    return tuple(known)
 
 
+@lru_cache(maxsize=4096)
 def _label_concepts(label: str) -> frozenset[str]:
     return frozenset(matching.concept(word) for word in matching.words(label))
 
@@ -1032,22 +1083,19 @@ class Filler:
             if not isinstance(reference, str):
                 break
             target: Any = self.root
-            for part in reference.removeprefix("#").strip("/").split("/"):
-                target = (
-                    target.get(part.replace("~1", "/").replace("~0", "~"), {}) if isinstance(target, Mapping) else {}
-                )
-            schema = {
-                **(target if isinstance(target, Mapping) else {}),
-                **{k: v for k, v in schema.items() if k != "$ref"},
-            }
+            for key in reference.removeprefix("#").strip("/").split("/"):
+                key = key.replace("~1", "/").replace("~0", "~")
+                target = target.get(key, {}) if isinstance(target, Mapping) else {}
+            base = dict(target) if isinstance(target, Mapping) else {}
+            schema = base | {key: value for key, value in schema.items() if key != "$ref"}
         if isinstance(schema.get("allOf"), list):
-            merged: dict[str, Any] = {k: v for k, v in schema.items() if k != "allOf"}
+            merged: Mapping[str, Any] = {k: v for k, v in schema.items() if k != "allOf"}
             for part in map(self.resolve, schema["allOf"]):
                 joined = {"properties": {**properties(merged), **properties(part)}} if properties(part) else {}
                 needs = [*merged.get("required", []), *part.get("required", [])]
                 merged = {**merged, **part, **joined, **({"required": needs} if needs else {})}
             return merged
-        return schema
+        return dict(schema)
 
     def object(self, schema: Mapping[str, Any], depth: int, *, top: bool = False) -> Any:
         """Fill an object; UNKNOWN when it is a part of which nothing is known."""
@@ -1452,8 +1500,8 @@ def _as_kind(value: Any, spec: Mapping[str, Any]) -> Any:
         value = float(value)
     if kind == "integer" and isinstance(value, float) and value == int(value):
         return int(value)
-    matches = {"integer": int, "number": (int, float), "boolean": bool}.get(kind)
-    ok = matches is not None and isinstance(value, matches) and (kind == "boolean") == isinstance(value, bool)
+    kinds: Mapping[str, tuple[type, ...]] = {"integer": (int,), "number": (int, float), "boolean": (bool,)}
+    ok = isinstance(value, kinds.get(kind, ())) and (kind == "boolean") == isinstance(value, bool)
     return value if ok else UNKNOWN
 
 
@@ -1562,9 +1610,17 @@ def _zero_text(spec: Mapping[str, Any], variant: int) -> str:
             "00:00",
         )
         text = next((sample for sample in samples if fits(sample, spec)), text)
-    text += str(variant) if variant else ""
-    text = text.ljust(spec.get("minLength", 0), "-")
-    return text[: spec.get("maxLength", len(text))]
+    text = text.ljust(spec.get("minLength", 0), "-")[: spec.get("maxLength", 10**6)]
+    return _varied(text, spec, variant) if variant else text
+
+
+def _varied(text: str, spec: Mapping[str, Any], variant: int) -> str:
+    """Another text of the same form: a last digit or the end differs."""
+    mail = text.replace("@", f"{variant}@")
+    last = re.sub(r"\d(?=\D*$)", str((variant + 1) % 10), text)
+    longer = text[: spec.get("maxLength", 10**6) - len(str(variant))] + str(variant)
+    candidates = (mail, last) if spec.get("format") else (longer, last, mail)
+    return next((other for other in candidates if other != text and fits(other, spec)), text)
 
 
 # ---- sentences ----------------------------------------------------------------------------------------------------------
@@ -1592,7 +1648,7 @@ def answer(request: Request) -> str:
         return _report(request, mine, calls)
     searched = request.used("search_knowledge")
     if searched:
-        return quotation(need, searched) or _declined(request)
+        return quotation(request.conversation.about, searched) or _declined(request)
     return small_talk(request) or facts(request.system, need) or _clarify(request)
 
 
@@ -1706,8 +1762,8 @@ def _report(request: Request, mine: Plan, calls: Sequence[Call]) -> str:
     else:
         shown = [*(call for call in calls if call not in acted), *acted]
     parts = [sentence for call in shown for sentence in tell(call, need)]
-    undone = _undone(need, acted, request)
-    return " ".join(dict.fromkeys([*parts, *([undone] if undone and not failed else [])]))
+    undone = "" if acted or failed or mine.acts else _undone(need)
+    return " ".join(part for part in dict.fromkeys([*parts, undone]) if part)
 
 
 def _is_act(call: Call) -> bool:
@@ -1717,16 +1773,16 @@ def _is_act(call: Call) -> bool:
 _WISHED = {"refund": "refund it", "cancel": "cancel it", "delete": "delete it", "book": "book it", "reset": "reset it"}
 
 
-def _undone(need: str, acted: Sequence[Call], request: Request) -> str:
+def _undone(need: str) -> str:
     """Say that an action was asked for which this agent cannot take."""
     for wish, words in _WISHED.items():
         offer = Offer(wish, "", {}, "act", (wish,), ())
-        able = any(wish in matching.concepts(matching.plain(o.name)) for o in request.offers) or acted
-        if not able and any(
-            _EXPLICIT.search(c) or matching.concept((matching.words(c) or [""])[0]) == wish for c in _clauses(need)
-        ):
-            if asks_for(need, offer):
-                return f"I cannot {words} from here."
+        wished = any(
+            _EXPLICIT.search(clause) or matching.concept((matching.words(clause) or [""])[0]) == wish
+            for clause in _clauses(need)
+        )
+        if wished and asks_for(need, offer):
+            return f"I cannot {words} from here."
     return ""
 
 
@@ -1772,6 +1828,7 @@ def past(verb: str) -> str:
 def _subject(call: Call, *, article: bool = False) -> str:
     """What a call was about: "order 1042", "the refund for order 1042"."""
     nouns = list(sort_name(call.name)[2])
+    nouns = [noun for noun in nouns if noun not in ("status", "details", "info", "information")] or nouns
     noun = " ".join(nouns) or ("it" if article else "this")
     shown = [(name, value) for name, value in leaves_of_arguments(call.arguments) if is_id(name, {})]
     for name, value in shown[:1]:
@@ -1786,7 +1843,7 @@ def _subject(call: Call, *, article: bool = False) -> str:
 
 
 def _told_failure(call: Call) -> str:
-    kind, verbs, nouns = sort_name(call.name)
+    kind, verbs, _ = sort_name(call.name)
     why = matching.harmless(call.failure).strip().rstrip(".")[:300]
     if call.missing:
         return f"I could not find {_subject(call)}."
@@ -1805,24 +1862,33 @@ _WHERE = re.compile(r"track|carrier|location|city|status|address|depot")
 
 def _told_fields(call: Call, need: str, limit: int) -> list[str]:
     """The fields of a result that match the question, then a few others; the status first."""
+    subject = _subject(call)
     arguments = {str(value) for _, value in leaves_of_arguments(call.arguments)}
+    arguments = {value for value in arguments if value in subject.split()} if _is_act(call) else arguments
     fields = [
         (path, value)
         for path, value in _flat(call.value)
         if not path[-1].startswith("_")
         and str(value) not in arguments | {""}
-        and path[-1] not in ("ok", "success", "found")
+        and path[-1] not in ("ok", "success", "found", "currency")
+        and not (value is True and _is_act(call))
     ]
     fields = [
         (path, value) for path, value in fields if not (isinstance(value, str) and matching.is_instruction(value))
     ]
-    chosen = sorted(range(len(fields)), key=lambda i: (-_relevance(need, *fields[i]), i))[:limit]
-    kept = [fields[i] for i in sorted(chosen)]
+    scores = [_relevance(need, path, value) for path, value in fields]
+    chosen = sorted(range(len(fields)), key=lambda i: (-scores[i], i))
+    asked = [i for i in chosen if scores[i] >= 0.5][:limit]
+    others = sorted(i for i in chosen[:limit] if i not in asked)
+    kept = (
+        [fields[i] for i in [*asked, *others[: max(1, limit - 2 - len(asked))]]]
+        if asked
+        else [fields[i] for i in others]
+    )
     status = next((value for path, value in kept if path == ("status",) and isinstance(value, str)), "")
     rest = [_field(path, value, call.value) for path, value in kept if path != ("status",)]
     if not kept:
         return [] if _is_act(call) else [f"I found {_subject(call)}, but nothing that answers your question."]
-    subject = _subject(call)
     if _is_act(call):
         rest = ([f"the status is {_spoken(status)}"] if status else []) + rest
         return [_sentence(rest)]
@@ -1855,7 +1921,9 @@ def _flat(value: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tupl
 
 def _field(path: tuple[str, ...], value: Any, whole: Any) -> str:
     label = " ".join(dict.fromkeys(" ".join(matching.plain(part) for part in path).split()))
-    label = re.sub(r" (?:at|on)$", "", label)
+    dated = isinstance(value, str) and matching.spoken_date(value) != value
+    if dated and (moment := re.fullmatch(r"(\w+) (?:at|on)", label)):
+        return f"it {'was ' if moment[1].endswith('ed') else ''}{moment[1]} on {_spoken(value)}"
     if isinstance(value, bool):
         return f"{label}: {'yes' if value else 'no'}"
     if isinstance(value, list):

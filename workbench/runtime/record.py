@@ -170,7 +170,7 @@ class Finished:
                 vars(v) | {"started": round(v.started, 6), "seconds": round(v.seconds, 6)} for v in r.verdicts
             ],
             "spans": [plain_span(span, r.wall) for span in r.spans],
-            "packages": packages(),
+            "packages": dict(packages()),
         }
 
 

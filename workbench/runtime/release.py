@@ -153,7 +153,7 @@ def file(release: Release, *, by: str, at: dt.datetime, note: str, gate: Mapping
         "at": at.astimezone(dt.UTC).isoformat(timespec="seconds"),
         "note": note,
         "gate": dict(gate),
-        "packages": packages(),
+        "packages": dict(packages()),
     }
     document = {
         "format": FORMAT,
@@ -217,6 +217,7 @@ def of(body: Mapping[str, Any], *, number: int | None = None, made: Mapping[str,
     return _release(dict(body), content, number=number, made=made or {})
 
 
+@functools.cache
 def packages() -> dict[str, str]:
     """The versions that decide behaviour: Python, the Agents SDK and the OpenAI client."""
     return {"python": platform.python_version(), **{n: metadata.version(n) for n in ("openai-agents", "openai")}}

@@ -19,6 +19,8 @@ K1 = 1.2
 """How soon a repeated word stops adding to the BM25 value."""
 B = 0.75
 """How strongly a passage's length is levelled out: 0 not at all, 1 fully."""
+LONE = 0.5
+"""What remains of a score where a passage shares only one of several query words."""
 
 
 class Passage(BaseModel):
@@ -107,28 +109,35 @@ class Index:
 
         The order is that of BM25. `score` puts the same value on a scale that a threshold can use. Each query word is
         worth its idf; a passage earns of it the word's BM25 part, but never more than the idf, which is what a single
-        use in a passage of mean length earns. The score is the earned share of the worth of all query words, so 1
-        means that every word of the query is covered. Words of grammar and of asking are left out; words that no
-        passage has are worth as much as the rarest word there is, and are never earned; unknown numbers (an order
-        number) say nothing about the subject and are left out. Raises Invalid for `top` below 1.
+        use in a passage of mean length earns. The score is the earned share of the worth of all query words: 1 means
+        that the passage covers them all. It is halved where only one of several words is shared, since one word is
+        little evidence. Words of grammar, asking and courtesy are left out; a word that no passage has is worth as
+        much as the rarest word there is and is never earned. Raises Invalid for `top` below 1.
         """
         if top < 1:
             raise Invalid(f"A search for {top} passages finds nothing.", remedy="Ask for at least 1.")
         asked = list(dict.fromkeys(_terms(query)))
         worth = {term: self._idf(max(1, len(self._postings.get(term, ())))) for term in asked}
-        total = math.fsum(worth.values())
-        value: defaultdict[int, float] = defaultdict(float)
-        earned: defaultdict[int, float] = defaultdict(float)
+        parts: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         for term in asked:
             for position, count in self._postings.get(term, ()):
                 part = worth[term] * self._saturation(count, self._lengths[position])
-                value[position] += part
-                earned[position] += min(part, worth[term])
-        best = sorted(value, key=lambda position: (-value[position], position))[:top]
-        return [
-            Hit(passage=self.passages[position], score=min(1.0, earned[position] / total), bm25=value[position])
-            for position in best
-        ]
+                parts[position].append((part, min(part, worth[term])))
+        values = {position: math.fsum(part for part, _ in found) for position, found in parts.items()}
+        best = sorted(values, key=lambda position: (-values[position], position))[:top]
+        total = math.fsum(worth.values())
+        hits = []
+        for position in best:
+            share = math.fsum(earned for _, earned in parts[position]) / total
+            lone = len(parts[position]) == 1 < len(asked)
+            hits.append(
+                Hit(
+                    passage=self.passages[position],
+                    score=min(1.0, share * LONE if lone else share),
+                    bm25=values[position],
+                )
+            )
+        return hits
 
     def _idf(self, containing: int) -> float:
         return math.log(1 + (len(self.passages) - containing + 0.5) / (containing + 0.5))
@@ -176,7 +185,216 @@ def _windows(tokens: Sequence[str], words: int, overlap: int) -> Iterator[str]:
 
 
 _IGNORED = frozenset(
-    ["a", "able", "about", "above", "actually", "after", "again", "against", "all", "already", "also", "always", "am", "an", "and", "another", "any", "anybody", "anyone", "are", "arent", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can", "cannot", "cant", "could", "dear", "did", "didnt", "do", "does", "doesnt", "done", "dont", "down", "during", "each", "else", "ever", "every", "few", "for", "from", "get", "gets", "getting", "give", "go", "going", "got", "had", "happen", "happened", "happens", "has", "hasnt", "have", "havent", "having", "he", "hello", "help", "her", "here", "hers", "hey", "hi", "him", "his", "how", "however", "i", "if", "im", "in", "into", "is", "isnt", "it", "its", "itself", "ive", "just", "know", "least", "less", "let", "like", "many", "may", "maybe", "me", "mean", "means", "might", "mine", "more", "most", "much", "must", "my", "myself", "need", "no", "nor", "not", "now", "of", "off", "on", "once", "one", "ones", "only", "or", "other", "our", "ours", "out", "over", "own", "please", "possible", "question", "really", "said", "same", "say", "says", "shall", "she", "should", "since", "so", "some", "somebody", "someone", "something", "still", "such", "tell", "than", "thank", "thanks", "that", "the", "their", "theirs", "them", "then", "there", "these", "they", "thing", "things", "this", "those", "though", "through", "to", "too", "under", "until", "up", "upon", "us", "very", "want", "wants", "was", "wasnt", "we", "were", "what", "whats", "when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will", "wish", "with", "without", "wont", "would", "yes", "yet", "you", "your", "youre", "yours", "yourself"]
+    [
+        "a",
+        "able",
+        "about",
+        "above",
+        "actually",
+        "after",
+        "again",
+        "against",
+        "all",
+        "already",
+        "also",
+        "always",
+        "am",
+        "an",
+        "and",
+        "another",
+        "any",
+        "anybody",
+        "anyone",
+        "are",
+        "arent",
+        "as",
+        "at",
+        "be",
+        "because",
+        "been",
+        "before",
+        "being",
+        "below",
+        "between",
+        "both",
+        "but",
+        "by",
+        "can",
+        "cannot",
+        "cant",
+        "could",
+        "dear",
+        "did",
+        "didnt",
+        "do",
+        "does",
+        "doesnt",
+        "done",
+        "dont",
+        "down",
+        "during",
+        "each",
+        "else",
+        "ever",
+        "every",
+        "few",
+        "for",
+        "from",
+        "get",
+        "gets",
+        "getting",
+        "give",
+        "go",
+        "going",
+        "got",
+        "had",
+        "happen",
+        "happened",
+        "happens",
+        "has",
+        "hasnt",
+        "have",
+        "havent",
+        "having",
+        "he",
+        "hello",
+        "help",
+        "her",
+        "here",
+        "hers",
+        "hey",
+        "hi",
+        "him",
+        "his",
+        "how",
+        "however",
+        "i",
+        "if",
+        "im",
+        "in",
+        "into",
+        "is",
+        "isnt",
+        "it",
+        "its",
+        "itself",
+        "ive",
+        "just",
+        "know",
+        "least",
+        "less",
+        "let",
+        "like",
+        "many",
+        "may",
+        "maybe",
+        "me",
+        "mean",
+        "means",
+        "might",
+        "mine",
+        "more",
+        "most",
+        "much",
+        "must",
+        "my",
+        "myself",
+        "need",
+        "no",
+        "nor",
+        "not",
+        "now",
+        "of",
+        "off",
+        "on",
+        "once",
+        "one",
+        "ones",
+        "only",
+        "or",
+        "other",
+        "our",
+        "ours",
+        "out",
+        "over",
+        "own",
+        "please",
+        "possible",
+        "question",
+        "really",
+        "said",
+        "same",
+        "say",
+        "says",
+        "shall",
+        "she",
+        "should",
+        "since",
+        "so",
+        "some",
+        "somebody",
+        "someone",
+        "something",
+        "still",
+        "such",
+        "tell",
+        "than",
+        "thank",
+        "thanks",
+        "that",
+        "the",
+        "their",
+        "theirs",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "thing",
+        "things",
+        "this",
+        "those",
+        "though",
+        "through",
+        "to",
+        "too",
+        "under",
+        "until",
+        "up",
+        "upon",
+        "us",
+        "very",
+        "want",
+        "wants",
+        "was",
+        "wasnt",
+        "we",
+        "were",
+        "what",
+        "whats",
+        "when",
+        "where",
+        "whether",
+        "which",
+        "while",
+        "who",
+        "whom",
+        "whose",
+        "why",
+        "will",
+        "wish",
+        "with",
+        "without",
+        "wont",
+        "would",
+        "yes",
+        "yet",
+        "you",
+        "your",
+        "youre",
+        "yours",
+        "yourself",
+    ]
 )
 """Words of grammar, of asking and of courtesy: they say nothing about the subject."""
 

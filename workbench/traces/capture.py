@@ -6,9 +6,11 @@ import datetime as dt
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy import insert
+from sqlmodel import Session, col, select
 
 from workbench import flows, settings
 from workbench.runtime.record import Finished, Writer
@@ -52,40 +54,47 @@ def close() -> None:
 def write(batch: list[Finished], url: str | None = None) -> None:
     """Store a batch in one transaction; a run that is stored already is left as it is."""
     with session(url) as open_session:
-        for one in batch:
-            put(open_session, one.plain, one.recorder.release)
+        put(open_session, [(one.plain, one.recorder.release) for one in batch])
 
 
-def put(open_session: Session, record: dict[str, Any], frozen: Release) -> bool:
-    """Store one record inside a transaction; False where the run is stored already."""
-    if open_session.get(Run, record["id"]) is not None:
-        return False
-    flows.keep(open_session, frozen)
+def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]]) -> list[str]:
+    """Store records with the frozen flows they ran, inside a transaction; returns the ids of those that are new."""
+    ids = [record["id"] for record, _ in runs]
+    known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
+    new = {record["id"]: record for record, _ in runs if record["id"] not in known}
+    if not new:
+        return []
+    for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
+        flows.keep(open_session, frozen)
+    open_session.execute(insert(Run), [_row(record) for record in new.values()])
+    open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
+    return list(new)
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
     usage = record["usage"]
-    open_session.add(
-        Run(
-            id=record["id"],
-            flow=record["flow"],
-            version=record["version"],
-            digest=record["digest"],
-            source=record["source"],
-            conversation=record["conversation"],
-            started_at=dt.datetime.fromisoformat(record["started_at"]),
-            seconds=record["seconds"],
-            outcome=record["outcome"],
-            agent=record["agent"],
-            question=record["question"],
-            reply=record["reply"],
-            error=record["error"] or record["stop"],
-            model=", ".join(record["models"]),
-            input_tokens=usage["input_tokens"],
-            output_tokens=usage["output_tokens"],
-            usd=usage["usd"],
-        )
+    same = (
+        "id",
+        "flow",
+        "version",
+        "digest",
+        "source",
+        "conversation",
+        "seconds",
+        "outcome",
+        "agent",
+        "question",
+        "reply",
     )
-    open_session.flush()
-    open_session.add(RunBody(run_id=record["id"], body=pack(record)))
-    return True
+    return {
+        **{name: record[name] for name in same},
+        "started_at": dt.datetime.fromisoformat(record["started_at"]),
+        "error": record["error"] or record["stop"],
+        "model": ", ".join(record["models"]),
+        "input_tokens": usage["input_tokens"],
+        "output_tokens": usage["output_tokens"],
+        "usd": usage["usd"],
+    }
 
 
 def _spill(batch: list[Finished]) -> None:

@@ -40,7 +40,7 @@ def take_in(actor: Actor, text: str) -> list[str]:
     require(actor, "import runs")
     runs = read(text)
     with session() as open_session:
-        added = [record["id"] for record, frozen in runs if capture.put(open_session, record, frozen)]
+        added = capture.put(open_session, runs)
         audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
     return added
 

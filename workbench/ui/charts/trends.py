@@ -28,6 +28,7 @@ COLOURS = (
 """The categorical colours of the theme, told apart on white and on near black."""
 
 QUIET = "#7c8794"
+SOON = dt.timedelta(days=31)
 LABEL_PIXELS = 17
 LETTER_PIXELS = 7.2
 FORMS = {"day": "%a %-d %b %Y", "week": "week of %-d %b %Y", "month": "%B %Y"}
@@ -58,7 +59,8 @@ def series(
             ends.append((str(label), colour, float(known.iloc[-1]) / scale))
     low, high = _range(metric, shown["value"] / scale)
     _label_ends(figure, ends, (high - low) * LABEL_PIXELS / (height - 70), (low, high))
-    _mark(figure, markers, shown["period"])
+    drawn = _within(markers, shown["period"])
+    _mark(figure, drawn, shown["period"])
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": _label_width(ends), "t": 28, "b": 8},
@@ -68,7 +70,7 @@ def series(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
     )
-    figure.update_xaxes(showgrid=False, fixedrange=True, range=_days(shown["period"]))
+    figure.update_xaxes(showgrid=False, fixedrange=True, range=_days(shown["period"], drawn))
     figure.update_yaxes(range=[low, high], ticksuffix=unit, zeroline=False, fixedrange=True, nticks=6, automargin=True)
     return figure
 
@@ -128,12 +130,29 @@ def _range(metric: Metric, values: pd.Series[Any]) -> tuple[float, float]:
     return 0.0, (high or 1.0) * 1.06
 
 
-def _days(periods: pd.Series[Any]) -> list[pd.Timestamp] | None:
-    """From the first point to the last, so that a line ends where its name begins."""
-    if periods.nunique() < 2:
+def _days(periods: pd.Series[Any], markers: Sequence[tuple[dt.datetime, str]]) -> list[dt.datetime] | None:
+    """From the first point to the last, so that a line ends where its name begins, or to a release after it."""
+    if periods.empty:
         return None
-    room = (periods.max() - periods.min()) / 100
-    return [periods.min() - room, periods.max() + room]
+    first, last = _ends(periods, markers)
+    room = (last - first) / 100
+    return [first - room, last + room] if room else None
+
+
+def _ends(periods: pd.Series[Any], markers: Sequence[tuple[dt.datetime, str]]) -> tuple[dt.datetime, dt.datetime]:
+    last = periods.max().to_pydatetime()
+    return periods.min().to_pydatetime(), max([last, *(at for at, _ in markers)])
+
+
+def _within(markers: Sequence[tuple[dt.datetime, str]], periods: pd.Series[Any]) -> list[tuple[dt.datetime, str]]:
+    """The markers on the chart, in their order; one soon after the last whole period is on it too."""
+    if periods.empty:
+        return []
+    first, last = _ends(periods, ())
+    latest = last + max((last - first) / 4, SOON)
+    return sorted(
+        (at, label) for at, label in ((_utc(moment), label) for moment, label in markers) if first <= at <= latest
+    )
 
 
 def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: float, within: tuple[float, float]) -> None:
@@ -152,15 +171,13 @@ def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: floa
 
 
 def _mark(figure: go.Figure, markers: Sequence[tuple[dt.datetime, str]], periods: pd.Series[Any]) -> None:
-    """A dotted line for each marker within the chart; names of neighbours stand on different lines."""
-    if periods.empty:
+    """A dotted line for each marker; names of neighbours stand on different lines."""
+    if not markers:
         return
-    first, last = periods.min().to_pydatetime(), periods.max().to_pydatetime()
+    first, last = _ends(periods, markers)
     near = (last - first) / 8
     before, row = None, 0
-    for at, label in sorted((_utc(moment), label) for moment, label in markers):
-        if not first <= at <= last:
-            continue
+    for at, label in markers:
         row = (row + 1) % 3 if before is not None and at - before < near else 0
         before = at
         figure.add_shape(
