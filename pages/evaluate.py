@@ -14,7 +14,7 @@ show.head(place.title, place.purpose)
 def start_form(names: list[str], sets: list[str]) -> None:
     """Choose a flow and a dataset, and start."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        flow = st.selectbox("Flow (its draft)", names, key="flow", bind="query-params", width=240)
+        flow = session.pick_flow(names, "Flow (its draft)")
         dataset = st.selectbox("Dataset", sets, key="dataset", bind="query-params", width=240)
         repeat = st.number_input("Times each", 1, 20, 1, key="repeat", width=120)
         if st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:"):
@@ -51,7 +51,8 @@ def result(experiment_id: str) -> None:
     one.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none", border=True)
     two.metric("95 % interval", f"{rate.low:.0%} to {rate.high:.0%}", border=True)
     three.metric("Cases", f"{rate.passed} of {rate.total} pass", border=True)
-    words = "Nothing fails." if not report.failing else f"{len(report.failing)} runs fail."
+    failing = len(report.failing)
+    words = "Nothing fails." if not failing else "1 run fails." if failing == 1 else f"{failing} runs fail."
     st.markdown(
         f"**{words}** {report.unscored} cases expect nothing and were not scored."
         if report.unscored
@@ -80,7 +81,7 @@ def result(experiment_id: str) -> None:
             "run": st.column_config.LinkColumn("run", display_text="read"),
         },
     )
-    nav.link("releases", "To the gate", flow=report.experiment.flow)
+    nav.link("releases", "To the gate", {"flow": report.experiment.flow})
 
 
 with show.errors():

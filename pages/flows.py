@@ -19,7 +19,7 @@ def begin_form() -> None:
         if st.button("Create", key="create", type="primary", disabled=not name):
             with show.errors():
                 made = flows.blank(actor, name) if template == "nothing" else flows.begin(actor, template, name)
-                session.keep("flow", made.name)
+                session.choose_flow(made.name)
                 st.rerun()
 
 
@@ -40,8 +40,8 @@ def save_row(copy: editor.Work) -> None:
             st.caption("Unsaved changes")
         else:
             st.caption(session.get("saved") or f"Save {copy.base}, unchanged")
-        nav.link("evaluate", "Evaluate", flow=copy.flow)
-        nav.link("releases", "Release", flow=copy.flow)
+        nav.link("evaluate", "Evaluate", {"flow": copy.flow})
+        nav.link("releases", "Release", {"flow": copy.flow})
 
 
 def findings(copy: editor.Work) -> None:
@@ -57,7 +57,7 @@ with show.errors():
     drafts = [draft.name for draft in flows.drafts()]
     if drafts:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = st.selectbox("Flow", drafts, key="flow", bind="query-params", width=320)
+            chosen = session.pick_flow(drafts)
             begin_form()
     else:
         show.empty(

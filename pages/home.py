@@ -37,7 +37,7 @@ with show.errors():
             st.subheader(role, anchor=False)
             st.write(words)
             for address, label, parameters in links:
-                nav.link(address, label, **parameters)
+                nav.link(address, label, parameters)
             if role == "Rep" and waiting:
                 st.caption(f"{waiting} runs wait for a verdict.")
 
@@ -50,5 +50,5 @@ with show.errors():
         )
     for run in newest:
         with st.container(horizontal=True, vertical_alignment="center"):
-            nav.link("runs", show.plain(run.question[:90]), run=run.id)
+            nav.link("runs", show.plain(run.question[:90]), {"run": run.id})
             st.caption(f"{show.plain(run.flow)} {run.version} · {run.outcome} · {show.plain(run.model)}")

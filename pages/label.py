@@ -70,7 +70,7 @@ def work(name: str) -> None:
         show.empty(
             "Nothing waits here", "Flag a run on the Runs page or in the chat, and it comes here.", icon="done_all"
         )
-        nav.link("evaluate", "Run the cases", dataset=queue.dataset)
+        nav.link("evaluate", "Run the cases", {"dataset": queue.dataset})
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -87,7 +87,7 @@ def work(name: str) -> None:
         )
         st.text_input("If it is bad: the reply must contain", key="contains")
         st.text_input("Note", key="note")
-        nav.link("runs", "See the whole run", run=item.run_id)
+        nav.link("runs", "See the whole run", {"run": item.run_id})
 
 
 with show.errors():

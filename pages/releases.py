@@ -33,7 +33,7 @@ def gate(proposal: releases.Proposal) -> None:
         icon = ":green[:material/check_circle:]" if check.passed else ":red[:material/cancel:]"
         st.markdown(f"{icon} {show.plain(check.words)}")
     if not proposal.gate.passed:
-        nav.link("evaluate", "Run the experiment", flow=proposal.candidate.name)
+        nav.link("evaluate", "Run the experiment", {"flow": proposal.candidate.name})
 
 
 def promote_form(proposal: releases.Proposal, to: str) -> None:
@@ -73,7 +73,7 @@ def history(flow: str) -> None:
         rows,
         hide_index=True,
         key="released",
-        column_config={"made": st.column_config.DatetimeColumn("made", format="D MMM YYYY, HH:mm")},
+        column_config={"made": show.moments("made")},
     )
     with st.container(horizontal=True):
         for name, number in releases.environments(flow).items():
@@ -92,7 +92,7 @@ with show.errors():
         show.empty("No flows yet", "Begin one on the Flows page.")
     else:
         with st.container(horizontal=True):
-            flow = st.selectbox("Flow", drafts, key="flow", bind="query-params", width=240)
+            flow = session.pick_flow(drafts)
             to = st.selectbox("Environment", releases.ENVIRONMENTS, index=2, key="to", bind="query-params", width=200)
         if words := session.get("promoted"):
             st.success(show.plain(words), icon=":material/check_circle:")

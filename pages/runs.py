@@ -60,7 +60,7 @@ def listing(found: list[traces.Run]) -> str:
         on_select="rerun",
         selection_mode="single-row",
         column_config={
-            "started": st.column_config.DatetimeColumn("started", format="D MMM, HH:mm", width=110),
+            "started": show.moments("started"),
             "question": st.column_config.TextColumn("question", width="large"),
             "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
         },

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from workbench import tickets
+from workbench import releases, tickets
 from workbench.errors import NotFound
 from workbench.tickets import metrics, trends
 from workbench.ui import session, show
@@ -19,7 +19,8 @@ TITLES = {metric.title: metric for metric in metrics.METRICS.values()}
 
 def release_markers() -> list[tuple[dt.datetime, str]]:
     """When which release went where, to be drawn on the chart."""
-    return []
+    moved = [one for one in releases.moves() if one.environment == "production"]
+    return [(one.at, f"{one.flow} v{one.after}") for one in moved]
 
 
 def chart(filters: tickets.Filters) -> tuple[tickets.Filters, str]:

@@ -46,7 +46,7 @@ def events(steps: list[Any], text: str = "My order is late", flow: str = DESK) -
 def test_a_run_hands_over_calls_tools_and_answers() -> None:
     result = run(refund())
     assert (result.outcome, result.agent) == ("answered", "money")
-    assert [("look_up", 1042), ("pay_out", 5.0)] == CALLED
+    assert CALLED == [("look_up", 1042), ("pay_out", 5.0)]
     record = result.record
     assert [(c["kind"], c.get("name"), c["agent"]) for c in record["calls"]] == [
         ("model", None, "front"),
@@ -212,9 +212,12 @@ def test_a_writer_that_cannot_write_tries_again_and_then_spills() -> None:
 
 def test_a_writer_stores_everything_before_it_ends() -> None:
     stored: list[str] = []
-    slow = Writer(
-        lambda batch: (time.sleep(0.01), stored.extend(f.recorder.id for f in batch))[0], spill=lambda _: None
-    )
+
+    def write(batch: list[Finished]) -> None:
+        time.sleep(0.01)
+        stored.extend(one.recorder.id for one in batch)
+
+    slow = Writer(write, spill=lambda _: None)
     ids = [run(refund(), sink=slow).run_id for _ in range(20)]
     slow.close()
     assert sorted(stored) == sorted(ids)

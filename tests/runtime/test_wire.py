@@ -54,7 +54,7 @@ def test_a_flow_over_the_wire_gives_a_complete_record(streamed: bool) -> None:
         result, words = asyncio.run(go(server, streamed=streamed))
     assert (result.outcome, result.reply) == ("answered", "Order 1042 is late.")
     assert words == (result.reply if streamed else "")
-    assert [("look_up", 1042)] == CALLED
+    assert CALLED == [("look_up", 1042)]
     record = result.record
     assert record["models"] == ["large-1", "tiny-1"]
     assert record["usage"] == {"requests": 3, "input_tokens": 300, "output_tokens": 60, "usd": 0.00294}

@@ -78,7 +78,5 @@ def _tickets() -> Line:
         fresh = tickets.freshness()
     except WorkbenchError as error:
         return Line("tickets", False, error.message)
-    if fresh is None:
-        return Line("tickets", False, "none loaded")
     age = dt.datetime.now(dt.UTC) - fresh.loaded_at
     return Line("tickets", True, f"{fresh.rows:,} from {fresh.source}, loaded {age.days} days ago")

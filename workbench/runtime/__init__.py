@@ -1,12 +1,42 @@
-"""The runtime: a release in, an answer and a record out. `from workbench.runtime import load, run`."""
+"""The runtime: a release in, an answer and a record out. `from workbench.runtime import load, run`.
 
-from workbench.runtime.engine import Conversation, Result, Words, run, stream
-from workbench.runtime.models import Models, Roles, Tape, roles
-from workbench.runtime.record import Finished, Step, Writer
-from workbench.runtime.release import Release
-from workbench.runtime.source import load
-from workbench.runtime.spec import FlowSpec
-from workbench.runtime.tools import ToolContext, tool
+Names are imported when they are first asked for, so that reading a flow or a release does not load the Agents SDK.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.runtime.engine import Result, Words, run, stream
+    from workbench.runtime.models import Models, Tape
+    from workbench.runtime.record import Conversation, Finished, Step, Writer
+    from workbench.runtime.release import Release
+    from workbench.runtime.roles import Roles, roles
+    from workbench.runtime.source import load
+    from workbench.runtime.spec import FlowSpec
+    from workbench.runtime.tools import ToolContext, tool
+
+_PLACES = {
+    "Conversation": "record",
+    "Finished": "record",
+    "FlowSpec": "spec",
+    "Models": "models",
+    "Release": "release",
+    "Result": "engine",
+    "Roles": "roles",
+    "Step": "record",
+    "Tape": "models",
+    "ToolContext": "tools",
+    "Words": "engine",
+    "Writer": "record",
+    "load": "source",
+    "roles": "roles",
+    "run": "engine",
+    "stream": "engine",
+    "tool": "tools",
+}
 
 __all__ = [
     "Conversation",
@@ -27,3 +57,12 @@ __all__ = [
     "stream",
     "tool",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_PLACES[name]}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value

@@ -8,7 +8,8 @@ import json
 import sys
 
 from workbench.errors import Invalid, WorkbenchError
-from workbench.runtime import engine, models, source
+from workbench.runtime import source
+from workbench.runtime.roles import roles
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,6 +52,8 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
+    from workbench.runtime import engine
+
     release = source.load(given.release)
     variables = dict(pair.partition("=")[::2] for pair in given.var)
     environment = given.release.rpartition("@")[2] if "#" in given.release else ""
@@ -86,7 +89,7 @@ def _run(given: argparse.Namespace) -> int:
 if __name__ == "__main__":
     # The model names are read before anything runs, so that an unusable setting is one line and exit code 2.
     try:
-        models.roles()
+        roles()
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

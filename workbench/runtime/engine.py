@@ -33,7 +33,7 @@ from workbench.errors import Invalid, WorkbenchError
 from workbench.runtime import guardrails, tools
 from workbench.runtime.build import network
 from workbench.runtime.models import Diverged, Models, RecordedError, Tape
-from workbench.runtime.record import Finished, ModelCall, Recorder, Sink, Step, ToolCall, Verdict
+from workbench.runtime.record import Conversation, Finished, ModelCall, Recorder, Sink, Step, ToolCall, Verdict
 from workbench.runtime.release import Release
 from workbench.runtime.spec import GuardrailSpec, Outcome
 from workbench.runtime.toolbox.control import Knowledge
@@ -45,15 +45,6 @@ HELD = "This needs a person's approval before it goes on."
 
 Answers = Callable[[ToolCall], Mapping[str, Any] | None]
 """A tool policy: the recorded or mocked answer (`output`, `error`) to a call, or None to call the tool."""
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """What a next run needs to go on: the items so far and the agent that spoke last."""
-
-    id: str
-    items: tuple[Any, ...] = ()
-    agent: str = ""
 
 
 @dataclass(frozen=True)

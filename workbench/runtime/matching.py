@@ -27,7 +27,7 @@ _GROUPS: Mapping[str, str] = {
     "login": "login password signin passcode credential passwort kennwort anmeld* einlogg* motdepasse connexion "
     "contrasena senha 2fa mfa",
     "cancel": "cancel cancellation cancelation terminate kundig* kuendig* stornier* storno annul* resili* cancelar "
-    "cancele cancelacion anular unsubscribe",
+    "cancele cancelacion anular unsubscribe stop",
     "subscription": "subscription membership abo abonnement* suscripcion assinatura plan",
     "address": "address adresse* anschrift direccion endereco",
     "account": "account profile konto kontos compte cuenta conta",
@@ -239,7 +239,8 @@ def sentences(text: str) -> list[str]:
 
 
 _ORDERS_TO_A_MACHINE = re.compile(
-    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|previous|prior|above|rule|prompt|polic|guard)"
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instruction|previous|prior|above|rule|"
+    r"prompt|polic|guard)"
     r"|system prompt|developer message|\byou are now\b|\bnew instructions?\b|<\|?/?(?:system|assistant|im_start)"
     r"|^\s*(?:system|assistant|developer)\s*:|\b(?:call|invoke|execute|run|use)\b.{0,20}\b(?:tool|function)\b"
     r"|\b\w+_\w+\s*\(|\bas an ai\b|\bpretend (?:to be|you)\b"

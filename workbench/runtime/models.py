@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from agents import (
@@ -27,71 +24,8 @@ from openai import AsyncOpenAI
 from openai.types.responses import ResponseCompletedEvent
 from pydantic import TypeAdapter
 
-from workbench.errors import Invalid
 from workbench.runtime.record import request
-from workbench.runtime.spec import ROLES
-
-OFFLINE = "offline"
-
-VARIABLES: tuple[tuple[str, str, str], ...] = (
-    (
-        "OPENAI_API_KEY",
-        "none",
-        "Key of OpenAI or of a compatible server. Without it the offline model serves every role.",
-    ),
-    ("OPENAI_BASE_URL", "OpenAI", "Address of an OpenAI-compatible server."),
-    (
-        "WORKBENCH_MODEL_SMALL",
-        "`offline` without a key",
-        "Model of the role small: `offline`, a model name, or `chat:NAME`.",
-    ),
-    ("WORKBENCH_MODEL_MAIN", "`offline` without a key", "Model of the role main."),
-    ("WORKBENCH_MODEL_REASONING", "`offline` without a key", "Model of the role reasoning."),
-    (
-        "WORKBENCH_PRICES",
-        "none",
-        'US dollars for a million tokens, as JSON: `{"NAME": [input, output]}`. Without it, cost is unknown.',
-    ),
-    ("WORKBENCH_OFFLINE_DELAY", "0", "Seconds that the offline model waits between words, to see streaming."),
-)
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which model serves each role, and how its server is reached."""
-
-    small: str = OFFLINE
-    main: str = OFFLINE
-    reasoning: str = OFFLINE
-    api_key: str = field(default="", repr=False)
-    base_url: str = ""
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    offline_delay: float = 0.0
-
-    def name(self, role: str) -> str:
-        """The model name of `role`."""
-        return str(getattr(self, role))
-
-
-def roles(environment: Mapping[str, str] | None = None) -> Roles:
-    """The roles from the environment. Raises Invalid naming a variable that cannot be used."""
-    env = os.environ if environment is None else environment
-    key, base = env.get("OPENAI_API_KEY", ""), env.get("OPENAI_BASE_URL", "")
-    default = OFFLINE if not key else _sdk_default()
-    names = {role: env.get(f"WORKBENCH_MODEL_{role.upper()}") or default for role in ROLES}
-    for role, name in names.items():
-        if name != OFFLINE and not (key or base):
-            raise Invalid(
-                f"WORKBENCH_MODEL_{role.upper()} names {name}, but there is no OPENAI_API_KEY.",
-                remedy="Set the key (any text for a server without keys), or unset the variable.",
-            )
-    try:
-        raw = json.loads(env.get("WORKBENCH_PRICES") or "{}")
-        prices = {str(name): (float(pair[0]), float(pair[1])) for name, pair in raw.items()}
-        delay = float(env.get("WORKBENCH_OFFLINE_DELAY") or 0)
-    except (ValueError, TypeError, AttributeError, IndexError, KeyError):
-        raise Invalid("WORKBENCH_PRICES or WORKBENCH_OFFLINE_DELAY cannot be read.") from None
-    return Roles(**names, api_key=key, base_url=base, prices=prices, offline_delay=delay)
+from workbench.runtime.roles import OFFLINE, Roles, roles
 
 
 class Models(ModelProvider):
@@ -139,12 +73,6 @@ class Models(ModelProvider):
         if name.startswith("chat:"):
             return OpenAIChatCompletionsModel(name.removeprefix("chat:"), self._client)
         return OpenAIResponsesModel(name, self._client)
-
-
-def _sdk_default() -> str:
-    from agents.models import get_default_model
-
-    return get_default_model()
 
 
 class Diverged(Exception):

@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -110,7 +110,7 @@ class OfflineModel(Model):
             span.finish(reset_current=False)
 
 
-# ---- the request, read ------------------------------------------------------------------------------------------------
+# ---- the request, read ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -298,7 +298,7 @@ _READS = matching.word_set(
 )
 _ACTS = matching.word_set(
     "refund cancel create update delete send issue make add remove set change reset open close submit pay charge apply "
-    "place process register notify upgrade downgrade renew extend reschedule schedule block unblock unlock lock replace "
+    "place process register notify upgrade downgrade renew extend reschedule block unblock unlock lock replace "
     "exchange approve reject assign reserve book merge enable disable activate deactivate grant revoke pause resume "
     "subscribe unsubscribe start stop write save publish void credit reimburse return ship resend redeem confirm move "
     "edit modify erase buy email call post report schedule dispatch give"
@@ -460,13 +460,15 @@ def failure(value: Any, text: str) -> str:
 
 
 _FAILED = re.compile(
-    r"^\W*(?:error|failed|failure|an error|could not|couldn't|cannot|unable|no \w+ (?:found|with|matches)|unknown|invalid|"
-    r"blocked|tool \S+ timed out|not found)\b|\bnot found\b|does not exist|doesn't exist|was not approved|timed out after",
+    r"^\W*(?:error|failed|failure|an error|could not|couldn't|cannot|unable|no \w+ (?:found|with|matches)|"
+    r"unknown|invalid|"
+    r"blocked|tool \S+ timed out|not found)\b|\bnot found\b|does not exist|doesn't exist|was not approved|"
+    r"timed out after",
     re.IGNORECASE,
 )
 
 
-# ---- the instructions -------------------------------------------------------------------------------------------------
+# ---- the instructions -----------------------------------------------------------------------------------------------
 
 _QUOTED = r"""["“']([^"”\n]+?)["”'](?=\s|[.,;]|$)"""
 _SMALL = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "a single": 1}
@@ -519,20 +521,24 @@ def facts(system: str, need: str) -> str:
     """The sentence of the instructions that states what the user asks for; never one that speaks to the model."""
     best, share = "", 0.49
     for sentence in matching.sentences(system):
-        if _TO_THE_MODEL.search(sentence) or matching.is_instruction(sentence):
+        if not _FACT.match(sentence) or _TO_THE_MODEL.search(sentence) or matching.is_instruction(sentence):
             continue
         if (found := matching.overlap(need, sentence)) > share:
             best, share = sentence, found
     return best
 
 
+_FACT = re.compile(
+    r"(?i)(?:our|we|all|every|the (?:shop|store|company|office|price|delivery|shipping|warranty)|\w+ costs?)\b"
+)
 _TO_THE_MODEL = re.compile(
-    r"(?i)\b(?:you|your|never|always|must|should|do not|don't|if|when|use|call|answer|reply|ask|say|begin|start|end|sign|"
+    r"(?i)\b(?:you|your|never|always|must|should|do not|don't|if|when|use|call|answer|reply|ask|say|begin|"
+    r"start|end|sign|"
     r"keep|be|speak|write|secret|internal|confidential|private|password|key|token|tone|style|route|hand)\b"
 )
 
 
-# ---- the decision -----------------------------------------------------------------------------------------------------
+# ---- the decision ---------------------------------------------------------------------------------------------------
 
 
 def decide(request: Request) -> Say | Use:
@@ -584,14 +590,19 @@ def _repeats(request: Request, move: Use) -> bool:
 
 
 _TALK = (
-    r"(?:speak|talk|chat|connect|transfer|get|give|put|reach|pass|want|need|hablar|falar|parler|sprechen|contact)\b.{0,40}"
-    r"\b(?:human|person|agent|manager|supervisor|representative|someone|somebody|colleague|humano|persona|gerente|pessoa|"
+    r"(?:speak|talk|chat|connect|transfer|get|give|put|reach|pass|want|need|hablar|falar|parler|sprechen|"
+    r"contact)\b.{0,40}"
+    r"\b(?:human|person|agent|manager|supervisor|representative|someone|somebody|colleague|humano|persona|"
+    r"gerente|pessoa|"
     r"humain|conseiller|quelqu'un|responsable|alguien|alguem)\b"
 )
 _PERSON = re.compile(
-    rf"\b{_TALK}|\b(?:real|live|actual) (?:human|person|agent)\b|\bhuman (?:being|please|agent)\b|^\W*(?:human|agent|manager)\W*$"
-    r"|\b(?:mit (?:einem |einer )?(?:menschen?|mitarbeiter\w*|vorgesetzten))\b|\bcomplain\w*|\b(?:lawyer|attorney|ombudsman|"
-    r"legal action|take legal|sue you|beschwer\w+|anwalt|avocat|plainte|reclamation|reclamacion|queja|reclamacao|abogado|"
+    rf"\b{_TALK}|\b(?:real|live|actual) (?:human|person|agent)\b|\bhuman (?:being|please|agent)\b|"
+    rf"^\W*(?:human|agent|manager)\W*$"
+    r"|\b(?:mit (?:einem |einer )?(?:menschen?|mitarbeiter\w*|vorgesetzten))\b|\bcomplain\w*|\b(?:lawyer|"
+    r"attorney|ombudsman|"
+    r"legal action|take legal|sue you|beschwer\w+|anwalt|avocat|plainte|reclamation|reclamacion|queja|"
+    r"reclamacao|abogado|"
     r"advogado)\b"
 )
 
@@ -625,7 +636,7 @@ def _summary(request: Request) -> str:
     return " ".join(parts)[:600]
 
 
-# ---- tools and handoffs -----------------------------------------------------------------------------------------------
+# ---- tools and handoffs ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -653,13 +664,15 @@ def plan(request: Request) -> Plan:
     if not reads and not acts:
         reads = [offer for offer in lookups if _is_answered(request, offer)]
         reads.sort(key=lambda offer: not _takes_integers(offer))
+        if not reads and len(lookups) == 1 and "status" in matches[lookups[0].name].matched:
+            reads = lookups
     else:
         reads.sort(key=lambda offer: -matches[offer.name].score)
     return Plan(tuple(acts), tuple(reads), matches)
 
 
 _VAGUE = frozenset(
-    {"status", "create", "change", "amount", "send", "customer", "problem", "use", "work", "take", "make"}
+    {"email", "status", "create", "change", "amount", "send", "customer", "problem", "use", "work", "take", "make"}
 )
 
 
@@ -667,8 +680,9 @@ def _concerns(offer: Offer, match: Match, acts: Sequence[Offer]) -> bool:
     weight = sum(earned for _, earned in match.because)
     if weight >= ENOUGH and match.matched - _VAGUE:
         return True
-    needed_by_acts = {name for act in acts for name in required(act.schema)}
-    return bool(set(required(offer.schema)) & needed_by_acts) and _identifies(offer.schema)
+    specs = properties(offer.schema)
+    ids = {name for name in required(offer.schema) if is_id(name, specs[name])}
+    return any(ids & set(required(act.schema)) for act in acts)
 
 
 def _takes_integers(offer: Offer) -> bool:
@@ -681,7 +695,8 @@ def _identifies(schema: Mapping[str, Any]) -> bool:
 
 def _is_answered(request: Request, offer: Offer) -> bool:
     """Whether the message names exactly the id that the tool needs, as in "where is 1042?"."""
-    has_id = any(m.kind != "money" for m in matching.mentions(request.conversation.latest))
+    latest = request.conversation.latest
+    has_id = any(m.kind != "money" for m in matching.mentions(latest)) or matching.EMAIL.search(latest) is not None
     return has_id and _identifies(offer.schema) and not fill_arguments(request, offer)[1]
 
 
@@ -794,19 +809,22 @@ def _ask(request: Request, mine: Plan) -> Say | None:
     return _say(request, answer(request)) if known else None
 
 
-# ---- what the user's words ask for --------------------------------------------------------------------------------------
+# ---- what the user's words ask for ----------------------------------------------------------------------------------
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|without|dont|don't|doesn't|didn't|won't|nicht|kein\w*|pas|nao|instead of|rather than)\b"
 )
 _EXPLICIT = re.compile(
     r"\b(?:please|i want|i'd like|i would like|we want|we would like|i need|we need|i wish|can you|could you|would you|"
-    r"will you|let's|go ahead|bitte|mochte|moechte|will ich|ich will|brauche|je veux|je voudrais|s'il|j'aimerais|por favor|"
+    r"will you|let's|go ahead|give me|get me|send me|i demand|bitte|mochte|moechte|will ich|ich will|"
+    r"brauche|je veux|je voudrais|s'il|j'aimerais|por favor|"
     r"quiero|quisiera|necesito|gostaria|quero|preciso|yes)\b"
 )
 _INFORMATION = re.compile(
-    r"^\W*(?:and |so |but |hello |hi |hey )?(?:how|what|when|why|which|where|who|is|are|was|were|did|does|do|has|have|will|"
-    r"should|if|wie|was|wann|warum|wo|welche\w*|comment|quand|pourquoi|quel\w*|como|cuando|cuanto|que|qual|quando|quanto|por que)\b"
+    r"^\W*(?:and |so |but |hello |hi |hey )?(?:how|what|when|why|which|where|who|is|are|was|were|did|does|"
+    r"do|has|have|will|"
+    r"should|if|wie|was|wann|warum|wo|welche\w*|comment|quand|pourquoi|quel\w*|como|cuando|cuanto|que|"
+    r"qual|quando|quanto|por que)\b"
 )
 _PERMISSION = re.compile(r"\b(?:can|could|may|am|is it possible|kann|darf|puis|puedo|posso)\b(?: i| we| ich| one)?\b")
 _STATE = re.compile(
@@ -817,6 +835,7 @@ _OWN = re.compile(r"\b(?:my|mine|our|mein\w*|mon|ma|mes|mi|mis|meu|minha|unser\w
 _GENERIC = frozenset(
     {"create", "change", "send", "book", "issue", "process", "submit", "set", "apply", "give", "start", "do"}
 )
+_SILENT = frozenset({"issue", "process", "do", "apply", "set"})  # "I have an issue" asks for nothing
 _OBJECTS = matching.word_set(
     "order subscription account invoice address payment flight room hotel appointment ticket login book warranty"
 )
@@ -837,8 +856,8 @@ def asks_for(need: str, offer: Offer) -> bool:
     shared = nouns & about
     if nouns and not shared and (_OBJECTS & about):
         return False
-    verbs = {matching.concept(verb) for verb in offer.verbs}
-    if verbs & _GENERIC and nouns:
+    verbs = {matching.concept(verb) for verb in offer.verbs if verb not in _SILENT}
+    if nouns and (not verbs or verbs & _GENERIC):
         return bool(shared) and any(_wishes(need, clause, verbs, nouns) for clause in _clauses(need))
     return any(_wishes(need, clause, verbs, frozenset()) for clause in _clauses(need))
 
@@ -851,7 +870,7 @@ def _wishes(need: str, clause: str, verbs: set[str], nouns: frozenset[str]) -> b
     if at < 0 and nouns:
         noun = next((i for i, word in enumerate(known) if word in nouns), -1)
         renewed = re.search(r"\b(?:new|neue\w*|nouvel\w*|nueva|nova)\b", clause) and "change" in verbs
-        at = noun if noun >= 0 and (explicit or noun == 0 or renewed) else -1
+        at = noun if noun >= 0 and (explicit or noun == 0 or renewed or _PERMISSION.match(clause)) else -1
     if at < 0 or _NEGATION.search(" ".join(words[max(0, at - 5) : at])):
         return False
     if explicit and not re.search(r"\b(?:know|tell me|wondering|explain)\b", clause):
@@ -873,13 +892,18 @@ def is_general(need: str) -> bool:
     return asks and not ids and not _OWN.search(folded) and not matching.EMAIL.search(need)
 
 
-# ---- knowledge ----------------------------------------------------------------------------------------------------------
+# ---- knowledge ------------------------------------------------------------------------------------------------------
 
 
 def _search(request: Request) -> Use | None:
     """Search the help articles for a question that no tool and no handoff answers."""
     offer = request.control("search_knowledge")
-    if offer is None or small_talk(request) or not matching.words(request.conversation.need):
+    if (
+        offer is None
+        or small_talk(request)
+        or facts(request.system, request.conversation.need)
+        or not matching.terms(request.conversation.about)
+    ):
         return None
     given = {"query": request.conversation.about}
     return Use(offer.name, fill_arguments(request, offer, complete=True, given=given)[0])
@@ -921,7 +945,7 @@ def quotation(need: str, call: Call) -> str:
     return " ".join(f"{sentence.rstrip('. ')} [{source}]." for *_, sentence, source in chosen)
 
 
-# ---- arguments ----------------------------------------------------------------------------------------------------------
+# ---- arguments ------------------------------------------------------------------------------------------------------
 
 
 class _Unknown:
@@ -933,6 +957,7 @@ class _Unknown:
 
 UNKNOWN = _Unknown()
 _MONEY_WORDS = matching.word_set("amount price total cost fee sum value budget cents payment balance credit limit")
+_PARTLY = re.compile(r"\b(?:half|part|partly|partial\w*|percent|halfte|teil\w*|moitie|partie|mitad|parte|metade)\b|%")
 _FREE_TEXT = matching.word_set(
     "query question reason summary note notes message text description details comment comments body content input "
     "subject topic issue problem request title explanation rationale feedback remark remarks prompt"
@@ -1066,7 +1091,7 @@ def leaves_of_arguments(arguments: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 class Filler:
-    """Fills one JSON schema from evidence. With `complete`, what is unknown gets a sensible zero instead of a question."""
+    """Fills one JSON schema from evidence. With `complete`, the unknown gets a sensible zero, not a question."""
 
     def __init__(
         self, evidence: Evidence, root: Mapping[str, Any], *, complete: bool, given: Mapping[str, Any]
@@ -1230,6 +1255,8 @@ class Filler:
         """The value that a tool named, for a parameter that must have one."""
         if optional or set(matching.words(name)) <= _FREE_TEXT:
             return 0.0, UNKNOWN
+        if _MONEY_WORDS & set(matching.words(name)) and _PARTLY.search(matching.fold(self.evidence.need)):
+            return 0.0, UNKNOWN
         wanted = _label_concepts(name)
         best, found = 0.0, UNKNOWN
         for known in self.evidence.known:
@@ -1309,7 +1336,8 @@ class Filler:
             return matching.EMAIL.findall(text)
         if item.get("format") == "date" or name.endswith(("dates", "days")):
             return [date.iso for date in matching.dates(text, self.evidence.today)]
-        listed = labelled(name.removesuffix("s"), text) or labelled(name, text)
+        beside = re.search(rf"(?i)\b{re.escape(matching.plain(name))}\b(?: are| is|:)?\s+([^.!?;:\n]+)", text)
+        listed = beside[1] if beside else labelled(name.removesuffix("s"), text)
         return [part.strip() for part in re.split(r",|\band\b", listed) if part.strip()]
 
     def string(self, name: str, spec: Mapping[str, Any], picks: Mapping[str, Any], *, optional: bool) -> Any:
@@ -1395,7 +1423,8 @@ def _labels(name: str) -> list[str]:
 
 _PLACE = r"((?-i:[A-Z][\w'-]+)(?: (?-i:[A-Z][\w'-]+))*)"
 _STREET = re.compile(
-    r"\b(\d+[a-z]? (?:[A-Z][\w'-]+ )+(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Way|Square|Place|Court|Boulevard|Blvd)\b"
+    r"\b(\d+[a-z]? (?:[A-Z][\w'-]+ )+(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Way|Square|Place|"
+    r"Court|Boulevard|Blvd)\b"
     r"|[A-Z][\w-]*(?:straße|strasse|str\.|weg|platz|allee|gasse)\s+\d+\w?|(?:Rue|Calle|Rua|Avenida) [\w ]+?,? \d+)"
 )
 _SPECIAL_LABELS: Mapping[str, str] = {
@@ -1508,6 +1537,8 @@ def _as_kind(value: Any, spec: Mapping[str, Any]) -> Any:
 def _choice_score(need: str, choice: str) -> float:
     """How clearly a text names a choice of an enum; a negated mention does not count."""
     wanted = matching.terms(choice)
+    if mood := _MOODS.get(matching.plain(choice)):
+        return len(mood.findall(matching.fold(need))) / 4
     if not wanted:
         plain = matching.plain(choice)
         return float(bool(plain) and re.search(rf"\b{re.escape(plain)}\b", matching.fold(need)) is not None)
@@ -1519,6 +1550,18 @@ def _choice_score(need: str, choice: str) -> float:
     at = words.index(wanted[0].stem) if wanted[0].stem in words else 0
     negated = at and _NEGATION.search(" ".join(matching.words(first)[max(0, at - 3) : at]))
     return 0.0 if negated and not _NEGATION.search(matching.plain(choice)) else score
+
+
+_MOODS = {
+    "positive": re.compile(
+        r"\b(?:love\w*|great|excellent|happy|perfect|awesome|good|amazing|thank\w*|super|wonderful)\b"
+    ),
+    "negative": re.compile(
+        r"\b(?:bad|angry|terrible|broken|damaged|late|worst|awful|unhappy|disappoint\w*|never|hate\w*|wrong|"
+        r"slow|missing|"
+        r"ridiculous|useless|unacceptable|complain\w*|poor|refund\w*|lost)\b"
+    ),
+}
 
 
 def kind_of(spec: Mapping[str, Any]) -> str:
@@ -1623,7 +1666,7 @@ def _varied(text: str, spec: Mapping[str, Any], variant: int) -> str:
     return next((other for other in candidates if other != text and fits(other, spec)), text)
 
 
-# ---- sentences ----------------------------------------------------------------------------------------------------------
+# ---- sentences ------------------------------------------------------------------------------------------------------
 
 
 def _say(request: Request, text: str) -> Say:
@@ -1670,13 +1713,19 @@ def _declined(request: Request) -> str:
 
 
 _GREETING = re.compile(
-    r"^(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen|abend)|moin|bonjour|bonsoir|salut|"
+    r"^(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|hallo|guten (?:tag|morgen|abend)|moin|"
+    r"bonjour|bonsoir|salut|"
     r"hola|buenos dias|buenas (?:tardes|noches)|ola|bom dia|boa (?:tarde|noite))\b"
 )
 _THANKS = re.compile(
-    r"^(?:ok(?:ay)?,? |great,? |perfect,? )?(?:many )?(?:thanks?|thank you|thx|danke\w*|vielen dank|merci|gracias|obrigad[oa])\b"
+    r"^(?:ok(?:ay)?,? |great,? |perfect,? )?(?:many )?(?:thanks?|thank you|thx|danke\w*|vielen dank|merci|"
+    r"gracias|obrigad[oa])\b"
 )
 _GOODBYE = re.compile(r"^(?:bye|goodbye|good night|see you|tschuss|au revoir|adios|tchau)\b")
+_NODS = re.compile(
+    r"^(?:ok|okay|yes|no|yep|nope|fine|good|great|alright|all right|sure|perfect|cool|ja|nein|oui|non|si|"
+    r"sim|nao|super)$"
+)
 _ABILITIES = re.compile(
     r"^(?:help|what can you do|what do you do|who are you|how can you help|can you help)(?: me)?\W*$"
 )
@@ -1689,6 +1738,7 @@ def small_talk(request: Request) -> str:
         return _clarify(request)
     for pattern, reply in (
         (_THANKS, "You are welcome! Is there anything else I can do for you?"),
+        (_NODS, "All right. Is there anything else I can do for you?"),
         (_GOODBYE, "Goodbye, and thank you for writing to us."),
         (_GREETING, "Hello! How can I help you today?"),
     ):
@@ -1734,7 +1784,7 @@ def question(offer: Offer, missing: Sequence[tuple[str, Mapping[str, Any]]]) -> 
 
 
 def _wanted(offer: Offer, name: str, spec: Mapping[str, Any]) -> str:
-    words = matching.plain(name)
+    words = matching.plain(name).removesuffix(" cents")
     choices = [matching.plain(str(choice)) for choice in spec.get("enum") or [] if choice is not None]
     if choices:
         return f"the {words} ({matching.join(choices[:8], 'or')})"
@@ -1762,7 +1812,12 @@ def _report(request: Request, mine: Plan, calls: Sequence[Call]) -> str:
     else:
         shown = [*(call for call in calls if call not in acted), *acted]
     parts = [sentence for call in shown for sentence in tell(call, need)]
-    undone = "" if acted or failed or mine.acts else _undone(need)
+    able = {
+        matching.concept(word)
+        for name in [o.name for o in mine.acts] + [c.name for c in acted]
+        for word in matching.words(name)
+    }
+    undone = "" if failed else _undone(need, able)
     return " ".join(part for part in dict.fromkeys([*parts, undone]) if part)
 
 
@@ -1770,18 +1825,24 @@ def _is_act(call: Call) -> bool:
     return sort_name(call.name)[0] == "act"
 
 
-_WISHED = {"refund": "refund it", "cancel": "cancel it", "delete": "delete it", "book": "book it", "reset": "reset it"}
+_WISHED = {
+    "refund": "make the refund",
+    "cancel": "do the cancellation",
+    "delete": "do the deletion",
+    "book": "make the booking",
+    "reset": "do the reset",
+}
 
 
-def _undone(need: str) -> str:
+def _undone(need: str, able: Set[str]) -> str:
     """Say that an action was asked for which this agent cannot take."""
     for wish, words in _WISHED.items():
         offer = Offer(wish, "", {}, "act", (wish,), ())
         wished = any(
-            _EXPLICIT.search(clause) or matching.concept((matching.words(clause) or [""])[0]) == wish
+            _EXPLICIT.search(clause) or wish in [matching.concept(word) for word in matching.words(clause)[:3]]
             for clause in _clauses(need)
         )
-        if wished and asks_for(need, offer):
+        if wish not in able and wished and asks_for(need, offer):
             return f"I cannot {words} from here."
     return ""
 
@@ -1812,7 +1873,8 @@ def tell(call: Call, need: str) -> list[str]:
 
 _IRREGULAR = {
     "send": "sent", "resend": "resent", "make": "made", "set": "set", "reset": "reset", "pay": "paid", "give": "given",
-    "write": "written", "buy": "bought", "submit": "submitted", "stop": "stopped", "cancel": "cancelled", "ship": "shipped",
+    "write": "written", "buy": "bought", "submit": "submitted", "stop": "stopped", "cancel": "cancelled",
+    "ship": "shipped",
 }  # fmt: skip
 
 
@@ -1880,6 +1942,8 @@ def _told_fields(call: Call, need: str, limit: int) -> list[str]:
     chosen = sorted(range(len(fields)), key=lambda i: (-scores[i], i))
     asked = [i for i in chosen if scores[i] >= 0.5][:limit]
     others = sorted(i for i in chosen[:limit] if i not in asked)
+    asked = [] if _is_act(call) else asked
+    others = sorted(chosen[:limit]) if _is_act(call) else others
     kept = (
         [fields[i] for i in [*asked, *others[: max(1, limit - 2 - len(asked))]]]
         if asked
@@ -1925,7 +1989,7 @@ def _field(path: tuple[str, ...], value: Any, whole: Any) -> str:
     if dated and (moment := re.fullmatch(r"(\w+) (?:at|on)", label)):
         return f"it {'was ' if moment[1].endswith('ed') else ''}{moment[1]} on {_spoken(value)}"
     if isinstance(value, bool):
-        return f"{label}: {'yes' if value else 'no'}"
+        return _yes_or_no(label.removeprefix("is "), value)
     if isinstance(value, list):
         return f"the {label} {'are' if len(value) != 1 else 'is'} {_listed(value)}"
     currency = whole.get("currency") if isinstance(whole, dict) else None
@@ -1933,6 +1997,14 @@ def _field(path: tuple[str, ...], value: Any, whole: Any) -> str:
         amount = f"{value:.2f}" if isinstance(value, float) else str(value)
         return f"the {label} is {amount}{f' {currency}' if currency else ''}"
     return f"the {label} is {_spoken(value)}"
+
+
+def _yes_or_no(label: str, value: bool) -> str:
+    if label.startswith("has "):
+        return f"it has {'' if value else 'no '}{label.removeprefix('has ')}"
+    if len(label.split()) == 1:
+        return f"it is {'' if value else 'not '}{label}"
+    return f"{label}: {'yes' if value else 'no'}"
 
 
 def _spoken(value: Any) -> str:
@@ -1956,7 +2028,11 @@ def _item(item: Any) -> str:
     head = next((str(v) for k, v in fields if k in ("name", "title")), "") or next(
         (str(v) for k, v in fields if matching.ID_WORDS & set(matching.words(k))), ""
     )
-    rest = [_spoken(v) for _, v in fields if str(v) != head and not isinstance(v, bool)][:2]
+    rest = [
+        f"{v:.2f}" if isinstance(v, float) and _MONEY_WORDS & set(matching.words(k)) else _spoken(v)
+        for k, v in fields
+        if str(v) != head and not isinstance(v, bool)
+    ][:2]
     head = matching.harmless(head) or (rest.pop(0) if rest else "")
     return f"{head} ({', '.join(rest)})" if rest and head else head
 
@@ -1975,7 +2051,7 @@ def _sentence(parts: Sequence[str]) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-# ---- the response -------------------------------------------------------------------------------------------------------
+# ---- the response ---------------------------------------------------------------------------------------------------
 
 
 def respond(request: Request, *, salt: str = "") -> ModelResponse:

@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from workbench.runtime.release import Release, packages
 from workbench.runtime.spec import Outcome, canonical
@@ -25,6 +25,15 @@ from workbench.runtime.spec import Outcome, canonical
 FORMAT = 1
 
 log = logging.getLogger("workbench.runtime")
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What a next run needs to go on: the items so far and the agent that spoke last."""
+
+    id: str
+    items: tuple[Any, ...] = ()
+    agent: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,10 +183,8 @@ class Finished:
         }
 
 
-class Sink(Protocol):
-    """Where finished runs go. It must return at once and never raise."""
-
-    def __call__(self, finished: Finished) -> None: ...
+Sink = Callable[[Finished], None]
+"""Where finished runs go. It must return at once and never raise."""
 
 
 class Writer:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from workbench import flows, runtime
 from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
-from workbench.runtime.models import Diverged
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
 from workbench.traces import query
@@ -42,6 +41,8 @@ def replay(actor: Actor, run_id: str) -> Verdict:
 
 def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     """Replay a record against the frozen flow it names."""
+    from workbench.runtime.models import Diverged  # the SDK is loaded only when something runs
+
     run_id = str(record["id"])
     if why := _impossible(record, release):
         return Verdict(run_id, "impossible", what=why)

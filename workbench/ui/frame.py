@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from workbench import runtime
 from workbench.access import ROLES
 from workbench.errors import WorkbenchError
 from workbench.ui import session, show
@@ -37,12 +38,18 @@ def sidebar() -> None:
 
 def _health() -> None:
     from workbench import jobs
-    from workbench.ui import live
 
     try:
-        words = live.model_words()
+        words = _model_words()
     except WorkbenchError as error:
         st.warning(show.plain(str(error)))
         return
     worker = "worker ready" if jobs.running() else "worker not running here"
     st.caption(f":material/neurology: {show.plain(words)}  \n:material/engineering: {worker}")
+
+
+def _model_words() -> str:
+    """Which model serves the roles, in a few words."""
+    chosen = runtime.roles()
+    names = {chosen.name(role) for role in ("small", "main", "reasoning")}
+    return "offline model" if names == {"offline"} else ", ".join(sorted(n.removeprefix("chat:") for n in names))

@@ -74,10 +74,3 @@ def converse(
         running.result()
     finally:
         running.cancel()
-
-
-def model_words() -> str:
-    """Which model serves the roles, in a few words."""
-    chosen = runtime.roles()
-    names = {chosen.name(role) for role in ("small", "main", "reasoning")}
-    return "offline model" if names == {"offline"} else ", ".join(sorted(n.removeprefix("chat:") for n in names))

@@ -64,17 +64,12 @@ def place(address: str) -> Place:
     return next(one for one in PLACES if one.address == address)
 
 
-def link(address: str, label: str, *, icon: bool = True, **parameters: str) -> None:
+def link(address: str, label: str, parameters: dict[str, str] | None = None) -> None:
     """A link to a page, with its state in the address."""
     target = place(address)
     st.page_link(
         target.path,
         label=label,
-        icon=f":material/{target.icon}:" if icon else None,
-        query_params=parameters or None,
+        icon=f":material/{target.icon}:",
+        query_params=parameters,
     )
-
-
-def go(address: str, **parameters: str) -> None:
-    """Leave for another page."""
-    st.switch_page(place(address).path, query_params=parameters or None)

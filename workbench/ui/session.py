@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import streamlit as st
@@ -12,6 +12,7 @@ from workbench import access
 T = TypeVar("T")
 
 ROLE = "acting-role"
+FIRST_FLOW = "order-desk"
 
 
 def actor() -> access.Actor:
@@ -40,3 +41,19 @@ def forget(*keys: str) -> None:
     """Forget what was kept under `keys`."""
     for key in keys:
         st.session_state.pop(key, None)
+
+
+def pick_flow(names: Sequence[str], label: str = "Flow") -> str:
+    """Choose a flow; the choice is in the address and goes along from page to page."""
+    last = get("last-flow", FIRST_FLOW)
+    index = names.index(last) if last in names else 0
+    chosen = st.selectbox(label, names, index, key="flow", bind="query-params", width=260)
+    keep("last-flow", chosen)
+    return chosen
+
+
+def choose_flow(name: str) -> None:
+    """Make `name` the chosen flow from the next rerun on."""
+    keep("last-flow", name)
+    forget("flow")
+    st.query_params["flow"] = name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 
@@ -41,6 +42,11 @@ def empty(title: str, hint: str, *, icon: str = "inbox") -> None:
     with st.container(border=True, horizontal_alignment="center"):
         st.markdown(f"### :material/{icon}: {plain(title)}")
         st.caption(plain(hint))
+
+
+def moments(label: str) -> Any:
+    """A table column of moments, shown in the reader's time zone."""
+    return st.column_config.DatetimeColumn(label, format="D MMM, HH:mm", timezone=st.context.timezone, width=110)
 
 
 def plain(text: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from workbench import traces
-from workbench.runtime import Result, Step
 from workbench.ui import show
+
+if TYPE_CHECKING:
+    from workbench.runtime import Result, Step
 
 USER, FLOW = ":material/person:", ":material/support_agent:"
 

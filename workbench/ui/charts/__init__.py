@@ -18,4 +18,4 @@ def colours() -> dict[str, str]:
 
 def network(spec: FlowSpec) -> None:
     """A flow's network of agents and tools."""
-    st.graphviz_chart(flows.dot(spec, **colours()), width="stretch")
+    st.graphviz_chart(flows.dot(spec, **colours()), width="content")
