@@ -1839,8 +1839,9 @@ def _undone(need: str, able: Set[str]) -> str:
     for wish, words in _WISHED.items():
         offer = Offer(wish, "", {}, "act", (wish,), ())
         wished = any(
-            _EXPLICIT.search(clause) or wish in [matching.concept(word) for word in matching.words(clause)[:3]]
+            _EXPLICIT.search(part) or wish in [matching.concept(word) for word in matching.words(part)[:3]]
             for clause in _clauses(need)
+            for part in re.split(r"\b(?:and|then|und|et|y|e)\b", clause)
         )
         if wish not in able and wished and asks_for(need, offer):
             return f"I cannot {words} from here."
