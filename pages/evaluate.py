@@ -21,8 +21,7 @@ def start_form(names: list[str], sets: list[str]) -> None:
             with show.errors():
                 made = evals.create(actor, releases.resolve(flow), dataset, repeat=int(repeat))
                 jobs.start(made.job_id)
-                session.keep("experiment", made.id)
-                st.query_params["experiment"] = made.id
+                session.point("experiment", made.id)
 
 
 @st.fragment(run_every=1.0)
@@ -99,10 +98,8 @@ with show.errors():
             show.empty("No experiment yet", "Press Run: every case of the dataset is run and scored.")
         else:
             titles = {e.id: f"{e.flow} {e.version} over {e.dataset}, {e.created_at:%d %b %H:%M} UTC" for e in known}
-            asked = st.query_params.get("experiment", "")
-            index = list(titles).index(asked) if asked in titles else 0
-            chosen = st.selectbox(
-                "Experiment", list(titles), index, key=f"experiment-{known[0].id}", format_func=lambda e: titles[e]
-            )
-            st.query_params["experiment"] = chosen
+            shown = list(titles).index(session.linked("experiment", list(titles)))
+            key = f"experiment-{known[0].id}-{shown}"
+            chosen = st.selectbox("Experiment", list(titles), shown, key=key, format_func=lambda e: titles[e])
+            session.point("experiment", chosen)
             result(chosen)

@@ -42,7 +42,9 @@ class App:
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of a process of the product: this home, no key, no proxy."""
-    kept = {k: v for k, v in os.environ.items() if not k.upper().startswith(("OPENAI", "WORKBENCH", "HTTP", "ALL_PROXY"))}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.upper().startswith(("OPENAI", "WORKBENCH", "HTTP", "ALL_PROXY"))
+    }
     return {**kept, "WORKBENCH_HOME": str(home)}
 
 

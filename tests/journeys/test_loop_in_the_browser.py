@@ -133,6 +133,7 @@ def evaluate(page: Page) -> None:
     """Run the dataset as a background job and see the pass rate with its interval."""
     page.get_by_role("link", name="Evaluate", exact=True).click()
     expect(page.get_by_role("heading", name="Evaluate")).to_be_visible(timeout=SLOW)
+    settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text(re.compile(r"^1[0-3] of 13 pass$"))).to_be_visible(timeout=40_000)
     expect(page.get_by_text(re.compile(r"\d+% to \d+%"))).to_be_visible()
@@ -144,7 +145,9 @@ def promote(page: Page) -> None:
     """See what changed in words, pass the gate, promote."""
     page.get_by_role("link", name="Releases", exact=True).click()
     expect(page.get_by_role("heading", name="Draft against production")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile("shipping: instructions changed \\(1 lines added, 0 removed"))).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text(re.compile("shipping: instructions changed \\(1 lines added, 0 removed"))).to_be_visible(
+        timeout=SLOW
+    )
     expect(page.get_by_text("limit turns 12 → 10")).to_be_visible()
     page.get_by_role("textbox", name="Note").fill("Thanks the customer")
     page.get_by_role("textbox", name="Note").press("Tab")

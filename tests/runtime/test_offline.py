@@ -32,8 +32,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from workbench.runtime.matching import Document, concepts, dates, mentions, number, rank, sentences
 from workbench.runtime.offline import OfflineModel, Say, read, respond, sort_name, style
+from workbench.runtime.offline.matching import Document, concepts, rank, sentences
+from workbench.runtime.offline.mentions import dates, number, quantities
 
 MODEL = OfflineModel()
 CONFIG = RunConfig(model=MODEL)
@@ -795,7 +796,7 @@ def test_a_move_takes_less_than_two_milliseconds() -> None:
 
 def test_numbers_dates_and_words_are_read_as_people_write_them() -> None:
     assert [number(text) for text in ("1,042", "12.50", "12,50", "1.234,56")] == [1042, 12.5, 12.5, 1234.56]
-    assert [m.kind for m in mentions("Pay $12.50 for order #1042, code ORD-7, two mugs")] == [
+    assert [m.kind for m in quantities("Pay $12.50 for order #1042, code ORD-7, two mugs")] == [
         "money",
         "number",
         "code",

@@ -57,3 +57,24 @@ def choose_flow(name: str) -> None:
     keep("last-flow", name)
     forget("flow")
     st.query_params["flow"] = name
+
+
+def linked(name: str, options: Sequence[str]) -> str:
+    """What the address names under `name`, or what was chosen last, or the first option.
+
+    A rerun may still carry the address from before our own last write to it, so a value that we wrote ourselves is
+    never taken for a link that somebody followed.
+    """
+    written: set[str] = kept(f"written-{name}", set)
+    asked = st.query_params.get(name, "")
+    if asked in options and asked not in written:
+        keep(f"linked-{name}", asked)
+    chosen = get(f"linked-{name}")
+    return chosen if chosen in options else options[0]
+
+
+def point(name: str, value: str) -> None:
+    """Choose `value` under `name`, and write it to the address."""
+    kept(f"written-{name}", set).add(value)
+    keep(f"linked-{name}", value)
+    st.query_params[name] = value

@@ -1,0 +1,98 @@
+"""Which of the agent's own tools concern the need, and which earlier calls bear on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.runtime.offline import matching, mentions
+from workbench.runtime.offline.arguments import fill_arguments
+from workbench.runtime.offline.conversation import Call
+from workbench.runtime.offline.matching import Match
+from workbench.runtime.offline.offers import CONTROL, Offer
+from workbench.runtime.offline.request import Request, Use
+from workbench.runtime.offline.schema import is_id, kind_of, properties, required
+from workbench.runtime.offline.wishes import asks_for
+
+ENOUGH = 0.49  # a name's synonym, a description's synonym or two parameters; never one parameter alone
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the agent's own tools could do about the need."""
+
+    acts: tuple[Offer, ...]
+    reads: tuple[Offer, ...]
+    matches: Mapping[str, Match]
+
+    @property
+    def best(self) -> float:
+        """The score of the best own tool."""
+        return max((self.matches[offer.name].score for offer in (*self.acts, *self.reads)), default=0.0)
+
+
+def plan(request: Request) -> Plan:
+    """Which of the agent's own tools concern the need: actions only when the user's words ask for them."""
+    need = request.conversation.need
+    business = [offer for offer in request.offers if offer.kind != "control"]
+    matches = matching.rank(request.conversation.about, [offer.document for offer in business])
+    acts = [offer for offer in business if offer.kind == "act" and asks_for(need, offer)]
+    lookups = [offer for offer in business if offer.kind == "read"]
+    reads = [offer for offer in lookups if _concerns(offer, matches[offer.name], acts)]
+    if not reads and not acts:
+        reads = [offer for offer in lookups if _is_answered(request, offer)]
+        reads.sort(key=lambda offer: not _takes_integers(offer))
+        if not reads and len(lookups) == 1 and "status" in matches[lookups[0].name].matched:
+            reads = lookups
+    else:
+        reads.sort(key=lambda offer: -matches[offer.name].score)
+    return Plan(tuple(acts), tuple(reads), matches)
+
+
+def recalled(request: Request, mine: Plan) -> list[Call]:
+    """The calls that bear on the need: those of this turn, and earlier ones that would otherwise be repeated."""
+    found = [call for call in request.conversation.calls if call.now and call.name not in CONTROL]
+    for offer in (*mine.acts, *mine.reads):
+        arguments, missing = fill_arguments(request, offer)
+        key = Call(offer.name, arguments, "", "", False).key
+        found += [
+            call
+            for call in request.conversation.calls
+            if not missing and not call.now and call.key == key and not call.failure
+        ][-1:]
+    return found
+
+
+def repeats(request: Request, move: Use) -> bool:
+    key = Call(move.name, move.arguments, "", "", True).key
+    return any(call.key == key and (call.now or not call.failure) for call in request.conversation.calls)
+
+
+def _concerns(offer: Offer, match: Match, acts: Sequence[Offer]) -> bool:
+    weight = sum(earned for _, earned in match.because)
+    if weight >= ENOUGH and match.matched - VAGUE:
+        return True
+    specs = properties(offer.schema)
+    ids = {name for name in required(offer.schema) if is_id(name, specs[name])}
+    return any(ids & set(required(act.schema)) for act in acts)
+
+
+def _is_answered(request: Request, offer: Offer) -> bool:
+    """Whether the message names exactly the id that the tool needs, as in "where is 1042?"."""
+    latest = request.conversation.latest
+    has_id = any(m.kind != "money" for m in mentions.quantities(latest)) or mentions.EMAIL.search(latest) is not None
+    return has_id and _identifies(offer.schema) and not fill_arguments(request, offer)[1]
+
+
+def _identifies(schema: Mapping[str, Any]) -> bool:
+    return any(is_id(name, spec) or "mail" in name.lower() for name, spec in properties(schema).items())
+
+
+def _takes_integers(offer: Offer) -> bool:
+    return any(kind_of(spec) == "integer" for spec in properties(offer.schema).values())
+
+
+VAGUE = frozenset(
+    {"email", "status", "create", "change", "amount", "send", "customer", "problem", "use", "work", "take", "make"}
+)
