@@ -218,7 +218,19 @@ def plain(spec: FlowSpec) -> dict[str, Any]:
 
 def write(spec: FlowSpec) -> str:
     """The flow as YAML; `read` gives the same flow back."""
-    return yaml.safe_dump(plain(spec), sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(plain(spec), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML; texts with unusual line breaks are quoted, because the plain style would fold them."""
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    unusual = any(mark in value for mark in "\x85\u2028\u2029\ufeff\r")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if unusual else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def canonical(body: Any) -> str:

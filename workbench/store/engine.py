@@ -155,7 +155,7 @@ def _unavailable(error: DBAPIError) -> Unavailable:
             "The database is locked by another process; nothing was changed.",
             remedy="Try again when the other process has finished.",
         )
-    if "no such table" in reason or "does not exist" in reason:
+    if "no such table" in reason or "does not exist" in reason or "unable to open database file" in reason:
         return Unavailable(
             "The database has not been set up yet.", remedy="Run `python -m workbench seed`, or start the app."
         )

@@ -1,0 +1,126 @@
+"""Every page opens for every role, with an empty database and with the sample workspace, through the real app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from workbench.access import ROLES
+from workbench.ui.nav import PLACES
+from workbench.ui.session import ROLE
+
+EMPTY = {
+    "home": "No runs yet",
+    "flows": "No flows yet",
+    "evaluate": "No flow yet",
+    "releases": "No flows yet",
+    "runs": "No runs fit",
+    "label": "No labelling queue yet",
+    "trends": "There are no tickets yet",
+}
+
+
+def opened(address: str, role: str) -> AppTest:
+    """The app on a page, acting in a role."""
+    app = AppTest.from_file(str(ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.session_state[ROLE] = role
+    app.run()
+    if address != "home":
+        app.switch_page(str(ROOT / "pages" / f"{address}.py")).run()
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Everything that stands on the page as text, escapes taken away."""
+    parts = [e.value for kind in (app.title, app.markdown, app.caption, app.subheader, app.info) for e in kind]
+    return " ".join(str(part) for part in parts).replace("\\", "")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("place", [place.address for place in PLACES])
+def test_a_page_opens_with_an_empty_database_and_says_what_to_do(migrated: Path, place: str, role: str) -> None:
+    app = opened(place, role)
+    assert [e.message for e in app.exception] == []
+    assert EMPTY[place] in words(app)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_page_opens_with_the_sample_workspace(seeded: Path, role: str) -> None:
+    for place in PLACES:
+        app = opened(place.address, role)
+        assert [e.message for e in app.exception] == [], place.address
+        assert [e.value for e in app.error] == [], place.address
+        assert EMPTY[place.address] not in words(app), place.address
+        assert app.title[0].value == ("Workbench" if place.address == "home" else place.title)
+
+
+def test_a_database_that_was_never_set_up_is_one_friendly_box(home: Path) -> None:
+    app = opened("runs", "rep")
+    assert [e.message for e in app.exception] == []
+    assert "The database has not been set up yet" in app.error[0].value.replace("\\", "")
+
+
+def test_a_rep_who_saves_a_flow_is_told_who_may(seeded: Path) -> None:
+    app = opened("flows", "rep")
+    app.text_area(key="order-desk-0-prompt-triage").set_value("You greet at $shop_name.").run()
+    app.button(key="save").click().run()
+    assert "A rep may not edit a flow" in app.warning[0].value.replace("\\", "")
+    assert app.text_area(key="order-desk-0-prompt-triage").value == "You greet at $shop_name."
+
+
+def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
+    app = opened("flows", "architect")
+    app.multiselect(key="order-desk-0-handoffs-triage").set_value(["refunds"]).run()
+    yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
+    assert "handoffs:\n    - refunds\n  refunds:" in yaml.value
+    yaml.set_value(yaml.value.replace("model: small", "model: reasoning")).run()
+    assert app.selectbox(key="order-desk-1-model-triage").value == "reasoning"
+    assert app.multiselect(key="order-desk-1-handoffs-triage").value == ["refunds"]
+
+
+def test_yaml_that_cannot_be_read_is_told_beside_it_and_changes_nothing(seeded: Path) -> None:
+    app = opened("flows", "architect")
+    yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
+    yaml.set_value(yaml.value.replace("entry:", "entyr:")).run()
+    assert "entyr: unknown key; did you mean `entry`?" in app.error[0].value.replace("\\", "")
+    assert app.button(key="save").disabled
+
+
+def test_the_chat_answers_offline_and_says_that_it_does(seeded: Path) -> None:
+    app = opened("flows", "rep")
+    app.chat_input(key="message").set_value("Where is my order 1042?").run()
+    text = words(app)
+    assert "triage hands over to shipping" in text
+    assert "Order 1042 is late" in text
+    assert "offline model" in text
+
+
+def test_hostile_text_in_a_run_stays_text(seeded: Path) -> None:
+    app = opened("flows", "architect")
+    app.chat_input(key="message").set_value("<img src=x onerror=alert(1)> [click](javascript:alert(1)) order 1042").run()
+    shown = next(m.value for m in app.markdown if "onerror" in m.value)
+    assert "\\<img" in shown
+    assert "\\[click\\]\\(javascript" in shown
+    assert not any(m.allow_html for m in app.markdown if "onerror" in m.value)
+
+
+def test_the_right_run_is_opened_from_its_address(seeded: Path) -> None:
+    from workbench import traces
+
+    wanted = traces.find(words="capital of Mongolia", limit=1)[0]
+    app = AppTest.from_file(str(ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.run()
+    app.query_params["run"] = wanted.id
+    app.switch_page(str(ROOT / "pages" / "runs.py")).run()
+    assert "What is the capital of Mongolia?" in words(app)
+    app.button(key=f"replay-{wanted.id}").click().run()
+    assert "Faithful" in app.success[0].value
+
+
+def test_rolling_back_the_first_release_is_refused_in_words(seeded: Path) -> None:
+    app = opened("releases", "architect")
+    app.button(key="rollback-production").click().run()
+    assert "there is nothing to go back to" in app.error[0].value.replace("\\", "")
