@@ -46,10 +46,10 @@ def result(experiment_id: str) -> None:
     if job.state != "done":
         st.warning(f"This experiment ended as {job.state}: {show.plain(job.message)}", icon=":material/warning:")
     rate = report.rate
-    one, two, three = st.columns(3)
-    one.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none", border=True)
-    two.metric("95 % interval", f"{rate.low:.0%} to {rate.high:.0%}", border=True)
-    three.metric("Cases", f"{rate.passed} of {rate.total} pass", border=True)
+    with st.container(horizontal=True):
+        st.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none", border=True, width=200)
+        st.metric("95 % interval", f"{rate.low:.0%} to {rate.high:.0%}", border=True, width=260)
+        st.metric("Cases", f"{rate.passed} of {rate.total} pass", border=True, width=260)
     failing = len(report.failing)
     words = "Nothing fails." if not failing else "1 run fails." if failing == 1 else f"{failing} runs fail."
     st.markdown(

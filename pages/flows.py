@@ -67,7 +67,7 @@ with show.errors():
         begin_form()
     if drafts and chosen:
         copy = editor.work(chosen)
-        left, right = st.columns([8, 5], gap="large")
+        left, right = st.container(key="split").columns([8, 5], gap="large")
         with left:
             picture, bar, found = st.container(), st.container(), st.container()
             agents, tools, rails, setting, yaml = st.tabs(["Agents", "Tools", "Guardrails", "Settings", "YAML"])

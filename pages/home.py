@@ -32,8 +32,9 @@ ROLES: tuple[tuple[str, str, tuple[tuple[str, str, dict[str, str]], ...]], ...] 
 
 with show.errors():
     waiting = sum(queue.waiting for queue in labelling.queues())
-    for column, (role, words, links) in zip(st.columns(3), ROLES, strict=True):
-        with column.container(border=True, height="stretch"):
+    cards = st.container(horizontal=True)
+    for role, words, links in ROLES:
+        with cards.container(border=True, width=350):
             st.subheader(role, anchor=False)
             st.write(words)
             for address, label, parameters in links:

@@ -72,7 +72,7 @@ def work(name: str) -> None:
         )
         nav.link("evaluate", "Run the cases", {"dataset": queue.dataset})
         return
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.container(key="split").columns([3, 2], gap="large")
     with left:
         transcript.record(traces.record(item.run_id))
     with right:

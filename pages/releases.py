@@ -99,7 +99,7 @@ with show.errors():
             session.forget("promoted")
         with show.errors():
             proposal = releases.propose(flow, to)
-            left, right = st.columns(2, gap="large")
+            left, right = st.container(key="split").columns(2, gap="large")
             with left:
                 changes(proposal, to)
             with right:

@@ -56,7 +56,7 @@ def listing(found: list[traces.Run]) -> str:
         rows,
         key="runs",
         hide_index=True,
-        height=250,
+        height=min(250, 38 + 35 * len(found)),
         on_select="rerun",
         selection_mode="single-row",
         column_config={

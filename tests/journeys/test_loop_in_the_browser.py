@@ -145,7 +145,7 @@ def promote(page: Page) -> None:
     """See what changed in words, pass the gate, promote."""
     page.get_by_role("link", name="Releases", exact=True).click()
     expect(page.get_by_role("heading", name="Draft against production")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile("shipping: instructions changed \\(1 lines added, 0 removed"))).to_be_visible(
+    expect(page.get_by_text(re.compile("shipping: instructions changed \\(1 line added, 0 removed"))).to_be_visible(
         timeout=SLOW
     )
     expect(page.get_by_text("limit turns 12 → 10")).to_be_visible()

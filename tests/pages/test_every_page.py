@@ -100,7 +100,9 @@ def test_the_chat_answers_offline_and_says_that_it_does(seeded: Path) -> None:
 
 def test_hostile_text_in_a_run_stays_text(seeded: Path) -> None:
     app = opened("flows", "architect")
-    app.chat_input(key="message").set_value("<img src=x onerror=alert(1)> [click](javascript:alert(1)) order 1042").run()
+    app.chat_input(key="message").set_value(
+        "<img src=x onerror=alert(1)> [click](javascript:alert(1)) order 1042"
+    ).run()
     shown = next(m.value for m in app.markdown if "onerror" in m.value)
     assert "\\<img" in shown
     assert "\\[click\\]\\(javascript" in shown

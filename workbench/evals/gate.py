@@ -97,8 +97,10 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
     scored = result.rate.total
     checks = [
         Check("evidence", missing == 0, "every case has run" if not missing else f"{missing} cases have no result"),
-        Check("unscored", result.unscored == 0, f"{result.unscored} cases expect nothing and were not scored"),
-        Check("errors", errors == 0, f"{errors} runs ended in an error"),
+        Check(
+            "unscored", result.unscored == 0, _none(result.unscored, "every case was scored", "cases were not scored")
+        ),
+        Check("errors", errors == 0, _none(errors, "no run ended in an error", "runs ended in an error")),
         Check(
             "enough cases", scored >= rules.min_cases, f"{scored} scored cases, at least {rules.min_cases} are needed"
         ),
@@ -112,3 +114,7 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
         words = "every case that people labelled passes" if not broken else f"labelled cases fail: {', '.join(broken)}"
         checks.append(Check("labelled cases", not broken, words))
     return Verdict(release.name, release.digest, all(c.passed for c in checks), tuple(checks), found.id)
+
+
+def _none(count: int, good: str, bad: str) -> str:
+    return good if count == 0 else f"{count} {bad}"

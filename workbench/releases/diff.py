@@ -77,7 +77,8 @@ def _prompts(before: Release, after: Release) -> Iterator[Change]:
                 line for line in difflib.ndiff(old.text.splitlines(), new.text.splitlines()) if line[:2] in ("+ ", "- ")
             )
             added, gone = sum(x[0] == "+" for x in lines), sum(x[0] == "-" for x in lines)
-            words = f"{name}: instructions changed ({added} lines added, {gone} removed; {old.label} → {new.label})"
+            count = f"{added} line{'' if added == 1 else 's'} added, {gone} removed"
+            words = f"{name}: instructions changed ({count}; {old.label} → {new.label})"
             yield Change(f"agent {name}", words, lines=lines)
         elif old.purpose != new.purpose:
             yield Change(f"agent {name}", f"{name}: the purpose of its prompt changed")

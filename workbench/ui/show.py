@@ -38,10 +38,10 @@ def failure(error: WorkbenchError) -> None:
 
 
 def empty(title: str, hint: str, *, icon: str = "inbox") -> None:
-    """An empty state: what is not here yet, and the next step."""
+    """An empty state: what is not here yet, and the next step. Both are our own words, with Markdown."""
     with st.container(border=True, horizontal_alignment="center"):
-        st.markdown(f"### :material/{icon}: {plain(title)}")
-        st.caption(plain(hint))
+        st.markdown(f"### :material/{icon}: {title}")
+        st.caption(hint)
 
 
 def moments(label: str) -> Any:

@@ -23,7 +23,7 @@ from workbench.runtime.offline.mentions import Mention
 from workbench.runtime.offline.offers import Offer
 from workbench.runtime.offline.request import Request
 from workbench.runtime.offline.schema import fits, is_id, kind_of, nullable, properties, zero_number, zero_text
-from workbench.runtime.offline.wishes import NEGATION, clauses, wants_a_person
+from workbench.runtime.offline.wishes import EXPLICIT, NEGATION, clauses, wants_a_person
 
 
 def fill_arguments(
@@ -358,7 +358,7 @@ class Filler:
             need = self.evidence.reply
         elif "reason" in words:
             because = re.search(r"(?i)\b(?:because|since|as it|due to)\b\s+(.+?)(?:[.!?]|$)", need)
-            need = because[1] if because else need
+            need = because[1] if because else _told_reason(need)
         elif words & {"title", "subject", "topic"}:
             need = next(iter(matching.sentences(need)), need)[:80]
         return need[: spec.get("maxLength", 2000)] or UNKNOWN
@@ -389,3 +389,16 @@ _REPLY_TEXT = matching.word_set("answer reply response message text output conte
 _DATE_WORDS = matching.word_set(
     "date day when deadline birthday since until arrival departure checkin checkout start end from to due"
 )
+
+
+def _told_reason(need: str) -> str:
+    """The part of a request that says why: neither the wish itself nor a number."""
+    parts = [part.strip(" .!?") for part in re.split(r"(?<=[.!?;])\s+|,\s+|\s[-–]\s", need)]
+    told = [
+        part
+        for part in parts
+        if len(part.split()) >= 3
+        and not EXPLICIT.search(matching.fold(part))
+        and not any(mention.kind != "count" for mention in mentions.quantities(part))
+    ]
+    return told[0] if told else need

@@ -36,7 +36,12 @@ class Call:
     @property
     def missing(self) -> bool:
         """Whether the call failed because the thing does not exist."""
-        return bool(re.search(r"not.?found|no such|does(?: not|n't) exist|unknown|no \w+ (?:found|with)", self.failure))
+        return bool(
+            re.search(
+                r"(?i)not.?found|no such|does(?: not|n't) exist|unknown|no \w+ (?:found|with)|there is no \w+",
+                self.failure,
+            )
+        )
 
 
 @dataclass(frozen=True)

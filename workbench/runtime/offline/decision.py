@@ -8,12 +8,12 @@ from workbench.runtime.offline import matching
 from workbench.runtime.offline.arguments import fill_arguments
 from workbench.runtime.offline.instructions import facts
 from workbench.runtime.offline.offers import CONTROL, Offer
-from workbench.runtime.offline.passages import quotation
-from workbench.runtime.offline.plan import ENOUGH, VAGUE, Plan, plan, recalled, repeats
+from workbench.runtime.offline.passages import found, rephrased
+from workbench.runtime.offline.plan import ENOUGH, VAGUE, Plan, asks_rules, identifies, plan, recalled, repeats
 from workbench.runtime.offline.request import Request, Say, Use
-from workbench.runtime.offline.results import tell
+from workbench.runtime.offline.results import tell, under_way
 from workbench.runtime.offline.sentences import answer, question, say, small_talk
-from workbench.runtime.offline.wishes import asks_for, is_general, wants_a_person
+from workbench.runtime.offline.wishes import asks_for, asks_where, wants_a_person, wished_acts
 
 
 def decide(request: Request) -> Say | Use:
@@ -23,6 +23,7 @@ def decide(request: Request) -> Say | Use:
     steps: tuple[Callable[[Request], Say | Use | None], ...] = (
         _forced,
         _to_a_person,
+        _explain,
         _business,
         _search,
         _decline,
@@ -58,6 +59,18 @@ def _to_a_person(request: Request) -> Use | Say | None:
     return Use(offer.name, fill_arguments(request, offer, complete=True, given=given)[0])
 
 
+def _explain(request: Request) -> Use | Say | None:
+    """Answer a question about the rules from the help articles, before anything is handed over or looked up."""
+    if not asks_rules(request) or request.worked:
+        return None
+    mine = plan(request)
+    if mine.acts or any(not identifies(offer.schema) for offer in mine.reads):
+        return None
+    if found(request.conversation.about, request.searches):
+        return say(request, answer(request))
+    return _search(request)
+
+
 def _business(request: Request) -> Use | Say | None:
     """Hand over, look up, act, or ask for what is missing."""
     mine = plan(request)
@@ -72,23 +85,26 @@ def _business(request: Request) -> Use | Say | None:
 
 def _search(request: Request) -> Use | None:
     """Search the help articles for a question that no tool and no handoff answers."""
-    offer = request.control("search_knowledge")
+    offer, about = request.offer("search_knowledge"), request.conversation.about
+    queries = list(dict.fromkeys([about, rephrased(about)]))[len(request.searches) :]
     if (
         offer is None
+        or not queries
         or small_talk(request)
         or facts(request.system, request.conversation.need)
-        or not matching.terms(request.conversation.about)
+        or not matching.terms(about)
+        or found(about, request.searches)
     ):
         return None
-    given = {"query": request.conversation.about}
+    given = {"query": queries[0]}
     return Use(offer.name, fill_arguments(request, offer, complete=True, given=given)[0])
 
 
 def _decline(request: Request) -> Use | None:
     """Decline when the knowledge was searched in vain, or when there is nothing at all to answer from."""
     offer = request.control("abstain")
-    searched = request.used("search_knowledge")
-    if offer is None or (searched and quotation(request.conversation.about, searched)):
+    searched = request.searches
+    if offer is None or found(request.conversation.about, searched):
         return None
     nothing = not any(o.kind != "control" for o in request.offers) and not facts(
         request.system, request.conversation.need
@@ -103,6 +119,11 @@ def best_handoff(request: Request, mine: Plan) -> Offer | None:
     """The handoff that fits clearly better than the agent's own tools; after one handoff, only to somebody new."""
     visited = request.conversation.visited
     candidates = [offer for offer in request.offers if offer.kind == "handoff" and offer.name not in visited]
+    if not mine.acts and not request.worked:
+        wished = wished_acts(request.conversation.need)
+        for offer in candidates:
+            if wished & matching.concepts(f"{offer.nouns_text} {offer.description}"):
+                return offer
     if visited:
         here = matching.concepts(" ".join(matching.plain(name) for name in visited))
         candidates = (
@@ -116,7 +137,7 @@ def best_handoff(request: Request, mine: Plan) -> Offer | None:
             ]
         )
     best = max(candidates, key=lambda offer: mine.matches[offer.name].score, default=None)
-    if best is None or any(call.now and call.name not in CONTROL for call in request.conversation.calls):
+    if best is None or request.worked:
         return None
     match = mine.matches[best.name]
     fits = sum(weight for _, weight in match.because) >= ENOUGH or _person_handoff(request, best)
@@ -132,9 +153,11 @@ def _look_up(request: Request, mine: Plan) -> Use | None:
         act.name == call.name for act in mine.acts for call in conversation.now
     ):
         return None
+    on_its_way = any(under_way(call) for call in done)
     for offer in mine.reads:
         match = mine.matches[offer.name].matched - (VAGUE - {"status"})
-        if done and (mine.acts or not match - covered):
+        tracks = on_its_way and "track" in offer.verbs and all(offer.name != call.name for call in done)
+        if done and (mine.acts or not (match - covered or (tracks and asks_where(conversation.need)))):
             continue
         arguments, missing = fill_arguments(request, offer)
         move = Use(offer.name, arguments)
@@ -160,9 +183,7 @@ def _ask(request: Request, mine: Plan) -> Say | None:
     """Ask for what the tool that fits best still needs."""
     known = recalled(request, mine)
     done = {call.name for call in known}
-    general = is_general(request.conversation.need) and (
-        request.control("search_knowledge") or request.used("search_knowledge")
-    )
+    general = asks_rules(request)
     waiting = [offer for offer in mine.acts if offer.name not in done]
     if not waiting and not known and not general:
         waiting = list(mine.reads)

@@ -224,6 +224,11 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:log|sign)[ -](?:in|on)\b|\b(?:log|sign)ging in\b", "login"),
         (r"\bmot de passe\b", "motdepasse"),
         (r"\be-mails?\b", "email"),
+        (
+            r"\b((?:have|get|want|like)\b[^.!?]{0,30}\b(?:fee|cost|price|charge|amount|payment)s?\b[^.!?]{0,25}?) back\b",
+            r"\1 moneyback",
+        ),
+        (r"\b(?:send|sent|sending|give|bring|take|post)((?: \w+){1,3}) back\b", r"return\1"),
     )
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from workbench.runtime.offline.matching import Match
 from workbench.runtime.offline.offers import CONTROL, Offer
 from workbench.runtime.offline.request import Request, Use
 from workbench.runtime.offline.schema import is_id, kind_of, properties, required
-from workbench.runtime.offline.wishes import asks_for
+from workbench.runtime.offline.wishes import asks_for, clauses, is_general
 
 ENOUGH = 0.49  # a name's synonym, a description's synonym or two parameters; never one parameter alone
 
@@ -50,6 +51,15 @@ def plan(request: Request) -> Plan:
     return Plan(tuple(acts), tuple(reads), matches)
 
 
+def asks_rules(request: Request) -> bool:
+    """Whether this is a question about the rules that the help articles may answer, not about what was said before."""
+    conversation = request.conversation
+    first = next(iter(clauses(conversation.need)), "")
+    points_back = len(conversation.users) > 1 and re.search(r"\b(?:it|its|that|this|they|them|one)\b", first)
+    same = conversation.about == conversation.need.strip()
+    return bool(request.offer("search_knowledge") and same and not points_back and is_general(conversation.need))
+
+
 def recalled(request: Request, mine: Plan) -> list[Call]:
     """The calls that bear on the need: those of this turn, and earlier ones that would otherwise be repeated."""
     found = [call for call in request.conversation.calls if call.now and call.name not in CONTROL]
@@ -82,10 +92,10 @@ def _is_answered(request: Request, offer: Offer) -> bool:
     """Whether the message names exactly the id that the tool needs, as in "where is 1042?"."""
     latest = request.conversation.latest
     has_id = any(m.kind != "money" for m in mentions.quantities(latest)) or mentions.EMAIL.search(latest) is not None
-    return has_id and _identifies(offer.schema) and not fill_arguments(request, offer)[1]
+    return has_id and identifies(offer.schema) and not fill_arguments(request, offer)[1]
 
 
-def _identifies(schema: Mapping[str, Any]) -> bool:
+def identifies(schema: Mapping[str, Any]) -> bool:
     return any(is_id(name, spec) or "mail" in name.lower() for name, spec in properties(schema).items())
 
 

@@ -16,7 +16,7 @@ from workbench.runtime.offline import mentions
 from workbench.runtime.offline.conversation import Call, Conversation, converse
 from workbench.runtime.offline.evidence import Known, known_from
 from workbench.runtime.offline.instructions import Style, forbidden, style
-from workbench.runtime.offline.offers import Offer, handoff_offer, tool_offer
+from workbench.runtime.offline.offers import CONTROL, Offer, handoff_offer, tool_offer
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,16 @@ class Request:
     def used(self, name: str) -> Call | None:
         """The call of a control tool in this turn."""
         return next((call for call in self.conversation.now if call.name == name), None)
+
+    @property
+    def searches(self) -> tuple[Call, ...]:
+        """The searches of the help articles in this turn."""
+        return tuple(call for call in self.conversation.now if call.name == "search_knowledge")
+
+    @property
+    def worked(self) -> bool:
+        """Whether a tool of the business was called in this turn."""
+        return any(call.name not in CONTROL for call in self.conversation.now)
 
 
 def read(

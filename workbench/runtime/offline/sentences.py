@@ -13,12 +13,12 @@ from workbench.runtime.offline.conversation import Call
 from workbench.runtime.offline.evidence import leaves
 from workbench.runtime.offline.instructions import facts
 from workbench.runtime.offline.offers import Offer
-from workbench.runtime.offline.passages import quotation
-from workbench.runtime.offline.plan import Plan, plan, recalled
+from workbench.runtime.offline.passages import found
+from workbench.runtime.offline.plan import Plan, asks_rules, plan, recalled
 from workbench.runtime.offline.request import Request, Say
-from workbench.runtime.offline.results import is_act, join, tell
+from workbench.runtime.offline.results import LATE, is_act, join, tell
 from workbench.runtime.offline.schema import is_id, properties, required
-from workbench.runtime.offline.wishes import EXPLICIT, INFORMATION, asks_for, clauses, wants_a_person
+from workbench.runtime.offline.wishes import INFORMATION, WISHED, clauses, wants_a_person, wished_acts
 
 
 def say(request: Request, text: str) -> Say:
@@ -37,13 +37,14 @@ def answer(request: Request) -> str:
         return _passed_on(escalated)
     if request.used("abstain"):
         return _declined(request)
+    quoted = found(request.conversation.about, request.searches)
+    if quoted and asks_rules(request) and not request.worked:
+        return quoted
     mine = plan(request)
-    calls = recalled(request, mine)
-    if calls:
+    if calls := recalled(request, mine):
         return _report(request, mine, calls)
-    searched = request.used("search_knowledge")
-    if searched:
-        return quotation(request.conversation.about, searched) or _declined(request)
+    if request.searches:
+        return quoted or _declined(request)
     return small_talk(request) or facts(request.system, need) or _clarify(request)
 
 
@@ -86,28 +87,23 @@ def _report(request: Request, mine: Plan, calls: Sequence[Call]) -> str:
         shown = [*acted, *(call for call in failed if call not in acted)]
     else:
         shown = [*(call for call in calls if call not in acted), *acted]
-    parts = [sentence for call in shown for sentence in tell(call, need)]
+    told: set[str] = set()
+    parts = [sentence for call in shown for sentence in tell(call, need, told)]
     able = {
         matching.concept(word)
         for name in [o.name for o in mine.acts] + [c.name for c in acted]
         for word in matching.words(name)
     }
     undone = "" if failed else _undone(need, able)
-    return " ".join(part for part in dict.fromkeys([*parts, undone]) if part)
+    late = any(isinstance(c.value, dict) and LATE.fullmatch(str(c.value.get("status", ""))) for c in shown)
+    sorry = "I am sorry about the delay." if late and not acted else ""
+    return " ".join(part for part in dict.fromkeys([*parts, sorry, undone]) if part)
 
 
 def _undone(need: str, able: Set[str]) -> str:
     """Say that an action was asked for which this agent cannot take."""
-    for wish, words in _WISHED.items():
-        offer = Offer(wish, "", {}, "act", (wish,), ())
-        wished = any(
-            EXPLICIT.search(part) or wish in [matching.concept(word) for word in matching.words(part)[:3]]
-            for clause in clauses(need)
-            for part in re.split(r"\b(?:and|then|und|et|y|e)\b", clause)
-        )
-        if wish not in able and wished and asks_for(need, offer):
-            return f"I cannot {words} from here."
-    return ""
+    wished = wished_acts(need) - able
+    return next((f"I cannot {words} from here." for wish, words in WISHED.items() if wish in wished), "")
 
 
 def _passed_on(call: Call) -> str:
@@ -166,15 +162,6 @@ def _wanted(offer: Offer, name: str, spec: Mapping[str, Any]) -> str:
         ]
         return f"the {words} ({join(inner[:6])})"
     return f"the {words}"
-
-
-_WISHED = {
-    "refund": "make the refund",
-    "cancel": "do the cancellation",
-    "delete": "do the deletion",
-    "book": "make the booking",
-    "reset": "do the reset",
-}
 
 
 _GREETING = re.compile(

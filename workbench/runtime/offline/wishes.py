@@ -21,6 +21,25 @@ def asks_for(need: str, offer: Offer) -> bool:
     return any(_wishes(need, clause, verbs, frozenset()) for clause in clauses(need))
 
 
+def wished_acts(need: str) -> frozenset[str]:
+    """What the words ask to have done, of the things that desks usually do: "refund", "cancel"."""
+    parts = [part for clause in clauses(need) for part in re.split(r"\b(?:and|then|und|et|y|e)\b", clause)]
+    return frozenset(
+        act
+        for act in WISHED
+        if any(
+            EXPLICIT.search(part) or act in [matching.concept(word) for word in matching.words(part)[:3]]
+            for part in parts
+        )
+        and asks_for(need, Offer(act, "", {}, "act", (act,), ()))
+    )
+
+
+def asks_where(need: str) -> bool:
+    """Whether the words ask where something is, or say that it is late."""
+    return bool(_WHERE.search(matching.fold(need)))
+
+
 def wants_a_person(text: str) -> bool:
     """Whether the user demands a person, complains formally or speaks of the law."""
     return any(
@@ -34,8 +53,12 @@ def is_general(need: str) -> bool:
     """Whether this is a question about how things are done, not about something of the user's own."""
     folded = matching.fold(need).strip()
     asks = "?" in need or bool(INFORMATION.search(folded) or _PERMISSION.match(folded))
-    ids = any(m.kind == "code" or m.marked or (m.whole and len(m.text) > 3) for m in mentions.quantities(need))
-    return asks and not ids and not _OWN.search(folded) and not mentions.EMAIL.search(need)
+    ids = any(
+        m.kind == "code" or m.marked or (m.kind != "count" and m.whole and len(m.text) > 3)
+        for m in mentions.quantities(need)
+    )
+    own = (_OWN.search(folded) and not _HOW.search(folded)) or _REQUEST.search(folded)
+    return asks and not ids and not own and not mentions.EMAIL.search(need)
 
 
 def clauses(text: str) -> list[str]:
@@ -50,7 +73,7 @@ def _wishes(need: str, clause: str, verbs: set[str], nouns: frozenset[str]) -> b
     words = matching.words(clause)
     known = [matching.concept(word) for word in words]
     explicit = bool(EXPLICIT.search(clause))
-    at = next((i for i, word in enumerate(known) if word in verbs), -1)
+    at = next((i for i, word in enumerate(known) if word in verbs and not _SENDS_BACK.match(words[i])), -1)
     if at < 0 and nouns:
         noun = next((i for i, word in enumerate(known) if word in nouns), -1)
         renewed = re.search(r"\b(?:new|neue\w*|nouvel\w*|nueva|nova)\b", clause) and "change" in verbs
@@ -102,7 +125,19 @@ _STATE = re.compile(
 _PAST = re.compile(r"\b(?:i|we|was|were|been|have|has|had|already|got|is|you|they|ive|i've|just)(?: \w+)? ")
 
 
-_OWN = re.compile(r"\b(?:my|mine|our|mein\w*|mon|ma|mes|mi|mis|meu|minha|unser\w*|notre)\b")
+_OWN = re.compile(
+    r"\b(?:my|mine|our|mein\w*|mon|ma|mes|mi|mis|meu|minha|unser\w*|notre)\b|\bthe (?:order|parcel|package|shipment)\b"
+)
+_SENDS_BACK = re.compile(r"return\w*|ruckgabe|rueckgabe|zuruckgeben|retourner")  # goods, not money
+_WHERE = re.compile(
+    r"\b(?:where|track\w*|late|delay\w*|overdue|lost|missing|wo|ou|donde|onde|"
+    r"not (?:yet )?(?:arrived|come)|n't (?:yet )?(?:arrived|come)|never (?:arrived|came))\b"
+)
+_HOW = re.compile(
+    r"\b(?:how (?:do|can|should|could)|where (?:can|do|should)|what (?:can|should|do)|can|may|could|do) (?:i|we|one)\b|"
+    r"\bwhat (?:happens|if)\b|\bis it possible\b|\bam i allowed\b"
+)
+_REQUEST = re.compile(r"\b(?:can|could|may) (?:i|we) (?:please )?(?:get|have|receive)\b.*\b(?:back|refund\w*|my|our)\b")
 
 
 _GENERIC = frozenset(
@@ -136,3 +171,11 @@ _PERSON = re.compile(
     r"reclamacao|abogado|"
     r"advogado)\b"
 )
+
+WISHED = {
+    "refund": "make the refund",
+    "cancel": "do the cancellation",
+    "delete": "do the deletion",
+    "book": "make the booking",
+    "reset": "do the reset",
+}

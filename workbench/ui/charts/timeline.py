@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
+
+GUTTER = 240
+"""Pixels left of the bars, for the names."""
 
 WORDS = {
     "task": "run",
@@ -54,7 +58,6 @@ def label(span: Mapping[str, Any]) -> str:
 def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figure:
     """The timeline. Times are milliseconds from the run's start."""
     rows = tree(spans)
-    names = [f"{'&nbsp;' * 4 * depth}{label(span)}" for depth, span in rows]
     made = go.Figure()
     for place, (_, span) in enumerate(rows):
         length = max(span["seconds"] * 1000, 0.02)
@@ -67,25 +70,18 @@ def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figur
             text=f"{span['seconds'] * 1000:,.1f} ms",
             textposition="outside",
             cliponaxis=False,
-            hovertemplate=f"{label(span)}<br>from {span['start'] * 1000:,.1f} ms<br>%{{text}}<extra></extra>",
+            hovertemplate=f"{escape(label(span))}<br>from {span['start'] * 1000:,.1f} ms<br>%{{text}}<extra></extra>",
             showlegend=False,
         )
     end = max((span["start"] + span["seconds"] for _, span in rows), default=0.001) * 1000
     made.update_layout(
         height=60 + 26 * len(rows),
-        margin={"l": 8, "r": 70, "t": 8, "b": 30},
+        margin={"l": GUTTER, "r": 70, "t": 8, "b": 30},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": ink, "size": 12},
         bargap=0.35,
-        yaxis={
-            "tickvals": list(range(len(rows))),
-            "ticktext": names,
-            "autorange": "reversed",
-            "showgrid": False,
-            "automargin": True,
-            "ticklabelposition": "outside left",
-        },
+        yaxis={"autorange": "reversed", "showgrid": False, "showticklabels": False, "zeroline": False},
         xaxis={
             "title": "milliseconds",
             "gridcolor": "rgba(128,128,128,0.18)",
@@ -93,4 +89,15 @@ def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figur
             "zeroline": False,
         },
     )
+    for place, (depth, span) in enumerate(rows):
+        made.add_annotation(
+            x=0,
+            xref="paper",
+            xshift=16 * depth - GUTTER + 4,
+            y=place,
+            text=escape(label(span)),
+            showarrow=False,
+            xanchor="left",
+            align="left",
+        )
     return made
