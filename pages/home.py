@@ -34,7 +34,7 @@ with show.errors():
     waiting = sum(queue.waiting for queue in labelling.queues())
     cards = st.container(horizontal=True)
     for role, words, links in ROLES:
-        with cards.container(border=True, width=350):
+        with cards.container(border=True, width=320):
             st.subheader(role, anchor=False)
             st.write(words)
             for address, label, parameters in links:

@@ -6,6 +6,7 @@ import importlib
 import re
 import shutil
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import typer
 
@@ -31,28 +32,40 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def pages() -> str:
     """Every page."""
-    return table(("page", "address", "for"), ((p.title, f"`/{'' if p.address == 'home' else p.address}`", p.purpose) for p in PLACES))
+    return table(
+        ("page", "address", "for"),
+        ((p.title, f"`/{'' if p.address == 'home' else p.address}`", p.purpose) for p in PLACES),
+    )
 
 
 def commands() -> str:
     """Every command with its arguments."""
     rows: list[tuple[str, str]] = []
     top = typer.main.get_command(root)
-    rows.append(("python -m workbench" + _usage(top, options=True), "Start the app: create, migrate and seed what is missing."))
+    rows.append(
+        ("python -m workbench" + _usage(top, options=True), "Start the app: create, migrate and seed what is missing.")
+    )
     for name in ("seed", "check", "worker", "bench", "run"):
         rows.append(_row(f"python -m workbench {name}", top.get_command(None, name)))  # type: ignore[attr-defined]
     for noun in NOUNS:
         group = typer.main.get_command(importlib.import_module(f"workbench.cli.{noun}").app)
         for verb, command in group.commands.items():  # type: ignore[attr-defined]
             rows.append(_row(f"python -m workbench {noun} {verb}", command))
-    rows.append(("python -m workbench.runtime run RELEASE TEXT", "Answer one message from a release file or `FOLDER#flow@production`."))
+    rows.append(
+        (
+            "python -m workbench.runtime run RELEASE TEXT",
+            "Answer one message from a release file or `FOLDER#flow@production`.",
+        )
+    )
     rows.append(("python -m workbench.runtime verify FILE", "Check a release file against its digest."))
     return table(("command", "does"), ((f"`{usage}`", what) for usage, what in rows))
 
 
 def variables() -> str:
     """Every setting."""
-    return table(("variable", "default", "meaning"), ((f"`{n}`", d, m) for n, d, m in (*settings.VARIABLES, *roles_variables())))
+    return table(
+        ("variable", "default", "meaning"), ((f"`{n}`", d, m) for n, d, m in (*settings.VARIABLES, *roles_variables()))
+    )
 
 
 def roles_variables() -> tuple[tuple[str, str, str], ...]:
@@ -103,11 +116,11 @@ def written(text: str) -> str:
     return text
 
 
-def _row(usage: str, command: typer.core.TyperCommand) -> tuple[str, str]:
+def _row(usage: str, command: Any) -> tuple[str, str]:
     return usage + _usage(command, options=True), (command.help or "").strip().split("\n")[0]
 
 
-def _usage(command: typer.core.TyperCommand, *, options: bool) -> str:
+def _usage(command: Any, *, options: bool) -> str:
     parts = []
     for one in command.params:
         if one.name in ("help", "json"):

@@ -75,8 +75,8 @@ def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
     app = opened("flows", "architect")
     app.multiselect(key="order-desk-0-handoffs-triage").set_value(["refunds"]).run()
     yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
-    assert "handoffs:\n    - refunds\n  refunds:" in yaml.value
-    yaml.set_value(yaml.value.replace("model: small", "model: reasoning")).run()
+    assert "handoffs:\n    - refunds\n  refunds:" in str(yaml.value)
+    yaml.set_value(str(yaml.value).replace("model: small", "model: reasoning")).run()
     assert app.selectbox(key="order-desk-1-model-triage").value == "reasoning"
     assert app.multiselect(key="order-desk-1-handoffs-triage").value == ["refunds"]
 
@@ -84,7 +84,7 @@ def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
 def test_yaml_that_cannot_be_read_is_told_beside_it_and_changes_nothing(seeded: Path) -> None:
     app = opened("flows", "architect")
     yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
-    yaml.set_value(yaml.value.replace("entry:", "entyr:")).run()
+    yaml.set_value(str(yaml.value).replace("entry:", "entyr:")).run()
     assert "entyr: unknown key; did you mean `entry`?" in app.error[0].value.replace("\\", "")
     assert app.button(key="save").disabled
 

@@ -35,6 +35,7 @@ from pydantic import BaseModel
 from workbench.runtime.offline import OfflineModel, Say, read, respond, sort_name, style
 from workbench.runtime.offline.matching import Document, concepts, rank, sentences
 from workbench.runtime.offline.mentions import dates, number, quantities
+from workbench.runtime.offline.passages import statements
 
 MODEL = OfflineModel()
 CONFIG = RunConfig(model=MODEL)
@@ -491,6 +492,76 @@ def test_orders_hidden_in_a_tool_result_are_neither_followed_nor_quoted() -> Non
     said = ask(agent, "Where is parcel P-77?").final_output
     assert desk.names == ["find_parcel"]
     assert "gnore" not in said
+
+
+def shop(desk: Desk, found: dict[str, Any] = PASSAGES) -> Agent[Any]:
+    """A desk for orders: it looks up, tracks, refunds, and searches the articles."""
+
+    def find_order(order_id: int) -> dict[str, Any]:
+        """Look up an order: its status, dates, items and total."""
+        dates = {"ordered_on": "2026-04-20", "shipped_on": "2026-04-22", "expected_on": "2026-04-30"}
+        return {"order_id": order_id, "status": "late", **dates, "total": 84.0, "items": ["wool throw", "mug"]}
+
+    def track_parcel(order_id: int) -> dict[str, Any]:
+        """Track the parcel of an order: carrier, tracking number, where it is."""
+        return {"order_id": order_id, "status": "late", "carrier": "Northline", "tracking_number": "NL7"}
+
+    tools = [desk.tool(find_order), desk.tool(track_parcel), desk.refund_order(), *desk.control(found)]
+    return Agent[Any](name="Help", tools=tools)
+
+
+@pytest.mark.parametrize(
+    ("message", "reply"),
+    [
+        (
+            "Where is my order 1042?",
+            "Order 1042 is late: it was expected on 30 April 2026. The carrier is Northline and the tracking number is "
+            "NL7. I am sorry about the delay.",
+        ),
+        ("How much was order 1042?", "The total of order 1042 is 84.00."),
+        ("What did I order in 1042?", "The items of order 1042 are wool throw and mug."),
+        ("What is the tracking number of order 1042?", "The tracking number of the parcel for order 1042 is NL7."),
+    ],
+)
+def test_what_is_asked_is_told_and_no_more(message: str, reply: str) -> None:
+    assert ask(shop(Desk()), message).final_output == reply
+
+
+def test_a_wish_to_return_goods_refunds_nothing() -> None:
+    desk = Desk()
+    ask(shop(desk), "I want to return order 1042")
+    assert "refund_order" not in desk.names
+    ask(shop(desk), "Can I have the delivery fee of $12.00 back for order 1042?")
+    assert desk.calls[-1][0] == "refund_order"
+    assert desk.calls[-1][1]["amount"] == 12.0
+
+
+def test_the_reason_of_a_refund_is_what_happened_not_the_wish() -> None:
+    desk = Desk()
+    ask(shop(desk), "I would like a refund of $20 for order 1015, the vase arrived chipped.")
+    assert desk.calls[-1][1]["reason"] == "the vase arrived chipped"
+
+
+def test_a_question_about_the_rules_is_not_handed_over_but_searched() -> None:
+    desk = Desk()
+    refunds = Agent[Any](name="Refunds", handoff_description="Refunds and returns.", tools=[desk.refund_order()])
+    triage = Agent[Any](name="Triage", handoffs=[refunds], tools=desk.control())
+    result = ask(triage, "How long do I have to send something back?")
+    assert result.last_agent.name == "Triage"
+    assert result.final_output == "You can return shoes within 30 days of delivery [returns-2]."
+    assert ask(triage, "Can I get my money back for order 1042?").last_agent.name == "Refunds"
+
+
+def test_tables_and_marks_of_an_article_are_read_aloud() -> None:
+    table = "| Region | Time | Fee |\n|---|---|---|\n| Canada | 7 to 10 days | $18 |\n\nChoose **Express** for `fast` parcels."
+    assert statements(table) == [
+        ("Canada: time 7 to 10 days, fee $18.", False),
+        ("Choose Express for fast parcels.", False),
+    ]
+    passages = [{"id": "delivery-1", "title": "Delivery", "text": "We do not ship to other countries.", "score": 0.9}]
+    agent = Agent[Any](name="Help", tools=Desk().control({"passages": passages, "enough": True}))
+    said = ask(agent, "Do you ship to Iceland?").final_output
+    assert said == "We do not ship to other countries [delivery-1]."
 
 
 # ---- the prompt -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,35 @@
-"""Durable background work with progress, cancel and resume."""
+"""Durable background work with progress, cancel and resume. DBOS is loaded only by a process that launches it."""
 
-from workbench.jobs.work import Job, cancel, job, jobs, kind, launch, row, run_here, running, start, stop
+from workbench.jobs.work import Job, cancel, job, jobs, kind, row, run_here
 
 __all__ = ["Job", "cancel", "job", "jobs", "kind", "launch", "row", "run_here", "running", "start", "stop"]
+
+
+def launch(*, worker: bool) -> bool:
+    """Start DBOS in this process, as `durable.launch` says; returns whether this process is a worker."""
+    from workbench.jobs import durable
+
+    return durable.launch(worker=worker)
+
+
+def start(job_id: str) -> None:
+    """Hand a stored job to the workers' queue. Handing over the same job twice starts it once."""
+    from workbench.jobs import durable
+
+    durable.start(job_id)
+
+
+def running() -> bool:
+    """Whether this process takes jobs."""
+    import sys
+
+    durable = sys.modules.get("workbench.jobs.durable")
+    return durable is not None and bool(durable.running())
+
+
+def stop() -> None:
+    """End DBOS in this process, where it was started."""
+    import sys
+
+    if (durable := sys.modules.get("workbench.jobs.durable")) is not None:
+        durable.stop()

@@ -1,7 +1,8 @@
-"""What a running app needs, made ready in the background while the first page is already served."""
+"""What a running app needs: the light part before its server answers, the heavy part in the background after."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 
 from workbench import jobs, prompts, releases, settings
@@ -14,11 +15,16 @@ KINDS = (create,)
 
 
 def prepare() -> None:
-    """Take in new prompt files, publish releases, and start the worker where this process is one."""
+    """Take in new prompt files and publish releases; loads what every page needs, but not the Agents SDK."""
+    prompts.take_in()
+    releases.publish()
+
+
+def warm() -> None:
+    """Load the Agents SDK before somebody needs it, and start the worker where this process is one."""
     try:
-        prompts.take_in()
-        releases.publish()
+        importlib.import_module("workbench.runtime.engine")
         jobs.launch(worker=settings.load().database_url.startswith("sqlite"))
     except Exception:
-        log.exception("the app could not be made ready; long jobs will not run")
+        log.exception("long jobs will not run in this process")
         raise

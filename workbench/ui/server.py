@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from streamlit.web import bootstrap
 
+from workbench.operations.prepare import prepare, warm
+
+HEAD_START = 2.0
+"""Seconds that the first page has for itself before the heavy libraries are loaded."""
+
 ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
 
 def serve(*, port: int, address: str, headless: bool) -> None:
-    """Serve the app until it is stopped, and make ready in the background what it needs."""
+    """Serve the app until it is stopped; a while after, load the heavy libraries in the background."""
+    prepare()
 
-    def prepare() -> None:
-        from workbench.operations.prepare import prepare as make_ready
+    def later() -> None:
+        time.sleep(HEAD_START)
+        warm()
 
-        make_ready()
-
-    threading.Thread(target=prepare, name="prepare", daemon=True).start()
+    threading.Thread(target=later, name="warm", daemon=True).start()
     options: dict[str, Any] = {"server_port": port, "server_address": address}
     if headless:
         options["server_headless"] = True

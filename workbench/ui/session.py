@@ -65,7 +65,7 @@ def linked(name: str, options: Sequence[str]) -> str:
     A rerun may still carry the address from before our own last write to it, so a value that we wrote ourselves is
     never taken for a link that somebody followed.
     """
-    written: set[str] = kept(f"written-{name}", set)
+    written = _written(name)
     asked = st.query_params.get(name, "")
     if asked in options and asked not in written:
         keep(f"linked-{name}", asked)
@@ -75,6 +75,10 @@ def linked(name: str, options: Sequence[str]) -> str:
 
 def point(name: str, value: str) -> None:
     """Choose `value` under `name`, and write it to the address."""
-    kept(f"written-{name}", set).add(value)
+    _written(name).add(value)
     keep(f"linked-{name}", value)
     st.query_params[name] = value
+
+
+def _written(name: str) -> set[str]:
+    return kept(f"written-{name}", lambda: set[str]())

@@ -8,12 +8,22 @@ from workbench.runtime.offline import matching
 from workbench.runtime.offline.arguments import fill_arguments
 from workbench.runtime.offline.instructions import facts
 from workbench.runtime.offline.offers import CONTROL, Offer
-from workbench.runtime.offline.passages import found, rephrased
-from workbench.runtime.offline.plan import ENOUGH, VAGUE, Plan, asks_rules, identifies, plan, recalled, repeats
+from workbench.runtime.offline.passages import found, rephrased, without_ids
+from workbench.runtime.offline.plan import (
+    ENOUGH,
+    VAGUE,
+    Plan,
+    asks_rules,
+    identifies,
+    plan,
+    recalled,
+    repeats,
+    searched_for,
+)
 from workbench.runtime.offline.request import Request, Say, Use
 from workbench.runtime.offline.results import tell, under_way
 from workbench.runtime.offline.sentences import answer, question, say, small_talk
-from workbench.runtime.offline.wishes import asks_for, asks_where, wants_a_person, wished_acts
+from workbench.runtime.offline.wishes import asks_for, asks_where, sends_back, wants_a_person, wished_acts
 
 
 def decide(request: Request) -> Say | Use:
@@ -66,7 +76,7 @@ def _explain(request: Request) -> Use | Say | None:
     mine = plan(request)
     if mine.acts or any(not identifies(offer.schema) for offer in mine.reads):
         return None
-    if found(request.conversation.about, request.searches):
+    if found(searched_for(request), request.searches):
         return say(request, answer(request))
     return _search(request)
 
@@ -80,13 +90,16 @@ def _business(request: Request) -> Use | Say | None:
         return say(request, answer(request))
     if move := _look_up(request, mine) or _act(request, mine):
         return move
+    if sends_back(request.conversation.need) and not mine.acts and (move := _search(request)):
+        return move
     return _ask(request, mine)
 
 
 def _search(request: Request) -> Use | None:
     """Search the help articles for a question that no tool and no handoff answers."""
-    offer, about = request.offer("search_knowledge"), request.conversation.about
-    queries = list(dict.fromkeys([about, rephrased(about)]))[len(request.searches) :]
+    offer, about = request.offer("search_knowledge"), searched_for(request)
+    asked = without_ids(about)
+    queries = list(dict.fromkeys([asked, rephrased(asked)]))[len(request.searches) :]
     if (
         offer is None
         or not queries
@@ -104,7 +117,7 @@ def _decline(request: Request) -> Use | None:
     """Decline when the knowledge was searched in vain, or when there is nothing at all to answer from."""
     offer = request.control("abstain")
     searched = request.searches
-    if offer is None or found(request.conversation.about, searched):
+    if offer is None or found(searched_for(request), searched):
         return None
     nothing = not any(o.kind != "control" for o in request.offers) and not facts(
         request.system, request.conversation.need

@@ -214,6 +214,7 @@ _GROUPS: Mapping[str, str] = {
     "room": "room raum zimmer salle sala",
     "late": "late delay delayed overdue verspat* retard atras*",
     "unused": "unused use using used",
+    "carrier": "carrier carries carried courier haulier",
 }
 
 
@@ -225,7 +226,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bmot de passe\b", "motdepasse"),
         (r"\be-mails?\b", "email"),
         (
-            r"\b((?:have|get|want|like)\b[^.!?]{0,30}\b(?:fee|cost|price|charge|amount|payment)s?\b[^.!?]{0,25}?) back\b",
+            r"\b((?:have|get|want|like)\b[^!?]{0,30}\b(?:fee|cost|price|charge|amount|payment)s?\b[^!?]{0,25}?) back\b",
             r"\1 moneyback",
         ),
         (r"\b(?:send|sent|sending|give|bring|take|post)((?: \w+){1,3}) back\b", r"return\1"),

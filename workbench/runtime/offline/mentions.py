@@ -29,6 +29,11 @@ class Mention:
         """Whether the number has no fraction."""
         return self.value is not None and self.value == int(self.value)
 
+    @property
+    def identifies(self) -> bool:
+        """Whether this looks like the name of one thing: a code, "#7", or a number of four digits or more."""
+        return self.kind == "code" or self.marked or (self.kind == "number" and self.whole and len(self.text) > 3)
+
 
 @dataclass(frozen=True)
 class DateMention:

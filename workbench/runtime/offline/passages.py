@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from workbench.runtime.offline import matching
+from workbench.runtime.offline import matching, mentions
 from workbench.runtime.offline.conversation import Call
 
 
@@ -22,6 +22,14 @@ def rephrased(need: str) -> str:
     text = " ".join(word for word in text.split() if not _VAGUE.fullmatch(word.strip(" ?!.,")))
     place = _PLACE.search(need)
     return f"{text} country" if place and "order" in matching.concepts(need) else text
+
+
+def without_ids(need: str) -> str:
+    """The need without the numbers that name one thing: no article knows them."""
+    for mention in mentions.quantities(need):
+        if mention.identifies:
+            need = need.replace(mention.text, "")
+    return re.sub(r"\s+", " ", need.replace("#", "")).strip()
 
 
 def quotation(need: str, call: Call) -> str:
@@ -53,6 +61,12 @@ def _beside(need: str, ranked: Sequence[_Line], scores: Mapping[_Line, float], l
     before = next((line for line in lines if (line.place, line.number) == (best.place, best.number - 1)), None)
     if before and _LEANS.match(best.text):
         return [before, best]
+    if (tells := _kind(need)) is _HOW_TO and not tells.search(best.text):
+        article = best.source.rpartition("-")[0]
+        steps = [line for line in lines if line.source.rpartition("-")[0] == article and tells.search(line.text)]
+        if steps:
+            first = max(steps, key=lambda line: (line.place == best.place, scores[line]))
+            return sorted([best, first], key=lambda line: (line.source, line.number))
     wanted = matching.concepts(need) - matching.concepts(best.text)
     adds = [
         line
@@ -71,7 +85,7 @@ def _listed(need: str, lines: Sequence[_Line], rarity: Mapping[str, float]) -> s
     asks = re.match(r"\W*(?:what|which)\b", matching.fold(need))
     if not asks or len(items) < 2 or any(_share(need, line.text, rarity) >= 0.6 for line in items):
         return ""
-    if _share(need, lines[0].title, rarity) < 0.6:
+    if _share(need, lines[0].title, rarity) < 0.4:
         return ""
     return f"{'; '.join(line.text.rstrip('. ') for line in items[:5])} [{lines[0].source}]."
 
@@ -129,11 +143,16 @@ def _rarity(need: str, lines: Sequence[_Line]) -> dict[str, float]:
 
 def _score(need: str, line: _Line, rarity: Mapping[str, float]) -> float:
     said, headed = _share(need, line.text, rarity), _share(need, line.title, rarity)
-    kind = next((pattern for asks, pattern in _KINDS if asks.search(matching.fold(need))), None)
+    kind = _kind(need)
     typed = 0.25 if kind and kind.search(line.text) else 0.0
     if not said and headed < (0.3 if typed else 0.5):
         return 0.0
     return said + 0.6 * headed + typed - 0.03 * line.place - 0.01 * line.number
+
+
+def _kind(need: str) -> re.Pattern[str] | None:
+    """How a sentence shows that it has the kind of thing that the question asks for."""
+    return next((pattern for asks, pattern in _KINDS if asks.search(matching.fold(need))), None)
 
 
 def _share(need: str, text: str, rarity: Mapping[str, float]) -> float:
@@ -154,11 +173,19 @@ def _unmarked(text: str) -> str:
     return re.sub(r"(\*{1,3}|_{2,3}|`+)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
 
 
-_PLACE = re.compile(r"\b(?:to|in|from) ((?:the )?[A-Z][\w'-]+(?: [A-Z][\w'-]+)*)")
+_MONTHS_AND_DAYS = (
+    "January|February|March|April|May|June|July|August|September|October|November|December|"
+    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+)
+_PLACE = re.compile(rf"\b(?:to|in|from) (?!(?:{_MONTHS_AND_DAYS})\b)((?:the )?[A-Z][\w'-]+(?: [A-Z][\w'-]+)*)")
 _VAGUE = re.compile(r"(?i)see|find|look|works?|go|used?|view|please")
-_LEANS = re.compile(r"(?:It|They|This|That|These|Those|Otherwise|Then|After that|The count)\b")
+_LEANS = re.compile(r"(?:It|They|This|That|These|Those|Otherwise|Then|After that)\b")
 _DURATION = re.compile(
     r"(?i)\b(?:\d+|one|two|three|a|an)\b[\w ]{0,15}\b(?:minute|hour|day|week|month|year)s?\b|\b\d+ to \d+\b"
+)
+_HOW_TO = re.compile(
+    r"^(?:Choose|Open|Go to|Enter|Use|Write|Send|Ask|Apply|Download|Sign|Report|Call|Log|Click|Select|To \w+)\b|"
+    r"\byou can(?!not)\b|^(?!.*\bwe\b).*\b(?:choose|use|open|download)\b"
 )
 _KINDS = (
     (re.compile(r"\b(?:how (?:long|soon|quickly|fast)|when|wie lange|wann|combien de temps|cuando)\b"), _DURATION),
@@ -169,10 +196,7 @@ _KINDS = (
     (re.compile(r"\bhow (?:many|often)\b"), re.compile(r"\d")),
     (
         re.compile(r"\b(?:how|where) (?:do|can|should|could) (?:i|we)\b|\bwhat (?:do|can|should) (?:i|we) do\b"),
-        re.compile(
-            r"^(?:Choose|Open|Go to|Enter|Use|Write|Send|Ask|Apply|Download|Sign|Report|Call|Log|Click|Select|To \w+)\b|"
-            r"\b(?:you|we) can(?!not)\b|\byou may\b|^(?!.*\bwe\b).*\b(?:choose|use|open|download)\b"
-        ),
+        _HOW_TO,
     ),
     (re.compile(r"\b(?:opening )?hours\b"), re.compile(r"\d:\d\d")),
 )

@@ -14,7 +14,7 @@ from workbench.runtime.offline.matching import Match
 from workbench.runtime.offline.offers import CONTROL, Offer
 from workbench.runtime.offline.request import Request, Use
 from workbench.runtime.offline.schema import is_id, kind_of, properties, required
-from workbench.runtime.offline.wishes import asks_for, clauses, is_general
+from workbench.runtime.offline.wishes import asks_for, clauses, is_general, sends_back
 
 ENOUGH = 0.49  # a name's synonym, a description's synonym or two parameters; never one parameter alone
 
@@ -58,6 +58,12 @@ def asks_rules(request: Request) -> bool:
     points_back = len(conversation.users) > 1 and re.search(r"\b(?:it|its|that|this|they|them|one)\b", first)
     same = conversation.about == conversation.need.strip()
     return bool(request.offer("search_knowledge") and same and not points_back and is_general(conversation.need))
+
+
+def searched_for(request: Request) -> str:
+    """What to look up in the help articles: the need, or how goods are returned when no tool takes them back."""
+    back = sends_back(request.conversation.need) and not asks_rules(request)
+    return "How do I return an item?" if back else request.conversation.about
 
 
 def recalled(request: Request, mine: Plan) -> list[Call]:

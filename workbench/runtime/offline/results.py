@@ -123,15 +123,15 @@ def _told_outcome(call: Call, need: str, limit: int) -> list[str]:
 
 def _told_fields(call: Call, need: str, told: set[str]) -> list[str]:
     """The fields of a result that answer the question, after the status; without any, the first few."""
-    subject = _subject(call, article=True)
+    subject, again = _subject(call, article=True), bool(told)
     known = {str(value) for _, value in leaves_of_arguments(call.arguments)}
     fields = [(path, value) for path, value in _tellable(call, known) if _mark(path, value) not in told]
     if not fields:
-        return [] if told else [f"I found {subject}, but nothing that answers your question."]
+        return [] if again else [f"I found {subject}, but nothing that answers your question."]
     status = next((value for path, value in fields if path == ("status",) and isinstance(value, str)), "")
     rest = [(path, value) for path, value in fields if path[-1] not in ("status", f"{status}_on")]
     kept, alone = _chosen(rest, need, subject, str(call.value.get("status", "")))
-    if not kept and told:
+    if not kept and again:
         return []
     dated = f"{status}_on" in call.value
     kept = kept or rest[: 0 if dated else 1 if status else 3]
@@ -140,8 +140,11 @@ def _told_fields(call: Call, need: str, told: set[str]) -> list[str]:
     if alone and all(re.match(r"the .*? (?:is|are) ", part) for part in parts):
         return [_sentence([re.sub(r" (is|are) ", rf" of {subject} \1 ", parts[0], count=1), *parts[1:]])]
     if not status:
-        return [_sentence(parts) if len(told) > len(kept) + 1 else f"For {_subject(call)}: {join(parts)}."]
-    return [_sentence([_state(subject, status, call.value)]), *([_sentence(parts)] if parts else [])]
+        return [_sentence(parts) if again else f"For {_subject(call)}: {join(parts)}."]
+    state = _state(subject, status, call.value)
+    if LATE.fullmatch(status) and parts and parts[0].startswith("it was expected"):
+        state, parts = f"{state}: {parts[0]}", parts[1:]
+    return [_sentence([state]), *([_sentence(parts)] if parts else [])]
 
 
 def _chosen(rest: Sequence[Field], need: str, subject: str, status: str) -> tuple[list[Field], bool]:
@@ -156,14 +159,28 @@ def _chosen(rest: Sequence[Field], need: str, subject: str, status: str) -> tupl
         for field in rest
         if field not in named
         and any(_ASPECTS[aspect][1].search("_".join(field[0]).lower()) for aspect in about)
-        and not (_PAST.match(field[0][-1]) and _PAST.match(field[0][-1])[1] not in matching.words(need))
+        and not _happened_elsewhere(field, need)
         and not (_OVER.match(status) and not LATE.match(status) and re.search(r"expected|location", field[0][-1]))
     ]
     if named and not about - {"place", "time"} and not LATE.fullmatch(status):
         return named[:3], not any(_PAST.match(path[-1]) for path, _ in named)
     if named and re.search(r"\b(?:what|which|how much|give|tell)\b", matching.fold(need)):
         return named[:3], True
-    return [*named, *asked][:5], single
+    asked.sort(key=lambda field: not re.search(r"expected|estimated|due|date", field[0][-1]))
+    first = [field for field in asked if "expected" in field[0][-1]] if LATE.fullmatch(status) else []
+    return list(dict([*first, *named, *asked]).items())[:5], single
+
+
+def _happened_elsewhere(field: Field, need: str) -> bool:
+    """Whether a field is the date of a past event that the question does not name."""
+    happened = _PAST.match(field[0][-1])
+    return happened is not None and not _tells_of(happened[1], need)
+
+
+def _tells_of(event: str, need: str) -> bool:
+    """Whether the words name a past event: "was it shipped", "when did I order"."""
+    root = matching.stem(event)
+    return event in matching.words(need) or bool(re.search(rf"\bwhen did \w+ {root}", matching.fold(need)))
 
 
 def _state(subject: str, status: str, whole: Mapping[str, Any]) -> str:
@@ -203,7 +220,7 @@ def _mark(path: tuple[str, ...], value: Any) -> str:
 
 def _names(need: str, path: tuple[str, ...], subject: str) -> bool:
     """Whether the question names a field, by words that are not the subject's own."""
-    if (happened := _PAST.match(path[-1])) and happened[1] in matching.words(need):
+    if (happened := _PAST.match(path[-1])) and _tells_of(happened[1], need):
         return True
     label = matching.concepts(" ".join(path)) - matching.concepts(subject)
     return bool(label) and label <= matching.concepts(need)

@@ -14,7 +14,7 @@ from workbench.runtime.offline.evidence import leaves
 from workbench.runtime.offline.instructions import facts
 from workbench.runtime.offline.offers import Offer
 from workbench.runtime.offline.passages import found
-from workbench.runtime.offline.plan import Plan, asks_rules, plan, recalled
+from workbench.runtime.offline.plan import Plan, asks_rules, plan, recalled, searched_for
 from workbench.runtime.offline.request import Request, Say
 from workbench.runtime.offline.results import LATE, is_act, join, tell
 from workbench.runtime.offline.schema import is_id, properties, required
@@ -37,12 +37,12 @@ def answer(request: Request) -> str:
         return _passed_on(escalated)
     if request.used("abstain"):
         return _declined(request)
-    quoted = found(request.conversation.about, request.searches)
+    quoted = found(searched_for(request), request.searches)
     if quoted and asks_rules(request) and not request.worked:
         return quoted
     mine = plan(request)
     if calls := recalled(request, mine):
-        return _report(request, mine, calls)
+        return " ".join(part for part in (_report(request, mine, calls), quoted) if part)
     if request.searches:
         return quoted or _declined(request)
     return small_talk(request) or facts(request.system, need) or _clarify(request)
@@ -95,8 +95,9 @@ def _report(request: Request, mine: Plan, calls: Sequence[Call]) -> str:
         for word in matching.words(name)
     }
     undone = "" if failed else _undone(need, able)
-    late = any(isinstance(c.value, dict) and LATE.fullmatch(str(c.value.get("status", ""))) for c in shown)
-    sorry = "I am sorry about the delay." if late and not acted else ""
+    sorry = (
+        "I am sorry about the delay." if any(re.search(rf" is (?:{LATE.pattern})\b", part) for part in parts) else ""
+    )
     return " ".join(part for part in dict.fromkeys([*parts, sorry, undone]) if part)
 
 

@@ -28,7 +28,9 @@ def wished_acts(need: str) -> frozenset[str]:
         act
         for act in WISHED
         if any(
-            EXPLICIT.search(part) or act in [matching.concept(word) for word in matching.words(part)[:3]]
+            EXPLICIT.search(part)
+            or _PERMISSION.match(part)
+            or act in [matching.concept(word) for word in matching.words(part)[:3]]
             for part in parts
         )
         and asks_for(need, Offer(act, "", {}, "act", (act,), ()))
@@ -38,6 +40,14 @@ def wished_acts(need: str) -> frozenset[str]:
 def asks_where(need: str) -> bool:
     """Whether the words ask where something is, or say that it is late."""
     return bool(_WHERE.search(matching.fold(need)))
+
+
+def sends_back(need: str) -> bool:
+    """Whether the words ask to return goods, which no action does: the articles tell how."""
+    return any(
+        (EXPLICIT.search(c) or _PERMISSION.search(c)) and _SENDS_BACK.search(" ".join(matching.words(c)))
+        for c in clauses(need)
+    )
 
 
 def wants_a_person(text: str) -> bool:
@@ -53,10 +63,7 @@ def is_general(need: str) -> bool:
     """Whether this is a question about how things are done, not about something of the user's own."""
     folded = matching.fold(need).strip()
     asks = "?" in need or bool(INFORMATION.search(folded) or _PERMISSION.match(folded))
-    ids = any(
-        m.kind == "code" or m.marked or (m.kind != "count" and m.whole and len(m.text) > 3)
-        for m in mentions.quantities(need)
-    )
+    ids = any(mention.identifies for mention in mentions.quantities(need))
     own = (_OWN.search(folded) and not _HOW.search(folded)) or _REQUEST.search(folded)
     return asks and not ids and not own and not mentions.EMAIL.search(need)
 
@@ -128,7 +135,7 @@ _PAST = re.compile(r"\b(?:i|we|was|were|been|have|has|had|already|got|is|you|the
 _OWN = re.compile(
     r"\b(?:my|mine|our|mein\w*|mon|ma|mes|mi|mis|meu|minha|unser\w*|notre)\b|\bthe (?:order|parcel|package|shipment)\b"
 )
-_SENDS_BACK = re.compile(r"return\w*|ruckgabe|rueckgabe|zuruckgeben|retourner")  # goods, not money
+_SENDS_BACK = re.compile(r"\b(?:return\w*|ruckgabe|rueckgabe|zuruckgeben|retourner)\b")  # goods, not money
 _WHERE = re.compile(
     r"\b(?:where|track\w*|late|delay\w*|overdue|lost|missing|wo|ou|donde|onde|"
     r"not (?:yet )?(?:arrived|come)|n't (?:yet )?(?:arrived|come)|never (?:arrived|came))\b"
