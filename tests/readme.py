@@ -16,7 +16,7 @@ from workbench.__main__ import NOUNS
 from workbench.__main__ import app as root
 from workbench.cli.bench import benchmarks
 from workbench.evals import evaluators
-from workbench.runtime import guardrails, roles, tools
+from workbench.runtime import environment, guardrails, tools
 from workbench.ui.nav import PLACES
 
 README = ROOT / "README.md"
@@ -64,15 +64,9 @@ def commands() -> str:
 def variables() -> str:
     """Every setting."""
     return table(
-        ("variable", "default", "meaning"), ((f"`{n}`", d, m) for n, d, m in (*settings.VARIABLES, *roles_variables()))
+        ("variable", "default", "meaning"),
+        ((f"`{n}`", d, m) for n, d, m in (*settings.VARIABLES, *environment.VARIABLES)),
     )
-
-
-def roles_variables() -> tuple[tuple[str, str, str], ...]:
-    """The settings of the models."""
-    module = importlib.import_module(roles.__module__)
-    found: tuple[tuple[str, str, str], ...] = module.VARIABLES
-    return found
 
 
 def catalogue() -> str:

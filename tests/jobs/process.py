@@ -1,8 +1,8 @@
 """What the tests of jobs start as processes of their own.
 
-    python -m tests.jobs.process start JOB …   be the worker, hand over the jobs, wait until they have ended
-    python -m tests.jobs.process work          be a worker until stopped
-    python -m tests.jobs.process seat          try to be the worker, say whether it is one, wait until stopped
+python -m tests.jobs.process start JOB …   be the worker, hand over the jobs, wait until they have ended
+python -m tests.jobs.process work          be a worker until stopped
+python -m tests.jobs.process seat          try to be the worker, say whether it is one, wait until stopped
 """
 
 from __future__ import annotations

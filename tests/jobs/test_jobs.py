@@ -48,7 +48,10 @@ def experiment(actor: Actor, cases: int, workers: int = 1) -> evals.Experiment:
     """A stored experiment of the slow flow over so many cases; nothing runs yet."""
     prompts.save(actor, "slow/clerk", "Note down the number that the customer names.")
     flows.put(actor, FLOW)
-    body = [{"id": f"n{n}", "input": f"Note down number {n}", "expected": {"outcome": "answered"}} for n in range(1, cases + 1)]
+    body = [
+        {"id": f"n{n}", "input": f"Note down number {n}", "expected": {"outcome": "answered"}}
+        for n in range(1, cases + 1)
+    ]
     datasets.put(actor, "slow", [datasets.case_of(one, where="case") for one in body])
     return evals.create(actor, releases.resolve("slow"), "slow", workers=workers)
 
@@ -156,7 +159,10 @@ def test_a_job_handed_over_twice_is_done_once(migrated: Path, architect: Actor, 
 
 
 def test_a_job_that_fails_says_why_and_ends(migrated: Path, architect: Actor, at_home: None) -> None:
-    for name, message in (("gone", "This version does not know jobs of the kind gone."), ("crash", "ZeroDivisionError")):
+    for name, message in (
+        ("gone", "This version does not know jobs of the kind gone."),
+        ("crash", "ZeroDivisionError"),
+    ):
         if name == "crash":
             jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0)
         row = jobs.row(name, "A job", {}, architect, total=1)
@@ -258,7 +264,9 @@ def tables_of_postgres() -> Iterator[Any]:
     """Every value that DBOS stored."""
     with store.session() as open_session:
         connection = open_session.connection()
-        names = connection.exec_driver_sql("select table_name from information_schema.tables where table_schema = 'dbos'")
+        names = connection.exec_driver_sql(
+            "select table_name from information_schema.tables where table_schema = 'dbos'"
+        )
         for (table,) in names.all():
             for found in connection.exec_driver_sql(f'select * from dbos."{table}"'):
                 yield from found

@@ -104,7 +104,7 @@ def replay(page: Page, app: App, words: str) -> None:
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("Faithful", exact=True)).to_be_visible(timeout=SLOW)
     page.get_by_role("tab", name="Timeline").click()
-    expect(page.locator(".js-plotly-plot .ytick").first).to_be_visible(timeout=SLOW)
+    expect(page.locator(".js-plotly-plot").get_by_text("agent triage").first).to_be_visible(timeout=SLOW)
     picture(page, "5-replay")
     assert words == QUESTION
 

@@ -561,7 +561,7 @@ def test_tables_and_marks_of_an_article_are_read_aloud() -> None:
     passages = [{"id": "delivery-1", "title": "Delivery", "text": "We do not ship to other countries.", "score": 0.9}]
     agent = Agent[Any](name="Help", tools=Desk().control({"passages": passages, "enough": True}))
     said = ask(agent, "Do you ship to Iceland?").final_output
-    assert said == "We do not ship to other countries [delivery-1]."
+    assert said == "Our articles do not name Iceland. We do not ship to other countries [delivery-1]."
 
 
 # ---- the prompt -----------------------------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Result, Words, run, stream
+    from workbench.runtime.environment import Roles, roles
     from workbench.runtime.models import Models, Tape
     from workbench.runtime.record import Conversation, Finished, Step, Writer
     from workbench.runtime.release import Release
-    from workbench.runtime.roles import Roles, roles
     from workbench.runtime.source import load
     from workbench.runtime.spec import FlowSpec
     from workbench.runtime.tools import ToolContext, tool
@@ -25,14 +25,14 @@ _PLACES = {
     "Models": "models",
     "Release": "release",
     "Result": "engine",
-    "Roles": "roles",
+    "Roles": "environment",
     "Step": "record",
     "Tape": "models",
     "ToolContext": "tools",
     "Words": "engine",
     "Writer": "record",
     "load": "source",
-    "roles": "roles",
+    "roles": "environment",
     "run": "engine",
     "stream": "engine",
     "tool": "tools",

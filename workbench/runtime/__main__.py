@@ -9,7 +9,7 @@ import sys
 
 from workbench.errors import Invalid, WorkbenchError
 from workbench.runtime import source
-from workbench.runtime.roles import roles
+from workbench.runtime.environment import roles
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,8 +24,8 @@ from openai import AsyncOpenAI
 from openai.types.responses import ResponseCompletedEvent
 from pydantic import TypeAdapter
 
+from workbench.runtime.environment import OFFLINE, Roles, roles
 from workbench.runtime.record import request
-from workbench.runtime.roles import OFFLINE, Roles, roles
 
 
 class Models(ModelProvider):

@@ -40,10 +40,11 @@ def quotation(need: str, call: Call) -> str:
         return ""
     lines = [line for place, passage in enumerate(passages) for line in _lines(place, passage)]
     quotable = [line for line in lines if _may_be_quoted(line)]
-    place = _PLACE.search(need)
+    place, unnamed = _PLACE.search(need), ""
     if place and "order" in matching.concepts(need) and not any(place[1] in line.text for line in lines):
         need = need.replace(place[1], "other countries")
         quotable = [line for line in quotable if re.search(r"\bcountr", line.text)]
+        unnamed = f"Our articles do not name {place[1]}. "  # whether it is one of those countries, no article says
     rarity = _rarity(need, lines)
     scores = {line: _score(need, line, rarity) for line in quotable}
     ranked = sorted(quotable, key=lambda line: (-scores[line], line.place, line.number))
@@ -52,7 +53,7 @@ def quotation(need: str, call: Call) -> str:
     if listed := _listed(need, [line for line in lines if line.place == ranked[0].place], rarity):
         return listed
     chosen = _beside(need, ranked, scores, quotable)
-    return " ".join(f"{line.text.rstrip('. ')} [{line.source}]." for line in chosen)
+    return unnamed + " ".join(f"{line.text.rstrip('. ')} [{line.source}]." for line in chosen)
 
 
 def _beside(need: str, ranked: Sequence[_Line], scores: Mapping[_Line, float], lines: Sequence[_Line]) -> list[_Line]:

@@ -256,7 +256,8 @@ def _field(path: tuple[str, ...], value: Any, whole: Any, need: str) -> str:
     if isinstance(value, bool):
         return _yes_or_no(label.removeprefix("is "), value)
     if isinstance(value, list):
-        return f"the {label if len(value) != 1 else label.removesuffix('s')} {'are' if len(value) != 1 else 'is'} {_listed(value)}"
+        several = len(value) != 1
+        return f"the {label if several else label.removesuffix('s')} {'are' if several else 'is'} {_listed(value)}"
     if isinstance(value, (int, float)) and MONEY_WORDS & set(label.split()):
         return f"the {label} is {_money(value, whole, need)}"
     if (
