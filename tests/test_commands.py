@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,10 @@ import pytest
 
 from tests.conftest import ROOT
 from workbench import datasets, flows, releases, settings, traces
+from workbench.__main__ import main
 from workbench.access import audit
+from workbench.errors import Invalid, NotFound
+from workbench.runtime import load, spec
 
 HEAVY = ("streamlit", "pandas", "plotly", "duckdb", "sqlmodel", "sqlalchemy", "dbos", "numpy")
 
@@ -49,8 +54,24 @@ def call(*arguments: str | Path, module: str = "workbench", **environment: str) 
 
 
 def ask(*arguments: str | Path, code: int = 0, **rest: str) -> Any:
-    """What a command answers with --json; its exit code must be `code`."""
+    """What a command answers with --json, as a process; its exit code must be `code`."""
     done = call(*arguments, "--json", **rest)
+    assert done.code == code, done.err or done.out
+    return done.json
+
+
+def here(*arguments: str | Path) -> Done:
+    """Run a command in this process, through the same entry: for the many that need no process of their own."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["python -m workbench", *map(str, arguments)])
+        code = main()
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def look(*arguments: str | Path, code: int = 0) -> Any:
+    """What a command answers with --json in this process."""
+    done = here(*arguments, "--json")
     assert done.code == code, done.err or done.out
     return done.json
 
@@ -75,9 +96,9 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_the_whole_loop_by_commands(seeded: Path, tmp_path: Path) -> None:
-    assert [one["flow"] for one in ask("flows", "list")] == ["help-answers", "order-desk"]
-    assert ask("flows", "check", "order-desk")["errors"] == 0
-    assert "order-desk written to" in call("flows", "export", "order-desk", tmp_path / "desk.yaml").out
+    assert [one["flow"] for one in look("flows", "list")] == ["help-answers", "order-desk"]
+    assert look("flows", "check", "order-desk")["errors"] == 0
+    assert "order-desk written to" in here("flows", "export", "order-desk", tmp_path / "desk.yaml").out
     changed = (tmp_path / "desk.yaml").read_text().replace("refunds small amounts", "refunds sums that are small")
     imported = ask("flows", "import", write(tmp_path / "desk.yaml", changed))
     assert imported == {"flow": "order-desk", "version": 2, "new": False}
@@ -86,46 +107,46 @@ def test_the_whole_loop_by_commands(seeded: Path, tmp_path: Path) -> None:
     assert (told["outcome"], told["agent"], told["models"]) == ("answered", "shipping", ["offline model"])
     assert "1042" in told["reply"]
     run_id = told["run_id"]
-    assert [one["id"] for one in ask("runs", "list", "--limit", "1")] == [run_id]
-    shown = call("runs", "show", run_id)
+    assert [one["id"] for one in look("runs", "list", "--limit", "1")] == [run_id]
+    shown = here("runs", "show", run_id)
     assert shown.out.startswith("customer: Where is my order 1042?")
     assert told["reply"] in shown.out
-    exported = ask("runs", "export", run_id, tmp_path / "run.json")
+    exported = look("runs", "export", run_id, tmp_path / "run.json")
     assert exported == {"run_id": run_id, "file": str(tmp_path / "run.json")}
-    assert ask("runs", "import", tmp_path / "run.json") == {"added": []}
+    assert look("runs", "import", tmp_path / "run.json") == {"added": []}
     verdicts = ask("runs", "replay", "--all")
     assert {one["verdict"] for one in verdicts} == {"faithful"}
     assert len(verdicts) == len(traces.ids())
 
-    call("datasets", "export", "order-desk", tmp_path / "cases.jsonl")
+    here("datasets", "export", "order-desk", tmp_path / "cases.jsonl")
     cases = len((tmp_path / "cases.jsonl").read_text().splitlines())
-    assert ask("datasets", "import", "order-desk", tmp_path / "cases.jsonl") == {
+    assert look("datasets", "import", "order-desk", tmp_path / "cases.jsonl") == {
         "dataset": "order-desk",
         "cases": cases,
         "new": 0,
     }
 
-    changes = ask("releases", "diff", "order-desk@production", "order-desk", code=1)
+    changes = look("releases", "diff", "order-desk@production", "order-desk", code=1)
     assert [one["words"] for one in changes] == ["the purpose is worded otherwise"]
-    refused = call("releases", "promote", "order-desk")
+    refused = here("releases", "promote", "order-desk")
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
     assert "The gate does not let order-desk pass" in refused.err
     assert releases.environments("order-desk") == {"production": 1}
-    assert ask("evals", "gate", "order-desk", code=1)["passed"] is False
+    assert look("evals", "gate", "order-desk", code=1)["passed"] is False
     measured = ask("evals", "run", "order-desk", "order-desk")
     assert (measured["state"], measured["done"], measured["pass_rate"]["value"]) == ("done", cases, 1.0)
-    assert ask("evals", "show", measured["experiment"]) == measured
-    assert ask("evals", "gate", "order-desk")["experiment"] == measured["experiment"]
+    assert look("evals", "show", measured["experiment"]) == measured
+    assert look("evals", "gate", "order-desk")["experiment"] == measured["experiment"]
 
     made = ask("releases", "promote", "order-desk", "--note", "Clearer.")
     assert (made["number"], made["environments"]) == (2, ["production"])
-    assert [one["number"] for one in ask("releases", "list", "order-desk")] == [2, 1]
-    assert ask("releases", "show", "order-desk@v2")["digest"] == made["digest"]
-    assert ask("releases", "verify", made["path"])["intact"] is True
+    assert [one["number"] for one in look("releases", "list", "order-desk")] == [2, 1]
+    assert look("releases", "show", "order-desk@v2")["digest"] == made["digest"]
+    assert look("releases", "verify", made["path"])["intact"] is True
     folder = f"{settings.load().releases}#order-desk@production"
     answer = ask("run", folder, "Where is my order 1042?", module="workbench.runtime")
     assert (answer["version"], answer["reply"]) == ("v2", told["reply"])
-    back = ask("releases", "rollback", "order-desk", "production")
+    back = look("releases", "rollback", "order-desk", "production")
     assert (back["before"], back["after"]) == (2, 1)
     assert ask("run", folder, "Where is my order 1042?", module="workbench.runtime")["version"] == "v1"
     assert audit.verify().intact
@@ -187,7 +208,7 @@ def test_unusable_input_is_one_line_and_nothing_is_changed(
     for name, text in BAD.items():
         write(tmp_path / name, text)
     words = [str(tmp_path / w) if w in (*BAD, "gone.yaml") else w for w in command.split()]
-    done = call(*words)
+    done = here(*words)
     lines = [line for line in done.err.splitlines() if not line.startswith("Reading ")]
     assert (done.code, done.out) == (2, ""), done.err[-600:]
     assert told in done.err
@@ -195,17 +216,22 @@ def test_unusable_input_is_one_line_and_nothing_is_changed(
     assert state() == before
 
 
-def test_a_variable_without_a_value_is_one_line_that_names_it(seeded: Path, tmp_path: Path) -> None:
-    draft = flows.draft("order-desk").spec
-    text = flows.drafts()[1].spec.model_copy(update={"variables": {}})
-    from workbench.runtime import spec
+def test_an_error_of_a_process_is_one_line_and_exit_code_two(seeded: Path, tmp_path: Path) -> None:
+    before = state()
+    done = call("flows", "import", write(tmp_path / "broken.yaml", BAD["broken.yaml"]))
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    done = call("run", "dusk", "Hello", "--json")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert state() == before
 
-    assert draft.variables == {"shop_name": "Fernhill"}
-    call("flows", "import", write(tmp_path / "desk.yaml", spec.write(text)))
-    found = ask("flows", "check", "order-desk", code=1)
+
+def test_a_variable_without_a_value_is_one_line_that_names_it(seeded: Path, tmp_path: Path) -> None:
+    bare = flows.draft("order-desk").spec.model_copy(update={"variables": {}})
+    here("flows", "import", write(tmp_path / "desk.yaml", spec.write(bare)))
+    found = look("flows", "check", "order-desk", code=1)
     assert "uses $shop_name, which has no value" in found["findings"][0]["message"]
     before = state()
-    done = call("run", "order-desk", "Hello")
+    done = here("run", "order-desk", "Hello")
     assert (done.code, done.out) == (2, "")
     assert "$shop_name" in done.err
     assert state() == before
@@ -215,8 +241,7 @@ def test_a_variable_without_a_value_is_one_line_that_names_it(seeded: Path, tmp_
 def test_many_inputs_from_a_file_need_only_their_input(seeded: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "in.jsonl", '{"input": "Where is my order 1042?"}\n{"input": "Hello!"}\n')
     told = ask("run", "order-desk", "--file", file)
-    assert [one["outcome"] for one in told][0] == "answered"
-    assert len(told) == 2
+    assert (len(told), told[0]["outcome"]) == (2, "answered")
 
 
 @pytest.fixture
@@ -235,7 +260,7 @@ def test_a_port_in_use_is_named_and_nothing_is_made(home: Path, busy: int) -> No
     assert not home.exists()
 
 
-@pytest.mark.parametrize("command", ["seed --tickets 10", "flows list", "worker", "--no-seed --headless --port 65000"])
+@pytest.mark.parametrize("command", ["seed --tickets 10", "flows list", "--no-seed --headless --port 65000"])
 def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) -> None:
     blocked = write(tmp_path / "file", "") / "home"
     done = call(*command.split(), WORKBENCH_HOME=str(blocked))
@@ -247,7 +272,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) ->
 
 def test_a_read_only_database_refuses_a_change_in_one_line(seeded: Path, tmp_path: Path) -> None:
     before = state()
-    call("flows", "export", "order-desk", tmp_path / "desk.yaml")
+    here("flows", "export", "order-desk", tmp_path / "desk.yaml")
     url = f"sqlite:///file:{settings.load().local / 'workbench.db'}?mode=ro&uri=true"
     done = call("flows", "import", tmp_path / "desk.yaml", WORKBENCH_DATABASE_URL=url)
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err[-600:]
@@ -267,7 +292,9 @@ def test_a_read_only_database_refuses_a_change_in_one_line(seeded: Path, tmp_pat
 )
 def test_a_setting_that_cannot_be_used_is_named_in_one_line(seeded: Path, name: str, value: str, told: str) -> None:
     before = state()
-    done = call("run", "order-desk", "Hello", **{name: value})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        done = here("run", "order-desk", "Hello")
     assert (done.code, done.out) == (2, ""), done.err[-600:]
     assert told in done.err
     assert done.err.count("\n") == 1
@@ -284,16 +311,15 @@ def test_a_tampered_release_is_refused_by_name(seeded: Path) -> None:
     answer = call("run", f"{settings.load().releases}#order-desk@production", "Hello", module="workbench.runtime")
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
     assert f"{file} was changed after it was released" in answer.err
-    assert ask("releases", "verify", file, code=1)["intact"] is False
+    assert look("releases", "verify", file, code=1)["intact"] is False
 
 
 @pytest.mark.parametrize("damage", ["not json", '{"kind": "workbench release"', "[]", "NaN", "[" * 5000, "v1.json/x"])
-def test_a_file_that_is_no_release_is_refused_by_name(seeded: Path, tmp_path: Path, damage: str) -> None:
-    file = tmp_path / "v1.json"
-    write(file, damage)
-    done = call("run", file / "x" if damage == "v1.json/x" else file, "Hello", module="workbench.runtime")
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err[-600:]
-    assert str(file) in done.err
+def test_a_file_that_is_no_release_is_refused_by_name(tmp_path: Path, damage: str) -> None:
+    file = write(tmp_path / "v1.json", damage)
+    with pytest.raises((Invalid, NotFound)) as refused:
+        load(file / "x" if damage == "v1.json/x" else file)
+    assert str(file) in str(refused.value)
 
 
 def test_the_runtime_loads_none_of_the_workbenchs_libraries(seeded: Path) -> None:

@@ -19,7 +19,7 @@ from workbench.runtime.spec import OUTCOMES
 
 EASY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-words = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=30)
+words = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=30)
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | words,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
@@ -119,14 +119,20 @@ def test_a_refused_file_changes_nothing(database: str, architect: Actor, manager
 
 
 def test_a_known_id_replaces_its_case_and_keeps_its_place(database: str, architect: Actor) -> None:
-    datasets.put(architect, "desk", cases({"id": "b", "input": "1"}, {"id": "a", "input": "2"}), purpose="What it must do.")
+    datasets.put(
+        architect, "desk", cases({"id": "b", "input": "1"}, {"id": "a", "input": "2"}), purpose="What it must do."
+    )
     assert datasets.put(architect, "desk", cases({"id": "c", "input": "4"}, {"id": "b", "input": "3"})) == 1
     assert [(one.id, one.question) for one in datasets.cases("desk")] == [("b", "3"), ("a", "2"), ("c", "4")]
     assert [(d.name, d.purpose, d.cases) for d in datasets.datasets()] == [("desk", "What it must do.", 3)]
 
 
 def test_the_digest_knows_content_and_not_the_order_of_keys(database: str, architect: Actor) -> None:
-    one = {"id": "a", "input": "hi", "expected": {"outcome": "held", "tools": [{"name": "x", "arguments": {"b": 1, "a": 2}}]}}
+    one = {
+        "id": "a",
+        "input": "hi",
+        "expected": {"outcome": "held", "tools": [{"name": "x", "arguments": {"b": 1, "a": 2}}]},
+    }
     turned = json.loads(json.dumps(one, sort_keys=True), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
     datasets.put(architect, "one", cases(one))
     datasets.put(architect, "turned", cases(turned))
@@ -142,7 +148,10 @@ def test_the_digest_knows_content_and_not_the_order_of_keys(database: str, archi
 def test_the_digest_is_the_same_in_another_database(
     database: str, architect: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tool = {"name": "pay_out", "arguments": {"amount": 20.0, "share": 0.1, "big": 1e16, "none": -0.0, "long": {"bb": 1, "a": 2}}}
+    tool = {
+        "name": "pay_out",
+        "arguments": {"amount": 20.0, "share": 0.1, "big": 1e16, "none": -0.0, "long": {"bb": 1, "a": 2}},
+    }
     body = {"id": "a", "input": "語 ü", "expected": {"tools": [tool]}, "context": {"zz": 1, "b": [1.5, 2]}}
     datasets.put(architect, "desk", cases(body))
     here = frozen("desk").digest
@@ -153,7 +162,7 @@ def test_the_digest_is_the_same_in_another_database(
 
 
 def test_a_dataset_without_cases_or_name_is_told(database: str, architect: Actor) -> None:
-    with pytest.raises(NotFound, match="There is no dataset called desk. Known: none yet"):
+    with pytest.raises(NotFound, match=r"There is no dataset called desk\. Known: none yet"):
         datasets.cases("desk")
     datasets.put(architect, "desk", [])
     with pytest.raises(Invalid, match="The dataset desk has no cases yet"):
@@ -163,5 +172,9 @@ def test_a_dataset_without_cases_or_name_is_told(database: str, architect: Actor
 
 
 def test_the_question_is_the_last_message_of_the_customer() -> None:
-    talk = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Late!"}]
+    talk = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "Late!"},
+    ]
     assert [one.question for one in cases({"id": "a", "input": talk}, {"id": "b", "input": "Hi"})] == ["Late!", "Hi"]

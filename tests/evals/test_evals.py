@@ -211,7 +211,7 @@ def test_who_may_not_run_an_experiment_changes_nothing(ready: None, rep: Actor, 
     release = releases.resolve("desk")
     with pytest.raises(Refused, match="A rep may not run an experiment"):
         evals.create(rep, release, "desk")
-    with pytest.raises(NotFound, match="There is no dataset called dusk. Known: desk"):
+    with pytest.raises(NotFound, match=r"There is no dataset called dusk\. Known: desk"):
         evals.create(architect, release, "dusk")
     with pytest.raises(NotFound, match="There is no evaluator magic"):
         evals.create(architect, release, "desk", evaluators=["magic"])

@@ -285,7 +285,7 @@ def test_the_pointer_file_is_what_the_database_says_after_moves_at_once(ready: P
         desk.change(architect, purpose)
         desk.promote(architect, to="dev")
         told = at_once(
-            *(lambda to=to: releases.promote(architect, "desk", to) for to in ("staging", "production")),  # type: ignore[misc]
+            *(lambda to=to: releases.promote(architect, "desk", to) for to in ("staging", "production")),
         )
         assert all(isinstance(one, releases.Released | WorkbenchError) for one in told), told
         pointers = json.loads((ready / "environments.json").read_text())["environments"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import json
 import signal
 import sqlite3
@@ -26,6 +27,7 @@ from workbench import flows, runtime, settings, store, traces
 from workbench.access import Actor, audit
 from workbench.errors import Invalid, NotFound, Refused
 from workbench.runtime import release
+from workbench.runtime.record import ToolCall
 from workbench.store.engine import engine
 from workbench.store.tables import Frozen
 from workbench.traces import capture
@@ -108,6 +110,10 @@ def test_a_replay_is_faithful_and_calls_no_tool(database: str, rep: Actor) -> No
     assert traces.count() == 3
 
 
+def recorded_answer(answers: dict[str, Any], call: ToolCall) -> Any:
+    return answers[call.call_id]
+
+
 def test_every_run_of_the_sample_workspace_replays_to_the_byte(seeded: Path, rep: Actor) -> None:
     ids = traces.ids()
     assert len(ids) >= 30
@@ -122,7 +128,7 @@ def test_every_run_of_the_sample_workspace_replays_to_the_byte(seeded: Path, rep
                 record["question"],
                 models=runtime.Tape(record["calls"]),
                 conversation=talk,
-                answers=lambda call, known=answers: known[call.call_id],
+                answers=functools.partial(recorded_answer, answers),
             )
         )
         assert again.reply.encode() == record["reply"].encode()

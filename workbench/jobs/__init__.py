@@ -1,5 +1,6 @@
 """Durable background work with progress, cancel and resume. DBOS is loaded only by a process that launches it."""
 
+from workbench.jobs import seat
 from workbench.jobs.work import Job, cancel, job, jobs, kind, row, run_here
 
 __all__ = ["Job", "cancel", "job", "jobs", "kind", "launch", "row", "run_here", "running", "start", "stop"]
@@ -21,15 +22,11 @@ def start(job_id: str) -> None:
 
 def running() -> bool:
     """Whether this process takes jobs."""
-    import sys
-
-    durable = sys.modules.get("workbench.jobs.durable")
-    return durable is not None and bool(durable.running())
+    return seat.taken()
 
 
 def stop() -> None:
     """End DBOS in this process, where it was started."""
-    import sys
+    from workbench.jobs import durable
 
-    if (durable := sys.modules.get("workbench.jobs.durable")) is not None:
-        durable.stop()
+    durable.stop()

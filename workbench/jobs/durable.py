@@ -66,11 +66,6 @@ def stop() -> None:
             _running = _worker = False
 
 
-def running() -> bool:
-    """Whether this process takes jobs."""
-    return _worker
-
-
 def start(job_id: str) -> None:
     """Hand a stored job to the workers' queue. Handing over the same job twice starts it once."""
     launch(worker=settings.load().database_url.startswith("sqlite"))

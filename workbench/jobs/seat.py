@@ -29,6 +29,11 @@ def take(url: str, folder: Path) -> str:
     return _on_file(folder / "worker.lock") if url.startswith("sqlite") else _on_postgres(url)
 
 
+def taken() -> bool:
+    """Whether this process holds a seat."""
+    return bool(_held)
+
+
 def leave() -> None:
     """Free the seat of this process."""
     while _held:
