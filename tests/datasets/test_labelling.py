@@ -96,16 +96,13 @@ def test_filling_at_once_puts_each_run_in_once(queue: str, rep: Actor) -> None:
     assert sorted(told, key=str) == [0, 0, 0, 0, 0, 1]
 
 
-@pytest.mark.parametrize(("reviewers", "items"), [(20, 20), (28, 40)])
-def test_reviewers_at_once_never_get_the_same_item(queue: str, rep: Actor, reviewers: int, items: int) -> None:
-    results = flagged(rep, items)
-    told = at_once(reviewers, lambda n: labelling.take(Actor(f"r{n}", "rep"), NAME))
+@pytest.mark.parametrize("count", [20, 26])
+def test_reviewers_at_once_each_get_another_item_and_none_is_lost(queue: str, rep: Actor, count: int) -> None:
+    results = flagged(rep, count)
+    told = at_once(count, lambda n: labelling.take(Actor(f"r{n}", "rep"), NAME))
     got = [one.run_id for one in told if isinstance(one, labelling.Item)]
-    assert len(got) == reviewers, told
-    assert len(set(got)) == reviewers
-    assert set(got) <= {one.run_id for one in results}
-    if reviewers == items:
-        assert labelling.take(EVA, NAME) is None
+    assert sorted(got) == sorted(one.run_id for one in results)
+    assert labelling.take(EVA, NAME) is None
 
 
 def test_a_reviewer_gets_the_item_in_hand_again(queue: str, rep: Actor) -> None:

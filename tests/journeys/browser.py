@@ -65,7 +65,7 @@ def serve(home: Path, *arguments: str) -> Iterator[App]:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(url, process, home.parent / "app.log")
+        wait_for(url, process, home.parent / "app.log")
         yield App(url, home, process, time.perf_counter() - started)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -77,7 +77,8 @@ def serve(home: Path, *arguments: str) -> Iterator[App]:
         log.close()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server of a process answers; its log is the message where it ends before."""
     for _ in range(1200):
         if process.poll() is not None:
             raise AssertionError(f"the app ended: {log.read_text()}")

@@ -292,7 +292,7 @@ def test_a_killed_process_loses_at_most_its_last_second(migrated: Path, rep: Act
     ) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline()]
-        end = float(lines[0].split()[0]) + 2.5
+        end = float(lines[0].split()[0]) + 1.8
         while float(lines[-1].split()[0]) < end:
             lines.append(process.stdout.readline())
         killed = time.time()
@@ -308,7 +308,7 @@ def test_a_killed_process_loses_at_most_its_last_second(migrated: Path, rep: Act
 
 def test_a_process_that_ends_by_itself_loses_nothing(migrated: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.traces.endless", "40"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "tests.traces.endless", "20"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert sorted(line.split()[1] for line in done.stdout.splitlines()) == sorted(traces.ids())
 
