@@ -104,21 +104,26 @@ def bench(
     measure(names or [], json)
 
 
+def one_line(text: str) -> str:
+    """A message of several lines as one."""
+    return "; ".join(line.strip().rstrip(";") for line in text.split("\n") if line.strip())
+
+
 def main() -> int:
     """Run; a WorkbenchError is one line on standard error and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         result = app(standalone_mode=False)
     except WorkbenchError as error:
-        print(f"{error}", file=sys.stderr)
+        print(one_line(str(error)), file=sys.stderr)
         return 2
     except typer.Exit as ended:
         return ended.exit_code
     except Exception as error:
-        shown = getattr(error, "show", None)
-        if shown is None:
+        words = getattr(error, "format_message", None)
+        if words is None:
             raise
-        shown()
+        print(one_line(f"{words()} See --help."), file=sys.stderr)
         return 2
     return result if isinstance(result, int) else 0
 

@@ -51,6 +51,11 @@ def append(open_session: Session, actor: Actor, verb: str, thing: str, detail: d
     )
 
 
+def lock(open_session: Session) -> None:
+    """Let no other change be written until this transaction ends, so that what is read next is still true at its end."""
+    _claim_head(open_session)
+
+
 def newest(limit: int = 50) -> list[AuditEntry]:
     """The newest entries, newest first."""
     with session() as open_session:

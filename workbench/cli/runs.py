@@ -14,12 +14,15 @@ from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.traces import step_words
 
+Asked = tuple[str, tuple[dict[str, str], ...]]
+"""A message and what was said before it."""
+
 app = typer.Typer(no_args_is_help=True, help="Recorded runs: list, show, export, import, replay.")
 
 
 def run(
     flow: Annotated[str, typer.Argument(help="name (its draft), name@v3 or name@production")],
-    text: Annotated[str, typer.Argument(help="The customer's message; with --file, use - .")] = "-",
+    text: Annotated[str, typer.Argument(help="The customer's message; left out with --file.")] = "",
     conversation: Annotated[str, typer.Option(help="Go on with this conversation.")] = "",
     var: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A prompt variable.")] = None,
     file: Annotated[Path | None, typer.Option(help="JSON Lines with `input`, one run each.")] = None,
@@ -29,9 +32,11 @@ def run(
     release = releases.resolve(flow)
     variables = _variables(var or [])
     environment = flow.partition("@")[2]
-    texts = _inputs(file) if file else [text]
+    if bool(text) == bool(file):
+        raise Invalid("There must be either a message or --file.", remedy='Write: run FLOW "the message".')
+    asked = _inputs(file) if file else [(text, ())]
     access.require(access.local(), "run a flow")
-    results = asyncio.run(_run_all(release, texts, conversation, variables, environment))
+    results = asyncio.run(_run_all(release, asked, conversation, variables, environment))
     traces.flush()
     data = [_told(one) for one in results]
     words = [
@@ -43,21 +48,21 @@ def run(
 
 
 async def _run_all(
-    release: runtime.Release, texts: list[str], conversation: str, variables: dict[str, str], environment: str
+    release: runtime.Release, asked: list[Asked], conversation: str, variables: dict[str, str], environment: str
 ) -> list[runtime.Result]:
     talk = traces.conversation(conversation) if conversation else None
     models, done = runtime.Models(), []
     try:
-        for number, text in enumerate(texts, 1):
-            if len(texts) > 1:
-                progress(f"{number} of {len(texts)}")
+        for number, (text, history) in enumerate(asked, 1):
+            if len(asked) > 1:
+                progress(f"{number} of {len(asked)}")
             done.append(
                 await runtime.run(
                     release,
                     text,
                     models=models,
                     sink=traces.sink(),
-                    conversation=talk,
+                    conversation=talk or runtime.Conversation(id="", items=history),
                     variables=variables,
                     source="cli",
                     environment=environment,
@@ -153,10 +158,17 @@ def _variables(pairs: list[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _inputs(file: Path) -> list[str]:
+def _inputs(file: Path) -> list[Asked]:
     from workbench import datasets
 
-    return [case.question for case in datasets.read(read_file(file))]
+    given = (
+        (n, {"id": f"line-{n}", **body} if isinstance(body, dict) else body)
+        for n, body in datasets.lines(read_file(file))
+    )
+    cases = [datasets.case_of(body, where=f"Line {number}") for number, body in given]
+    if not cases:
+        raise Invalid(f"{file} has no inputs.", remedy="Write one JSON object a line, with `input`.")
+    return [(case.question, case.history) for case in cases]
 
 
 def _models(result: runtime.Result) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound
+from workbench.runtime.record import clean
 from workbench.runtime.spec import Outcome, canonical
-from workbench.store import pack, session, unpack
+from workbench.store import insert_missing, now, pack, session, unpack
 from workbench.store.tables import CaseRow, DatasetVersion
 from workbench.store.tables import Dataset as Row
 
@@ -66,6 +68,19 @@ class Case(_Frozen):
         if isinstance(self.input, str):
             return self.input
         return next((m.content for m in reversed(self.input) if m.role == "user"), "")
+
+    @property
+    def history(self) -> tuple[dict[str, str], ...]:
+        """What was said before the last message, as conversation items."""
+        return () if isinstance(self.input, str) else tuple(m.model_dump() for m in self.input[:-1])
+
+    @field_validator("input")
+    @classmethod
+    def _asks_something(cls, value: str | tuple[Message, ...]) -> str | tuple[Message, ...]:
+        last = value if isinstance(value, str) else value[-1].content if value and value[-1].role == "user" else ""
+        if not last.strip():
+            raise ValueError("the input must end with a message of the customer")
+        return value
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -123,13 +138,7 @@ def case_of(body: Any, *, where: str) -> Case:
 def read(text: str) -> list[Case]:
     """Cases from JSON Lines. Raises Invalid naming the first line that cannot be used, or a repeated id."""
     found: dict[str, Case] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            body = json.loads(line)
-        except ValueError:
-            raise Invalid(f"Line {number} is not JSON.") from None
+    for number, body in lines(text):
         one = case_of(body, where=f"Line {number}")
         if one.id in found:
             raise Invalid(f"Line {number}: the id {one.id} stands twice.")
@@ -139,6 +148,21 @@ def read(text: str) -> list[Case]:
             "The file has no cases.", remedy="Write one JSON object a line, with `id`, `input` and `expected`."
         )
     return list(found.values())
+
+
+def lines(text: str) -> Iterator[tuple[int, Any]]:
+    """The JSON values of JSON Lines with their line numbers. Raises Invalid naming a line that is not one."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, clean(json.loads(line, parse_constant=_refuse))
+        except (ValueError, RecursionError):
+            raise Invalid(f"Line {number} is not JSON.") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def write(name: str) -> str:
@@ -183,8 +207,8 @@ def freeze(open_session: Session, name: str) -> Version:
     body = [one.plain for one in found]
     digest = "sha256:" + hashlib.sha256(canonical(body).encode()).hexdigest()
     if open_session.get(DatasetVersion, digest) is None:
-        open_session.add(DatasetVersion(digest=digest, dataset=name, cases=len(body), body=pack(body)))
-        open_session.flush()
+        made = {"digest": digest, "dataset": name, "cases": len(body), "body": pack(body), "frozen_at": now()}
+        insert_missing(open_session, DatasetVersion, made)
     return Version(name, digest, tuple(found))
 
 

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from workbench.access import Actor, audit, require
 from workbench.datasets.cases import Case, Expected, ExpectedTool, add, new_id
 from workbench.errors import Conflict, Invalid, NotFound
+from workbench.runtime.spec import OUTCOMES
 from workbench.store import now, session
 from workbench.store.pack import unpack
 from workbench.store.tables import CaseRow, Flag, QueueItem, RunBody
@@ -83,7 +84,7 @@ RUBRIC = Criterion(
     choices=(
         Choice("1", "good", "Good: keep it so"),
         Choice("2", "bad", "Bad: must not happen again"),
-        Choice("3", "unsure", "Unsure: leave it to somebody else"),
+        Choice("3", "unsure", "Unsure: no case"),
     ),
 )
 
@@ -127,6 +128,7 @@ def fill(actor: Actor, name: str) -> int:
     """Put every flagged run that is not in the queue yet into it; returns how many. Raises Refused or NotFound."""
     require(actor, "label")
     with session() as open_session:
+        audit.lock(open_session)
         _row(open_session, name)
         known = select(QueueItem.run_id).where(QueueItem.queue == name)
         rows = open_session.exec(
@@ -161,14 +163,15 @@ def take(actor: Actor, name: str) -> Item | None:
             .order_by((col(QueueItem.reviewer) != actor.name), col(QueueItem.position))
             .limit(20)
         )
-        for row in open_session.exec(waiting).all():
-            claimed = open_session.execute(
-                update(QueueItem)
-                .where(col(QueueItem.id) == row.id, col(QueueItem.state) == "open", free)
-                .values(reviewer=actor.name, locked_until=moment + LOCK)
-            )
-            if claimed.rowcount == 1:  # type: ignore[attr-defined]
-                return _item(row)
+        while rows := open_session.exec(waiting.execution_options(populate_existing=True)).all():
+            for row in rows:
+                claimed = open_session.execute(
+                    update(QueueItem)
+                    .where(col(QueueItem.id) == row.id, col(QueueItem.state) == "open", free)
+                    .values(reviewer=actor.name, locked_until=moment + LOCK)
+                )
+                if claimed.rowcount == 1:  # type: ignore[attr-defined]
+                    return _item(row)
     return None
 
 
@@ -291,6 +294,8 @@ def _case(open_session: Session, item: QueueItem, value: str, *, contains: str, 
                 "A bad run makes a case only if you say what should have happened.",
                 remedy="Choose the right outcome, or words that the reply must contain; or do not make a case.",
             )
+        if outcome and outcome not in OUTCOMES:
+            raise Invalid(f"{outcome!r} is not an outcome.", remedy=f"Use one of {', '.join(OUTCOMES)}.")
         expected = Expected.model_validate({"contains": contains.strip() or None, "outcome": outcome or None})
     items = record["input"]
     if len(items) == 1:

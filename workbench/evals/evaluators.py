@@ -79,9 +79,9 @@ def reply(case: Case, record: Mapping[str, Any]) -> Found:
 def contains(case: Case, record: Mapping[str, Any]) -> Found:
     """The reply contains every expected text, capital letters aside."""
     wanted = case.expected.contains
-    if wanted is None:
+    texts = [text for text in ([wanted] if isinstance(wanted, str) else wanted or ()) if text.strip()]
+    if not texts:
         return None
-    texts = [wanted] if isinstance(wanted, str) else list(wanted)
     missing = [text for text in texts if text.casefold() not in str(record["reply"]).casefold()]
     return not missing, f"missing: {', '.join(missing)}" if missing else "all there"
 
@@ -99,7 +99,7 @@ def agent(case: Case, record: Mapping[str, Any]) -> Found:
 def tools(case: Case, record: Mapping[str, Any]) -> Found:
     """Every expected tool is called, with the expected arguments where they are given; others may be called too."""
     wanted = case.expected.tools
-    if wanted is None:
+    if not wanted:
         return None
     calls = [c for c in record["calls"] if c["kind"] == "tool" and not c["error"]]
     for one in wanted:

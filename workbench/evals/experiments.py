@@ -90,6 +90,7 @@ def create(
     if unknown := [name for name in evaluators if name not in known]:
         raise NotFound(f"There is no evaluator {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
     with session() as open_session:
+        audit.lock(open_session)
         flows.keep(open_session, release)
         frozen = datasets.freeze(open_session, dataset)
         identity = f"exp_{uuid.uuid4().hex[:16]}"
@@ -122,11 +123,12 @@ def experiments(flow: str = "", limit: int = 50) -> list[Experiment]:
 
 
 def newest(digest: str, dataset_digest: str) -> Experiment | None:
-    """The newest experiment of exactly this flow over exactly these cases that ran to its end."""
+    """The newest experiment of exactly this flow over exactly these cases that ran to its end with every evaluator."""
     query = select(Row).where(Row.digest == digest, Row.dataset_digest == dataset_digest)
     with session() as open_session:
         rows = open_session.exec(query.order_by(col(Row.created_at).desc())).all()
-    return next((_experiment(row) for row in rows if jobs.job(row.job_id).state == "done"), None)
+    whole = (row for row in rows if not row.evaluators and jobs.job(row.job_id).state == "done")
+    return next((_experiment(row) for row in whole), None)
 
 
 def report(experiment_id: str) -> Report:
@@ -198,10 +200,7 @@ async def _run_all(release: Release, cases: list[Case], workers: int) -> list[ru
 
     async def one(case: Case) -> runtime.Result:
         async with free:
-            talk = None
-            if not isinstance(case.input, str):
-                items = tuple(m.model_dump() for m in case.input[:-1])
-                talk = runtime.Conversation(id=f"conv_{uuid.uuid4().hex}", items=items)
+            talk = runtime.Conversation(id=f"conv_{uuid.uuid4().hex}", items=case.history)
             return await runtime.run(release, case.question, models=models, conversation=talk, source="experiment")
 
     try:

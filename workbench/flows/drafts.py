@@ -17,7 +17,7 @@ from workbench.flows.check import Finding, check
 from workbench.runtime import release, spec
 from workbench.runtime.release import PromptText, Release
 from workbench.runtime.spec import FlowSpec
-from workbench.store import changed_elsewhere, now, pack, session, unpack
+from workbench.store import changed_elsewhere, insert_missing, now, pack, session, unpack
 from workbench.store.tables import Draft as Row
 from workbench.store.tables import Frozen
 
@@ -164,8 +164,7 @@ def overlay(texts: Mapping[str, str]) -> Callable[[str], PromptText]:
 def keep(open_session: Session, frozen: Release) -> None:
     """Store a frozen flow under its digest, inside a transaction; the same content is stored once."""
     if open_session.get(Frozen, frozen.digest) is None:
-        open_session.add(Frozen(digest=frozen.digest, content=pack(frozen.body)))
-        open_session.flush()
+        insert_missing(open_session, Frozen, {"digest": frozen.digest, "content": pack(frozen.body)})
 
 
 def frozen(digest: str, *, number: int | None = None) -> Release:

@@ -37,7 +37,10 @@ def taken() -> bool:
 def leave() -> None:
     """Free the seat of this process."""
     while _held:
-        _held.pop().close()
+        held = _held.pop()
+        if hasattr(held, "invalidate"):
+            held.invalidate()  # a pooled connection would keep the lock
+        held.close()
 
 
 def _on_file(path: Path) -> str:

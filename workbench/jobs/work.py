@@ -82,6 +82,9 @@ def run_here(job_id: str, watch: Callable[[Job], None] | None = None) -> Job:
             do_shard(job_id, arguments, shard)
         except WorkbenchError as error:
             return end_job(job_id, "failed", str(error))
+        except BaseException as error:
+            end_job(job_id, "failed", f"{type(error).__name__}: {error}")
+            raise
         if watch:
             watch(job(job_id))
     return end_job(job_id, "done", "")

@@ -135,14 +135,15 @@ def promote(
             f"The gate does not let {flow} pass: {reasons}.", remedy="Mend it, or run the missing experiment."
         )
     with session() as open_session:
+        audit.lock(open_session)
         row = open_session.exec(select(ReleaseRow).where(ReleaseRow.flow == flow, ReleaseRow.digest == digest)).first()
         if row is None:
             row = _new(open_session, actor, proposal, note)
+            _write_release(row)
         pointer = open_session.get(Environment, (flow, to))
         if pointer is not None and pointer.number == row.number:
             raise Conflict(f"{flow} v{row.number} is in {to} already; nothing has changed since.")
         _point(open_session, actor, pointer, row, to, "promoted")
-        _write_release(row)
         audit.append(
             open_session,
             actor,
@@ -151,7 +152,7 @@ def promote(
             {"to": to, "digest": digest, "note": note},
         )
         number = row.number
-    publish(flow)
+        _publish(open_session, flow)
     return next(one for one in releases(flow) if one.number == number)
 
 
@@ -160,6 +161,7 @@ def rollback(actor: Actor, flow: str, environment: str) -> Moved:
     require(actor, "roll back a release")
     _check_environment(environment)
     with session() as open_session:
+        audit.lock(open_session)
         pointer = open_session.get(Environment, (flow, environment))
         if pointer is None:
             raise NotFound(f"{flow} has no release in {environment}.")
@@ -167,7 +169,7 @@ def rollback(actor: Actor, flow: str, environment: str) -> Moved:
         row = _row(open_session, flow, target)
         _point(open_session, actor, pointer, row, environment, "rolled back")
         audit.append(open_session, actor, "roll back a release", f"{flow}@v{target}", {"environment": environment})
-    publish(flow)
+        _publish(open_session, flow)
     return moves(flow, 1)[0]
 
 
@@ -177,13 +179,18 @@ def publish(flow: str = "") -> None:
     An existing release file is never written over, so that a changed one is noticed by whoever loads it.
     """
     with session() as open_session:
-        query = select(ReleaseRow)
-        for row in open_session.exec(query.where(ReleaseRow.flow == flow) if flow else query):
-            if not _path(row).exists():
-                _write_release(row)
-        pointers: dict[str, dict[str, dict[str, object]]] = {}
-        for one in open_session.exec(select(Environment).order_by(Environment.flow, Environment.name)):
-            pointers.setdefault(one.flow, {})[one.name] = {"number": one.number, "digest": one.digest}
+        _publish(open_session, flow)
+
+
+def _publish(open_session: Session, flow: str) -> None:
+    """Write files inside a transaction: where they cannot be written, the pointer does not move either."""
+    query = select(ReleaseRow)
+    for row in open_session.exec(query.where(ReleaseRow.flow == flow) if flow else query):
+        if not _path(row).exists():
+            _write_release(row)
+    pointers: dict[str, dict[str, dict[str, object]]] = {}
+    for one in open_session.exec(select(Environment).order_by(Environment.flow, Environment.name)):
+        pointers.setdefault(one.flow, {})[one.name] = {"number": one.number, "digest": one.digest}
     for name, targets in pointers.items():
         if not flow or name == flow:
             text = json.dumps({"format": 1, "environments": targets}, indent=1) + "\n"
@@ -191,16 +198,17 @@ def publish(flow: str = "") -> None:
 
 
 def _before(open_session: Session, flow: str, environment: str, number: int) -> int:
-    """The release before `number`: what it replaced when it was promoted, so that rolling back twice goes further back."""
-    query = (
-        select(Move.before)
-        .where(Move.flow == flow, Move.environment == environment, Move.kind == "promoted", Move.after == number)
-        .order_by(col(Move.id).desc())
-    )
-    target = open_session.exec(query.limit(1)).first()
-    if target is None:
+    """The release to go back to: promoting puts a release on a stack, rolling back takes it off again."""
+    query = select(Move.kind, Move.after).where(Move.flow == flow, Move.environment == environment)
+    stack: list[int] = []
+    for kind, after in open_session.exec(query.order_by(col(Move.id))):
+        if kind == "promoted":
+            stack.append(after)
+        else:
+            stack.pop()
+    if len(stack) < 2:
         raise Conflict(f"{flow} v{number} is the first release in {environment}; there is nothing to go back to.")
-    return target
+    return stack[-2]
 
 
 def _new(open_session: Session, actor: Actor, proposal: Proposal, note: str) -> ReleaseRow:
@@ -218,8 +226,8 @@ def _new(open_session: Session, actor: Actor, proposal: Proposal, note: str) -> 
         made_by=actor.name,
         made_at=at,
     )
-    open_session.add(row)
     flows.keep(open_session, candidate)
+    open_session.add(row)
     try:
         open_session.flush()
     except IntegrityError:

@@ -33,7 +33,7 @@ from workbench.errors import Invalid, WorkbenchError
 from workbench.runtime import guardrails, tools
 from workbench.runtime.build import network
 from workbench.runtime.models import Diverged, Models, RecordedError, Tape
-from workbench.runtime.record import Conversation, Finished, ModelCall, Recorder, Sink, Step, ToolCall, Verdict
+from workbench.runtime.record import Conversation, Finished, ModelCall, Recorder, Sink, Step, ToolCall, Verdict, clean
 from workbench.runtime.release import Release
 from workbench.runtime.spec import GuardrailSpec, Outcome
 from workbench.runtime.toolbox.control import Knowledge
@@ -211,6 +211,7 @@ def _prepare(
     run_id: str,
     watch: Callable[[Step], None] | None,
 ) -> _Run:
+    text = clean(text)
     if not text.strip():
         raise Invalid("The message is empty.", remedy="Write what the customer asks.")
     values = {**flow.spec.variables, **(variables or {})}

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import queue
+import re
 import threading
 import time
 import uuid
@@ -149,7 +150,7 @@ class Finished:
         """The record as plain data, made on first use: one JSON document with `format` 1."""
         r = self.recorder
         models = [call for call in r.calls if isinstance(call, ModelCall)]
-        return {
+        body = {
             "format": FORMAT,
             "kind": "workbench run",
             "id": r.id,
@@ -181,6 +182,7 @@ class Finished:
             "spans": [plain_span(span, r.wall) for span in r.spans],
             "packages": dict(packages()),
         }
+        return dict(clean(body))
 
 
 Sink = Callable[[Finished], None]
@@ -255,15 +257,36 @@ class Writer:
                 self._write(batch)
                 return
             except Exception as error:  # noqa: BLE001  (a sink never breaks the process; it retries, then spills)
+                log.warning("runs could not be stored (try %d): %s", attempt + 1, error)
                 if attempt + 1 < self._tries and not self._closed:
                     time.sleep(1)
-                    continue
-                log.error("runs could not be stored: %s", error)
-                try:
-                    self._spill(batch)
-                except Exception:
-                    log.exception("%d runs were lost", len(batch))
-                return
+        for one in batch:
+            self._deliver_alone(one)
+
+    def _deliver_alone(self, one: Finished) -> None:
+        """The last resort: one run that cannot be written must not take others with it."""
+        try:
+            self._write([one])
+        except Exception as error:  # noqa: BLE001  (told and spilled)
+            log.error("the run %s could not be stored: %s", one.recorder.id, error)
+            try:
+                self._spill([one])
+            except Exception:
+                log.exception("the run %s was lost", one.recorder.id)
+
+
+_UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
+
+
+def clean(value: Any) -> Any:
+    """Plain data in which every text can be stored: lone surrogates and NUL become the replacement character."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {clean(k): clean(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [clean(v) for v in value]
+    return value
 
 
 def jsonable(value: Any) -> Any:
@@ -275,7 +298,7 @@ def request(
     system: str | None, items: Any, settings: Any, tools: Sequence[Any], schema: Any, handoffs: Sequence[Any]
 ) -> dict[str, Any]:
     """A model request as plain data: what is digested, replayed against and shown."""
-    return {
+    asked = {
         "system": system,
         "input": jsonable(items),
         "tools": [tool.name for tool in tools],
@@ -283,6 +306,7 @@ def request(
         "schema": None if schema is None or schema.is_plain_text() else jsonable(schema.json_schema()),
         "settings": {k: v for k, v in jsonable(settings.to_json_dict()).items() if v is not None},
     }
+    return dict(clean(asked))
 
 
 def digest(asked: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import platform
+import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -172,8 +173,9 @@ def read(text: str, *, name: str) -> Release:
     `name` is what error messages call it. Raises Invalid where it is not a release file or its digest does not fit.
     """
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = json.loads(text, parse_constant=_refuse)
+        text.encode()
+    except (ValueError, RecursionError):
         raise Invalid(f"{name} is not a release file: it is not JSON.") from None
     if not isinstance(document, dict) or document.get("kind") != "workbench release":
         raise Invalid(f"{name} is not a release file.")
@@ -182,6 +184,8 @@ def read(text: str, *, name: str) -> Release:
     body, digest, made = document.get("content"), document.get("digest"), document.get("made")
     if not isinstance(body, dict) or not isinstance(made, dict) or not isinstance(digest, str):
         raise Invalid(f"{name} is not a whole release file: content, digest or made is missing.")
+    if _UNPAIRED.search(json.dumps(document, ensure_ascii=False)):
+        raise Invalid(f"{name} is not a release file: it holds text that is not Unicode.")
     if _sha(body) != digest:
         raise Invalid(
             f"{name} was changed after it was released: its content does not fit its digest {digest[:19]}….",
@@ -192,18 +196,25 @@ def read(text: str, *, name: str) -> Release:
             f"{name} was changed after it was released: its record of origin does not fit its seal.",
             remedy="Restore the published file, or promote the flow again.",
         )
-    return of(body, number=int(made["number"]), made=made)
+    return of(body, number=_number(made, name), made=made)
 
 
 def load_file(path: Path) -> Release:
     """The verified release at `path`. Raises NotFound, or Invalid as `read` does."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError):
-        raise NotFound(f"There is no release file {path}.") from None
     except UnicodeDecodeError:
         raise Invalid(f"{path} is not a release file: it is not text.") from None
+    except (OSError, ValueError):
+        raise NotFound(f"There is no release file {path} that can be read.") from None
     return read(text, name=str(path))
+
+
+def _number(made: Mapping[str, Any], name: str) -> int:
+    number = made.get("number")
+    if not isinstance(number, int) or number < 1:
+        raise Invalid(f"{name} is not a whole release file: its number is missing.")
+    return number
 
 
 def of(body: Mapping[str, Any], *, number: int | None = None, made: Mapping[str, Any] | None = None) -> Release:
@@ -244,6 +255,13 @@ def _plain(content: Content) -> dict[str, Any]:
 
 def _release(body: dict[str, Any], content: Content, *, number: int | None, made: Mapping[str, Any]) -> Release:
     return Release(content=content, body=body, digest=_sha(body), number=number, made=made)
+
+
+_UNPAIRED = re.compile("[\ud800-\udfff]")
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _sha(body: Any) -> str:

@@ -63,7 +63,7 @@ def environments(base: Path) -> dict[str, Pointer]:
         return {name: Pointer(int(one["number"]), str(one["digest"])) for name, one in raw["environments"].items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError, OSError):
         raise Invalid(f"{path} is not a pointer file.", remedy="Start the workbench to write it again.") from None
 
 

@@ -1,12 +1,13 @@
 """State: one file of tables, one engine, Alembic migrations."""
 
-from workbench.store.engine import changed_elsewhere, dispose, is_empty, migrate, revision, session
+from workbench.store.engine import changed_elsewhere, dispose, insert_missing, is_empty, migrate, revision, session
 from workbench.store.pack import pack, unpack
 from workbench.store.tables import now
 
 __all__ = [
     "changed_elsewhere",
     "dispose",
+    "insert_missing",
     "is_empty",
     "migrate",
     "now",

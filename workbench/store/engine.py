@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlmodel import Session
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
+from sqlmodel import Session, SQLModel
 
 from workbench import settings
-from workbench.errors import Conflict, Unavailable
+from workbench.errors import Conflict, Invalid, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -26,7 +27,13 @@ def engine(url: str | None = None) -> Engine:
     url = url or settings.load().database_url
     with _lock:
         if url not in _engines:
-            _engines[url] = _create(url)
+            try:
+                _engines[url] = _create(url)
+            except (ArgumentError, ModuleNotFoundError):
+                raise Invalid(
+                    "WORKBENCH_DATABASE_URL names no database that can be used.",
+                    remedy="Write sqlite:///FILE or postgresql://USER@HOST/NAME.",
+                ) from None
         return _engines[url]
 
 
@@ -40,8 +47,10 @@ def session(url: str | None = None) -> Iterator[Session]:
         try:
             yield open_session
             open_session.commit()
-        except OperationalError as error:
+        except (OperationalError, ProgrammingError) as error:
             open_session.rollback()
+            if isinstance(error, ProgrammingError) and "does not exist" not in str(error.orig):
+                raise
             raise _unavailable(error) from error
         except BaseException:
             open_session.rollback()
@@ -90,6 +99,13 @@ def is_empty(url: str | None = None) -> bool:
     return not inspect(engine(url)).get_table_names()
 
 
+def insert_missing(open_session: Session, table: type[SQLModel], values: dict[str, Any]) -> None:
+    """Insert a row unless one with its key is there, also where another transaction inserts it at the same moment."""
+    dialect = open_session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    open_session.execute(insert(table).values(values).on_conflict_do_nothing())
+
+
 def dispose() -> None:
     """Close every engine of this process."""
     with _lock:
@@ -124,7 +140,7 @@ def _create(url: str) -> Engine:
 
 
 def _make_folder(url: str) -> None:
-    if url.startswith("sqlite") and (path := make_url(url).database) and path != ":memory:":
+    if url.startswith("sqlite:") and (path := make_url(url).database) and path != ":memory:":
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -6,7 +6,6 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import JSON, Column, DateTime, Index, LargeBinary, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -37,7 +36,7 @@ def now() -> dt.datetime:
 
 
 def _json() -> Any:
-    return Column(JSON().with_variant(JSONB(), "postgresql"), nullable=False)
+    return Column(JSON(), nullable=False)
 
 
 def _moment(*, index: bool = False, optional: bool = False) -> Any:
@@ -248,6 +247,7 @@ class ReleaseRow(SQLModel, table=True):
     """One frozen version of a flow. Rows are never changed; the file under `releases/` holds the same text."""
 
     __tablename__ = "release"
+    __table_args__ = (UniqueConstraint("flow", "digest"),)
     flow: str = Field(primary_key=True)
     number: int = Field(primary_key=True)
     digest: str = Field(index=True)

@@ -103,5 +103,5 @@ def _spill(batch: list[Finished]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for one in batch:
-            file.write(json.dumps({"run": one.plain, "content": one.recorder.release.body}, ensure_ascii=False) + "\n")
+            file.write(json.dumps({"run": one.plain, "content": one.recorder.release.body}) + "\n")
     log.error("%d runs were kept in %s; import them when the database can be written again", len(batch), path)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench import flows
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid
 from workbench.runtime import release
-from workbench.runtime.record import digest
+from workbench.runtime.record import clean, digest
 from workbench.runtime.release import Release
+from workbench.runtime.spec import Outcome
 from workbench.store import session
 from workbench.traces import capture, query
 
 FORMAT = 1
+KIND = "workbench run export"
 
 
 def export(run_id: str) -> str:
     """A run as one JSON document with `format` 1. Raises NotFound."""
     record = query.record(run_id)
     frozen = flows.frozen(record["digest"])
-    document = {"format": FORMAT, "kind": "workbench run export", "run": record, "content": frozen.body}
+    document = {"format": FORMAT, "kind": KIND, "run": record, "content": frozen.body}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -47,39 +51,127 @@ def take_in(actor: Actor, text: str) -> list[str]:
 
 def _documents(text: str) -> list[Any]:
     try:
-        whole = json.loads(text)
-        return [whole]
+        return [json.loads(text, parse_constant=_refuse)]
+    except RecursionError:
+        raise Invalid("This is not a run export: it is nested too deeply.") from None
     except ValueError:
         pass
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError:
+        found = [json.loads(line, parse_constant=_refuse) for line in text.split("\n") if line.strip()]
+    except (ValueError, RecursionError):
         raise Invalid("This is not a run export: it is neither JSON nor JSON Lines.") from None
+    if not found:
+        raise Invalid("This is not a run export: it is empty.")
+    return found
 
 
-_NEEDED = {
-    "id": str, "flow": str, "version": str, "digest": str, "source": str, "conversation": str, "started_at": str,
-    "seconds": int | float, "outcome": str, "agent": str, "question": str, "reply": str, "error": str, "stop": str,
-    "input": list, "starts_at": str, "variables": dict, "calls": list, "models": list, "usage": dict, "guardrails": list,
-    "spans": list,
-}  # fmt: skip
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Usage(_Shape):
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    usd: float | None
+
+
+class _ModelCall(_Shape):
+    kind: Literal["model"]
+    agent: str
+    model: str
+    request: dict[str, Any]
+    digest: str
+    response: dict[str, Any] | None
+    error: str
+    started: float
+    seconds: float
+
+
+class _ToolCall(_Shape):
+    kind: Literal["tool"]
+    agent: str
+    name: str
+    call_id: str
+    arguments: str
+    output: str
+    error: str
+    started: float
+    seconds: float
+    held: float
+
+
+class _Verdict(_Shape):
+    name: str
+    on: str
+    tripped: bool
+    reason: str
+    started: float
+
+
+class _Span(_Shape):
+    id: str
+    parent: str | None
+    type: str
+    name: str
+    start: float
+    seconds: float
+
+
+class _Record(_Shape):
+    """What a reader of runs relies on; more may be there."""
+
+    format: Literal[1]
+    kind: Literal["workbench run"]
+    id: str = Field(pattern=r"^run_[0-9a-f]{32}$")
+    flow: str
+    version: str = Field(pattern=r"^(draft|v[1-9][0-9]*)$")
+    digest: str
+    source: str
+    environment: str
+    conversation: str
+    started_at: str
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    question: str
+    input: list[Any] = Field(min_length=1)
+    starts_at: str
+    variables: dict[str, str]
+    outcome: Outcome
+    reply: str
+    agent: str
+    error: str
+    stop: str
+    waiting: list[dict[str, Any]]
+    models: list[str]
+    usage: _Usage
+    calls: list[Annotated[_ModelCall | _ToolCall, Field(discriminator="kind")]]
+    guardrails: list[_Verdict]
+    spans: list[_Span]
+    packages: dict[str, str]
 
 
 def _one(document: Any) -> tuple[dict[str, Any], Release]:
-    if not isinstance(document, dict) or "run" not in document or "content" not in document:
+    if not isinstance(document, dict) or not isinstance(document.get("content"), dict):
         raise Invalid("This is not a run export: `run` or `content` is missing.")
-    record = document["run"]
-    wrong = [name for name, kind in _NEEDED.items() if not isinstance(record.get(name), kind)]
-    if wrong:
-        raise Invalid(f"The run is not whole: {', '.join(wrong)} missing or of the wrong kind.")
-    frozen = release.of(document["content"])
-    if frozen.digest != record["digest"]:
-        raise Invalid(f"The flow in the file is not the one that {record['id']} ran.")
-    for number, call in enumerate(record["calls"], 1):
-        if call.get("kind") == "model" and digest(call["request"]) != call.get("digest"):
-            raise Invalid(f"The file was changed: step {number} of {record['id']} does not fit its digest.")
+    if document.get("format", FORMAT) != FORMAT or document.get("kind", KIND) != KIND:
+        raise Invalid(f"This is not a run export of format {FORMAT}.")
+    record = clean(document.get("run"))
     try:
-        dt.datetime.fromisoformat(record["started_at"])
+        _Record.model_validate(record)
+        if dt.datetime.fromisoformat(record["started_at"]).tzinfo is None:
+            raise Invalid(f"The start of {record['id']} has no time zone.")
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Invalid(f"The run is not whole: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}.") from None
     except ValueError:
         raise Invalid(f"The run {record['id']} has no valid start time.") from None
+    frozen = release.of(document["content"])
+    if frozen.digest != record["digest"] or frozen.name != record["flow"]:
+        raise Invalid(f"The flow in the file is not the one that {record['id']} ran.")
+    for number, call in enumerate(record["calls"], 1):
+        if call["kind"] == "model" and digest(call["request"]) != call["digest"]:
+            raise Invalid(f"The file was changed: step {number} of {record['id']} does not fit its digest.")
     return record, frozen

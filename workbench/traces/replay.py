@@ -62,12 +62,18 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
             )
         )
     except Diverged as diverged:
+        if answers.unknown:
+            return _unknown(run_id, answers)
         return Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what)
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
     if answers.unknown:
-        return Verdict(run_id, "differs", f"tool call {answers.unknown}", "the recorded run had no such call")
+        return _unknown(run_id, answers)
     return _compare(record, result.record)
+
+
+def _unknown(run_id: str, answers: _Answers) -> Verdict:
+    return Verdict(run_id, "differs", f"tool call {answers.unknown}", "the recorded run had no such call")
 
 
 class _Answers:
@@ -104,7 +110,11 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
             return Verdict(run_id, "differs", f"tool call {number} ({one[1]})", "its arguments or its answer differ")
     if record["outcome"] != "blocked" and len(before) != len(after):
         return Verdict(run_id, "differs", "the run", f"{len(after)} tool calls instead of {len(before)}")
-    if record["outcome"] != "blocked" and _requests(record) != _requests(again):
+    asked, asked_again = _requests(record), _requests(again)
+    for number, (one_digest, other_digest) in enumerate(zip(asked, asked_again, strict=False), 1):
+        if one_digest != other_digest:
+            return Verdict(run_id, "differs", f"model request {number}", "its recorded digest does not fit the request")
+    if record["outcome"] != "blocked" and len(asked) != len(asked_again):
         return Verdict(run_id, "differs", "the run", "another number of model requests")
     for part, words in (
         ("outcome", "the outcome"),
@@ -119,7 +129,7 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
 
 def _tools(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     calls = [c for c in record["calls"] if c["kind"] == "tool"]
-    return sorted((c["call_id"], c["name"], c["arguments"], c["output"]) for c in calls)
+    return sorted((c["call_id"], c["name"], c["arguments"], c["output"], c["error"]) for c in calls)
 
 
 def _requests(record: Mapping[str, Any]) -> list[str]:
