@@ -33,7 +33,8 @@ def progress(job_id: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(job.share, f"{job.title}: {job.done} of {job.total} cases")
         if st.button("Cancel", key=f"cancel-{job_id}"):
-            jobs.cancel(job_id)
+            with show.errors():
+                jobs.cancel(actor, job_id)
 
 
 def result(experiment_id: str) -> None:
@@ -46,6 +47,9 @@ def result(experiment_id: str) -> None:
     if job.state != "done":
         st.warning(f"This experiment ended as {job.state}: {show.plain(job.message)}", icon=":material/warning:")
     rate = report.rate
+    if job.state != "done":
+        st.caption(f"Only {report.done} of {report.total} runs were scored, so there is no pass rate.")
+        return
     with st.container(horizontal=True):
         st.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none", border=True, width=200)
         st.metric("95 % interval", f"{rate.low:.0%} to {rate.high:.0%}", border=True, width=260)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from workbench import flows
+from workbench.errors import WorkbenchError
 from workbench.ui import charts, editor, nav, playground, session, show
 
 actor = session.actor()
@@ -10,17 +11,28 @@ place = nav.place("flows")
 show.head(place.title, place.purpose)
 
 
+def create() -> None:
+    """Make the new flow that the form asks for; runs before the page is drawn, so that it can be chosen there."""
+    template, name = str(session.get("template", "nothing")), str(session.get("new-name", "")).strip()
+    try:
+        made = flows.blank(actor, name) if template == "nothing" else flows.begin(actor, template, name)
+    except WorkbenchError as error:
+        session.keep("not-made", error)
+        return
+    session.forget("not-made")
+    session.choose_flow(made.name)
+
+
 def begin_form() -> None:
     """A new draft from a template, or from nothing."""
     with st.popover("New flow", icon=":material/add:"):
-        options = ["nothing", *(t.name for t in flows.templates())]
-        template = st.selectbox("Begin from", options, key="template")
-        name = st.text_input("Name", key="new-name", placeholder="returns-desk")
-        if st.button("Create", key="create", type="primary", disabled=not name):
-            with show.errors():
-                made = flows.blank(actor, name) if template == "nothing" else flows.begin(actor, template, name)
-                session.choose_flow(made.name)
-                st.rerun()
+        st.selectbox("Begin from", ["nothing", *(t.name for t in flows.templates())], key="template")
+        name = st.text_input(
+            "Name", key="new-name", placeholder="returns-desk", help="Small letters, digits and dashes."
+        )
+        st.button("Create", key="create", type="primary", disabled=not name, on_click=create)
+        if error := session.get("not-made"):
+            show.failure(error)
 
 
 def save_row(copy: editor.Work) -> None:

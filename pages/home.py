@@ -52,4 +52,4 @@ with show.errors():
     for run in newest:
         with st.container(horizontal=True, vertical_alignment="center"):
             nav.link("runs", show.plain(run.question[:90]), {"run": run.id})
-            st.caption(f"{show.plain(run.flow)} {run.version} · {run.outcome} · {show.plain(run.model)}")
+            st.caption(f"{show.plain(f'{run.flow} {run.version} · {run.outcome}')} · {show.plain(run.model)}")

@@ -54,10 +54,13 @@ def work(name: str) -> None:
     choices = [(c.key, c.title) for c in queue.criterion.choices]
     top = st.container()
     with top:
+        seen = session.get(f"shown-{name}")
         for key in keys.pressed(name.replace(" ", "-"), [*choices, ("s", "Skip"), ("u", "Undo"), ("?", "Keys")]):
             with show.errors():
-                act(key, queue, labelling.take(actor, name))
+                act(key, queue, seen or labelling.take(actor, name))
+            seen = None if key not in "u?" else seen
     queue, item = labelling.queue(name), labelling.take(actor, name)
+    session.keep(f"shown-{name}", item)
     whole = queue.waiting + queue.labelled
     st.progress(
         queue.labelled / whole if whole else 1.0, f"{queue.labelled} of {whole} labelled · {queue.waiting} wait"

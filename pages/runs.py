@@ -54,7 +54,7 @@ def listing(found: list[traces.Run]) -> str:
     )
     event = st.dataframe(
         rows,
-        key="runs",
+        key=f"runs-{'-'.join(r.id[-6:] for r in found[:3])}-{len(found)}",
         hide_index=True,
         height=min(250, 38 + 35 * len(found)),
         on_select="rerun",
@@ -77,7 +77,7 @@ def reading(run_id: str) -> None:
     """One run: conversation, timeline, exact requests."""
     record = traces.record(run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"{show.plain(record['flow'])} {record['version']}", anchor=False)
+        st.subheader(show.plain(f"{record['flow']} {record['version']}"), anchor=False)
         st.markdown(transcript.badge(record["outcome"]))
         if st.button("Replay", key=f"replay-{run_id}", icon=":material/replay:", type="primary"):
             session.keep(f"verdict-{run_id}", traces.replay(actor, run_id))
@@ -122,7 +122,7 @@ def reading(run_id: str) -> None:
 
 with show.errors():
     found = filters()
-    if not found and "run" not in st.query_params:
+    if not found and (st.query_params.get("words") or "run" not in st.query_params):
         show.empty("No runs fit", "Try a flow on the Flows page, or take the filters away.")
     else:
         chosen = listing(found) if found else st.query_params["run"]

@@ -139,11 +139,11 @@ def test_a_cancelled_job_stops_after_the_shard_under_way(
     assert jobs.launch(worker=True)
     jobs.start(made.job_id)
     until(lambda: sum(noted(log).values()) >= 5)
-    jobs.cancel(made.job_id)
+    jobs.cancel(architect, made.job_id)
     until(lambda: jobs.job(made.job_id).ended)
     assert (state(made), len(rows(made)), len(noted(log))) == ("cancelled", 20, 20)
     assert jobs.job(made.job_id).finished_at is not None
-    jobs.cancel(made.job_id)
+    jobs.cancel(architect, made.job_id)
     assert state(made) == "cancelled"
 
 

@@ -65,10 +65,10 @@ def test_a_database_that_was_never_set_up_is_one_friendly_box(home: Path) -> Non
 
 def test_a_rep_who_saves_a_flow_is_told_who_may(seeded: Path) -> None:
     app = opened("flows", "rep")
-    app.text_area(key="order-desk-0-prompt-triage").set_value("You greet at $shop_name.").run()
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("You greet at $shop_name.").run()
     app.button(key="save").click().run()
     assert "A rep may not edit a flow" in app.warning[0].value.replace("\\", "")
-    assert app.text_area(key="order-desk-0-prompt-triage").value == "You greet at $shop_name."
+    assert app.text_area(key="order-desk-0-prompt-triage-1").value == "You greet at $shop_name."
 
 
 def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
@@ -126,3 +126,32 @@ def test_rolling_back_the_first_release_is_refused_in_words(seeded: Path) -> Non
     app = opened("releases", "architect")
     app.button(key="rollback-production").click().run()
     assert "there is nothing to go back to" in app.error[0].value.replace("\\", "")
+
+
+def test_a_new_flow_from_a_template_has_prompts_of_its_own(seeded: Path) -> None:
+    from workbench import flows
+
+    app = opened("flows", "architect")
+    app.selectbox(key="template").set_value("order-desk")
+    app.text_input(key="new-name").set_value("second-desk").run()
+    app.button(key="create").click().run()
+    assert [e.message for e in app.exception] == []
+    assert app.selectbox(key="flow").value == "second-desk"
+    assert flows.draft("second-desk").spec.agents["triage"].prompt == "second-desk/triage"
+    app.button(key="create").click().run()
+    assert "There is a flow called second-desk already" in app.error[0].value.replace("\\", "")
+
+
+def test_a_colleagues_new_prompt_is_shown_and_an_older_edit_does_not_overwrite_it(seeded: Path) -> None:
+    from workbench import prompts
+    from workbench.access import Actor
+
+    app = opened("flows", "architect")
+    prompts.save(Actor("eve", "architect"), "order-desk/triage", "Eve's words for $shop_name.")
+    app.run()
+    assert app.text_area(key="order-desk-0-prompt-triage-2").value == "Eve's words for $shop_name."
+    app.text_area(key="order-desk-0-prompt-triage-2").set_value("Mine for $shop_name.").run()
+    prompts.save(Actor("eve", "architect"), "order-desk/triage", "Eve's second words for $shop_name.")
+    app.button(key="save").click().run()
+    assert "was changed by somebody else meanwhile" in app.error[0].value.replace("\\", "")
+    assert prompts.get("order-desk/triage").text == "Eve's second words for $shop_name."

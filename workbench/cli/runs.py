@@ -34,7 +34,7 @@ def run(
     environment = flow.partition("@")[2]
     if bool(text) == bool(file):
         raise Invalid("There must be either a message or --file.", remedy='Write: run FLOW "the message".')
-    asked = _inputs(file) if file else [(text, ())]
+    asked: list[Asked] = _inputs(file) if file else [(text, ())]
     access.require(access.local(), "run a flow")
     results = asyncio.run(_run_all(release, asked, conversation, variables, environment))
     traces.flush()

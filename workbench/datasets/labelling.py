@@ -315,7 +315,7 @@ def _case(open_session: Session, item: QueueItem, value: str, *, contains: str, 
 
 def _arguments(call: dict[str, str]) -> dict[str, object] | None:
     """The arguments that a repeated call must have; free texts are left out, because they may be worded otherwise."""
-    kept = {k: v for k, v in json.loads(call["arguments"]).items() if not (isinstance(v, str) and " " in v)}
+    kept = {k: v for k, v in json.loads(call["arguments"] or "{}").items() if not (isinstance(v, str) and " " in v)}
     return kept or None
 
 

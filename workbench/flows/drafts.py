@@ -68,14 +68,20 @@ def templates(folder: Path | None = None) -> list[Template]:
     )
 
 
-def create(actor: Actor, made: FlowSpec) -> Draft:
-    """Store a new draft. Raises Refused, and Conflict where the name is taken."""
+def create(actor: Actor, made: FlowSpec, texts: Mapping[str, PromptText] | None = None) -> Draft:
+    """Store a new draft, and new prompts with it, in one transaction.
+
+    Raises Refused, and Conflict where a name is taken; then nothing is changed.
+    """
     require(actor, "edit a flow")
     with session() as open_session:
+        audit.lock(open_session)
         if open_session.get(Row, made.flow) is not None:
             raise Conflict(
                 f"There is a flow called {made.flow} already.", remedy="Choose another name, or open that one."
             )
+        for name, text in (texts or {}).items():
+            prompts.write(open_session, actor, name, text.text, purpose=text.purpose, base=0)
         row = Row(name=made.flow, spec=spec.plain(made), saved_by=actor.name)
         open_session.add(row)
         audit.append(open_session, actor, "edit a flow", made.flow, {"version": 1, "how": "created"})
@@ -83,32 +89,50 @@ def create(actor: Actor, made: FlowSpec) -> Draft:
 
 
 def begin(actor: Actor, template: str, name: str) -> Draft:
-    """A new draft called `name` from a template. Raises NotFound, Invalid, Refused or Conflict."""
+    """A new draft called `name` from a template, with prompts of its own. Raises NotFound, Invalid, Refused or Conflict."""
     found = next((one for one in templates() if one.name == template), None)
     if found is None:
         raise NotFound(f"There is no template {template}.", remedy=f"Known: {', '.join(t.name for t in templates())}.")
-    return create(actor, spec.parse({**spec.plain(found.spec), "flow": name}))
+    body = spec.plain(found.spec)
+    if name == template:
+        return create(actor, found.spec)
+    texts = {f"{name}/{agent.lower()}": prompts.get(found.spec.agents[agent].prompt) for agent in body["agents"]}
+    agents = {agent: {**one, "prompt": f"{name}/{agent.lower()}"} for agent, one in body["agents"].items()}
+    return create(actor, spec.parse({**body, "flow": name, "agents": agents}), texts)
 
 
 def blank(actor: Actor, name: str) -> Draft:
-    """A new draft with one agent and its prompt."""
-    require(actor, "edit a flow")
+    """A new draft with one agent and its prompt. Raises Refused, Invalid or Conflict."""
     made = spec.parse(
         {"format": 1, "flow": name, "entry": "assistant", "agents": {"assistant": {"prompt": f"{name}/assistant"}}}
     )
-    prompts.save(actor, f"{name}/assistant", "You answer customers briefly and politely.", purpose="Answers customers.")
-    return create(actor, made)
+    text = PromptText(
+        name=f"{name}/assistant",
+        number=0,
+        text="You answer customers briefly and politely.",
+        purpose="Answers customers.",
+    )
+    return create(actor, made, {text.name: text})
 
 
-def save(actor: Actor, changed: FlowSpec, *, base: int, texts: Mapping[str, str] | None = None) -> Draft:
+def save(
+    actor: Actor,
+    changed: FlowSpec,
+    *,
+    base: int,
+    texts: Mapping[str, str] | None = None,
+    bases: Mapping[str, int] | None = None,
+) -> Draft:
     """Save a draft that was loaded at version `base`, and the prompt texts edited with it, in one transaction.
 
+    `bases` names the number of each prompt that its text was edited from.
     Raises Refused, NotFound, and Conflict where somebody saved it meanwhile; then nothing is changed.
     """
     require(actor, "edit a flow")
     with session() as open_session:
+        audit.lock(open_session)
         for name, text in (texts or {}).items():
-            prompts.write(open_session, actor, name, text)
+            prompts.write(open_session, actor, name, text, base=(bases or {}).get(name))
         _put(open_session, actor, changed, base)
         row = open_session.get(Row, changed.flow, populate_existing=True)
         assert row is not None  # noqa: S101  (updated above in the same transaction)

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from workbench.access import Actor
+from workbench.access import Actor, audit, require
 from workbench.errors import NotFound, WorkbenchError
 from workbench.store import now, session
 from workbench.store.tables import Job as Row
@@ -105,9 +105,11 @@ def jobs(limit: int = 20) -> list[Job]:
         return [_job(one) for one in open_session.exec(select(Row).order_by(col(Row.created_at).desc()).limit(limit))]
 
 
-def cancel(job_id: str) -> None:
-    """Ask a job to stop after the shard under way."""
+def cancel(actor: Actor, job_id: str) -> None:
+    """Ask a job to stop after the shard under way. Raises Refused."""
+    require(actor, "run an experiment")
     with session() as open_session:
+        audit.append(open_session, actor, "run an experiment", job_id, {"cancelled": True})
         open_session.execute(update(Row).where(col(Row.id) == job_id, col(Row.state).not_in(ENDED)).values(cancel=True))
 
 

@@ -80,13 +80,20 @@ def save(actor: Actor, name: str, text: str, *, purpose: str | None = None) -> P
         return write(open_session, actor, name, text, purpose=purpose)
 
 
-def write(open_session: Session, actor: Actor, name: str, text: str, *, purpose: str | None = None) -> PromptText:
-    """Like `save`, inside a transaction."""
+def write(
+    open_session: Session, actor: Actor, name: str, text: str, *, purpose: str | None = None, base: int | None = None
+) -> PromptText:
+    """Like `save`, inside a transaction. With `base`, raises Conflict where that is not the newest number any more."""
     require(actor, "edit a prompt")
     _check(name, text)
     newest = open_session.exec(
         select(Prompt).where(Prompt.name == name).order_by(col(Prompt.number).desc()).limit(1)
     ).first()
+    if base is not None and base != (newest.number if newest else 0):
+        raise Conflict(
+            f"The prompt {name} was changed by somebody else meanwhile: its newest number is {newest.number if newest else 0}.",
+            remedy="Keep your text aside, discard, and apply your change again.",
+        )
     if newest and newest.text == text and purpose in (None, newest.purpose):
         return PromptText(name=name, number=newest.number, text=text, purpose=newest.purpose)
     row = Prompt(

@@ -167,8 +167,9 @@ def _settings(area: str, word: str, old: Mapping[str, Any], new: Mapping[str, An
     for name in sorted(set(old) | set(new)):
         was, now = old.get(name), new.get(name)
         if was != now:
-            numbers = isinstance(was, int | float) and isinstance(now, int | float)
-            looser = numbers and ((area == "limits" and now > was) or (name == "abstain_below" and now < was))
+            looser = False
+            if isinstance(was, int | float) and isinstance(now, int | float):
+                looser = (area == "limits" and now > was) or (name == "abstain_below" and now < was)
             yield Change(area, f"{word} {name} {_or_none(was)} → {_or_none(now)}", risk=looser)
 
 

@@ -22,7 +22,7 @@ from agents import (
 from agents.strict_schema import ensure_strict_json_schema
 
 from workbench.errors import Invalid, Unavailable
-from workbench.runtime import tools
+from workbench.runtime import guardrails, tools
 from workbench.runtime.release import Release
 from workbench.runtime.spec import AgentSpec, ArgumentRule
 
@@ -56,6 +56,10 @@ def _network(release: Release, invoke: Invoke) -> Network:
     spec = release.spec
     if spec.entry not in spec.agents:
         raise Invalid(f"entry: there is no agent called {spec.entry}.")
+    for guardrail in spec.guardrails:
+        guardrails.find(guardrail.check)
+    if missing := set(spec.agents) - set(release.content.prompts):
+        raise Invalid(f"The flow has no prompt for {', '.join(sorted(missing))}.")
     made_tools = {name: _tool(release, name, invoke) for name in spec.tools}
     control = [_control(name, invoke) for name in tools.CONTROL if name != "search_knowledge" or spec.knowledge]
     agents = {name: _agent(release, name, made_tools, control) for name in spec.agents}
@@ -98,7 +102,11 @@ def purpose(agent: AgentSpec, prompt_purpose: str) -> str:
 
 
 def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
-    declared, schema = release.spec.tools[name], release.content.tools[name]
+    declared, schema = release.spec.tools[name], release.content.tools.get(name)
+    if schema is None or schema.effect != declared.effect:
+        raise Invalid(f"tools.{name}: its schema and its declaration do not agree.")
+    if name in tools.CONTROL or name.startswith("transfer_to_"):
+        raise Invalid(f"tools.{name}: the name belongs to the engine.")
     if declared.kind != "python":
         raise Unavailable(
             f"tools.{name}: this version cannot call {declared.kind} tools yet.", remedy="Use a python tool."
@@ -157,6 +165,10 @@ def breaks(rule: ArgumentRule, value: Any) -> bool:
     return (rule.above is not None and not value <= rule.above) or (rule.below is not None and not value >= rule.below)
 
 
+class OutputDoesNotFit(ModelBehaviorError):
+    """An answer that is not what the agent's output schema asks for."""
+
+
 class JsonOutput(AgentOutputSchemaBase):
     """An agent's output as a JSON schema written in the flow."""
 
@@ -182,15 +194,15 @@ class JsonOutput(AgentOutputSchemaBase):
         return self._schema.get("additionalProperties") is False and properties == set(self._schema.get("required", []))
 
     def validate_json(self, json_str: str) -> Any:
-        """The parsed output. Raises ModelBehaviorError where it does not fit the schema."""
+        """The parsed output. Raises OutputDoesNotFit, which never quotes the answer: no guardrail has seen it yet."""
         import jsonschema
 
         try:
             value = json.loads(json_str)
             jsonschema.validate(value, self._schema)
         except ValueError:
-            raise ModelBehaviorError("the answer is not JSON, but the agent's output is") from None
+            raise OutputDoesNotFit("it is not JSON") from None
         except jsonschema.ValidationError as error:
             path = ".".join(str(p) for p in error.absolute_path) or "the answer"
-            raise ModelBehaviorError(f"the answer does not fit the output schema: {path}: {error.message}") from None
+            raise OutputDoesNotFit(f"{path} breaks the rule `{error.validator}`") from None
         return value

@@ -31,7 +31,7 @@ from agents.items import TResponseStreamEvent
 
 from workbench.errors import Invalid, WorkbenchError
 from workbench.runtime import guardrails, tools
-from workbench.runtime.build import network
+from workbench.runtime.build import OutputDoesNotFit, network
 from workbench.runtime.models import Diverged, Models, RecordedError, Tape
 from workbench.runtime.record import Conversation, Finished, ModelCall, Recorder, Sink, Step, ToolCall, Verdict, clean
 from workbench.runtime.release import Release
@@ -39,6 +39,9 @@ from workbench.runtime.spec import GuardrailSpec, Outcome
 from workbench.runtime.toolbox.control import Knowledge
 
 log = logging.getLogger("workbench.runtime")
+
+LONGEST = 20_000
+"""Characters of one message."""
 
 BLOCKED = "I cannot help with this message."
 HELD = "This needs a person's approval before it goes on."
@@ -212,6 +215,8 @@ def _prepare(
     watch: Callable[[Step], None] | None,
 ) -> _Run:
     text = clean(text)
+    if len(text) > LONGEST:
+        raise Invalid(f"The message has {len(text):,} characters; at most {LONGEST:,} are taken.")
     if not text.strip():
         raise Invalid("The message is empty.", remedy="Write what the customer asks.")
     values = {**flow.spec.variables, **(variables or {})}
@@ -312,12 +317,12 @@ async def _execute(
             raise
         outcome, stop = "limit", f"stopped after {flow.spec.limits.seconds:g} seconds"
     except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered) as tripped:
-        outcome, reply = "blocked", BLOCKED
+        outcome, reply, items = "blocked", BLOCKED, tuple(recorder.input[:-1])
         stop = f"{tripped.guardrail_result.guardrail.get_name()}: {tripped.guardrail_result.output.output_info}"
     except _ModelFailed as failed:
         error = str(failed)
     except AgentsException as behaved:
-        error = f"The model did not keep to the protocol: {behaved}."
+        error = _broken(behaved)
     except asyncio.CancelledError:
         stop = "stopped by the person"
         raise
@@ -364,6 +369,13 @@ def _outcome(recorder: Recorder, reply: str) -> tuple[Outcome, str]:
     return ("abstained" if "abstain" in done else "answered"), ""
 
 
+def _broken(error: AgentsException) -> str:
+    """A broken protocol in words of our own; the model's words are in the record, not in the message."""
+    if isinstance(error, OutputDoesNotFit):
+        return f"The model's answer does not fit the output schema: {error}."
+    return "The model called something that does not exist, or broke the protocol otherwise."
+
+
 def _escalation(recorder: Recorder) -> Mapping[str, str] | None:
     for call in recorder.calls:
         if isinstance(call, ToolCall) and call.name == "escalate" and not call.error:
@@ -384,14 +396,14 @@ async def _invoke(context: Any, name: str, arguments: str) -> str:
     """Run one tool call for the SDK: wait for the guardrails where it must, record it, and tell failures as text."""
     job: _Run = context.context
     recorder = job.recorder
-    schema = recorder.release.content.tools.get(name)
+    declared = recorder.release.spec.tools.get(name)
     agent = context.agent.name if context.agent else recorder.agent
     call = ToolCall(
         agent=agent,
         name=name,
         call_id=context.tool_call_id,
         arguments=arguments,
-        effect=schema.effect if schema else "read",
+        effect=declared.effect if declared else "read",
         started=recorder.elapsed(),
     )
     recorder.calls.append(call)
@@ -437,7 +449,7 @@ async def _call(job: _Run, call: ToolCall) -> None:
 
 def _input_guardrail(job: _Run, spec: GuardrailSpec) -> InputGuardrail[Any]:
     async def test(_context: Any, _agent: Any, _input: Any) -> GuardrailFunctionOutput:
-        verdict = _judge(job, spec, job.recorder.question)
+        verdict = _judge(job, spec, *_said(job.recorder))
         job.gate.settle(verdict.tripped)
         return GuardrailFunctionOutput(output_info=verdict.reason, tripwire_triggered=verdict.tripped)
 
@@ -455,12 +467,19 @@ def _reply_guardrail(job: _Run, spec: GuardrailSpec) -> OutputGuardrail[Any]:
     return OutputGuardrail(guardrail_function=test, name=spec.name)
 
 
-def _judge(job: _Run, spec: GuardrailSpec, text: str) -> Verdict:
+def _said(recorder: Recorder) -> list[str]:
+    """What the customer wrote in the whole conversation: a message that was blocked must not return as history."""
+    items = (item for item in recorder.input if isinstance(item, Mapping) and item.get("role") == "user")
+    return [item["content"] if isinstance(item["content"], str) else json.dumps(item["content"]) for item in items]
+
+
+def _judge(job: _Run, spec: GuardrailSpec, *texts: str) -> Verdict:
     """The verdict of a guardrail; one that crashes holds what it guards."""
     recorder = job.recorder
     started = recorder.elapsed()
     try:
-        reason = guardrails.find(spec.check).test(text)
+        check = guardrails.find(spec.check)
+        reason = next((found for found in map(check.test, texts) if found is not None), None)
     except Exception as error:
         log.warning("guardrail %s raised", spec.name, exc_info=error)
         reason = f"the check failed ({type(error).__name__})"
@@ -511,11 +530,18 @@ class _Visible:
     def _release(self, until: int) -> None:
         if self._stopped or until <= self._shown or not self._job.gate.clear:
             return
-        if any(check.test(self._text) for check in self._checks):
+        if any(_trips(check, self._text) for check in self._checks):
             self._stopped = True
             return
         self._show(Words(self._text[self._shown : until]))
         self._shown = until
+
+
+def _trips(check: guardrails.Check, text: str) -> bool:
+    try:
+        return check.test(text) is not None
+    except Exception:  # noqa: BLE001  (a check that fails must hold; the verdict on the whole reply tells why)
+        return True
 
 
 class _Recorded(ModelProvider):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,19 +63,26 @@ _INJECTION = re.compile(
 @check("Trips on text that tries to change the agent's instructions.", reach=160)
 def prompt_injection(text: str) -> str | None:
     """The reason where `text` tries to change the instructions, else None."""
-    return "it tries to change the agent's instructions" if _INJECTION.search(text) else None
+    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return "it tries to change the agent's instructions" if _INJECTION.search(" ".join(plain.split())) else None
 
 
-_CARD = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w])")
+_DIGITS = re.compile(r"\d(?:[\s.\-\u2010-\u2015]{0,2}\d){12,}")
 
 
-@check("Trips on payment card numbers (13 to 19 digits with a valid Luhn checksum).", reach=48)
+@check("Trips on payment card numbers (13 to 19 digits with a valid Luhn checksum).", reach=96)
 def card_numbers(text: str) -> str | None:
-    """The reason where `text` holds a payment card number by ISO/IEC 7812 length and Luhn checksum, else None."""
-    for found in _CARD.finditer(text):
-        digits = re.sub(r"\D", "", found[0])
-        if len(set(digits)) > 1 and _luhn(digits):
-            return f"it holds a payment card number ending in {digits[-4:]}"
+    """The reason where `text` holds a payment card number by ISO/IEC 7812 length and Luhn checksum, else None.
+
+    Every group of digits in a row may begin or end a number, so that a date or a security code behind it does not hide it.
+    """
+    for found in _DIGITS.finditer(text):
+        groups = re.findall(r"\d+", found[0])
+        for first in range(len(groups)):
+            for last in range(first + 1, len(groups) + 1):
+                number = "".join(groups[first:last])
+                if 13 <= len(number) <= 19 and len(set(number)) > 1 and number[0] in "23456" and _luhn(number):
+                    return f"it holds a payment card number ending in {number[-4:]}"
     return None
 
 

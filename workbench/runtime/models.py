@@ -21,7 +21,6 @@ from agents import (
 from agents.items import TResponseOutputItem, TResponseStreamEvent
 from agents.usage import Usage
 from openai import AsyncOpenAI
-from openai.types.responses import ResponseCompletedEvent
 from pydantic import TypeAdapter
 
 from workbench.runtime.environment import OFFLINE, Roles, roles
@@ -159,31 +158,10 @@ class _TapeModel(Model):
         return self.tape.serve(request(system_instructions, input, model_settings, tools, output_schema, handoffs))
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
-        answer = await self.get_response(*args, **kwargs)
-        yield ResponseCompletedEvent.model_validate(
-            {"type": "response.completed", "sequence_number": 0, "response": _envelope(answer)}
-        )
+        from workbench.runtime.offline.events import events
 
-
-def _envelope(answer: ModelResponse) -> dict[str, Any]:
-    u = answer.usage
-    return {
-        "id": answer.response_id or "recorded",
-        "object": "response",
-        "created_at": 0,
-        "model": "recorded",
-        "output": answer.output,
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": {
-            "input_tokens": u.input_tokens,
-            "output_tokens": u.output_tokens,
-            "total_tokens": u.total_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens_details": {"reasoning_tokens": 0},
-        },
-    }
+        for event in events(await self.get_response(*args, **kwargs), "recorded"):
+            yield event
 
 
 def difference(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

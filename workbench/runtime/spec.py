@@ -203,7 +203,7 @@ def read(text: str) -> FlowSpec:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise Invalid(f"The YAML cannot be read: {where}{error.problem or error.context}.") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         raise Invalid(f"The YAML cannot be read: {type(error).__name__}.") from None
     return parse(body)
 

@@ -114,7 +114,9 @@ def conversation(conversation_id: str) -> Conversation:
         raise NotFound(f"There is no conversation {conversation_id}.")
     body = record(newest[0].id)
     items = [*body["input"]]
-    if body["reply"]:
+    if body["outcome"] == "blocked":
+        items.pop()
+    elif body["reply"]:
         items.append({"role": "assistant", "content": body["reply"]})
     return Conversation(id=conversation_id, items=tuple(items), agent=body["agent"])
 

@@ -15,6 +15,7 @@ from workbench import flows, knowledge, prompts
 from workbench.access import Actor
 from workbench.errors import Invalid, NotFound, WorkbenchError
 from workbench.runtime import guardrails, spec, tools
+from workbench.runtime.release import PromptText
 from workbench.runtime.spec import EFFECTS, ROLES, FlowSpec
 from workbench.ui import session, show
 
@@ -28,6 +29,7 @@ class Work:
     base: int
     texts: dict[str, str] = field(default_factory=dict)
     saved: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, PromptText] = field(default_factory=dict)
     generation: int = 0
 
     @property
@@ -70,8 +72,9 @@ def reload(name: str) -> None:
 
 def save(actor: Actor, copy: Work) -> None:
     """Save the working copy. Raises as `flows.save` does."""
-    draft = flows.save(actor, copy.spec, base=copy.base, texts=copy.texts)
-    copy.base, copy.texts = draft.version, {}
+    bases = {name: copy.loaded[name].number for name in copy.texts if name in copy.loaded}
+    draft = flows.save(actor, copy.spec, base=copy.base, texts=copy.texts, bases=bases)
+    copy.base, copy.texts, copy.loaded = draft.version, {}, {}
     copy.body = copy.saved = spec.plain(draft.spec)
 
 
@@ -117,11 +120,8 @@ def agent_form(copy: Work) -> None:
 def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
     reference = str(agent["prompt"])
     name, _, fixed = reference.partition("@")
-    try:
-        saved = prompts.get(reference)
-        text, label = saved.text, saved.label
-    except NotFound:
-        text, label = "", f"{name} (new)"
+    saved = _saved(copy, reference)
+    text, label = saved.text, saved.label if saved.number else f"{name} (new)"
     if fixed:
         st.text_area(
             f"Instructions · {label}, a fixed version", text, height=180, disabled=True, key=copy.key("fixed", chosen)
@@ -132,12 +132,27 @@ def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
             st.rerun()
         return
     edited = st.text_area(
-        f"Instructions · {label}", copy.texts.get(name, text), height=200, key=copy.key("prompt", chosen)
+        f"Instructions · {label}",
+        copy.texts.get(name, text),
+        height=200,
+        key=copy.key("prompt", chosen, str(saved.number)),
     )
     if edited != text:
         copy.texts[name] = edited
     else:
         copy.texts.pop(name, None)
+
+
+def _saved(copy: Work, reference: str) -> PromptText:
+    """The text that an edit began from: the newest one, until somebody begins to edit it here."""
+    name = reference.partition("@")[0]
+    if name in copy.texts and name in copy.loaded:
+        return copy.loaded[name]
+    try:
+        copy.loaded[name] = prompts.get(reference)
+    except NotFound:
+        copy.loaded[name] = PromptText(name=name, number=0, text="")
+    return copy.loaded[name]
 
 
 def _agents_row(copy: Work, chosen: str) -> None:

@@ -33,6 +33,7 @@ export default function (component) {
   const listen = (event) => {
     const target = event.composedPath()[0];
     const typing = target && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName || ""));
+    if (typing && event.key === "Enter" && target.tagName === "INPUT") setTimeout(() => target.blur(), 0);
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !known.has(event.key)) return;
     event.preventDefault();
     press(event.key);

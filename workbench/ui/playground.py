@@ -49,7 +49,7 @@ def panel(actor: Actor, copy: Work) -> None:
         session.forget(f"chat-{copy.flow}")
         st.rerun()
     box = st.container(border=True, height=540, autoscroll=True)
-    text = st.chat_input("Message as the customer", key="message", submit_mode="stop")
+    text = st.chat_input("Message as the customer", key="message", submit_mode="stop", max_chars=8000)
     with box:
         if not chat.turns and not text:
             st.caption("Write as a customer would. The draft answers as it is in the editor, saved or not.")

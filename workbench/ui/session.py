@@ -53,10 +53,9 @@ def pick_flow(names: Sequence[str], label: str = "Flow") -> str:
 
 
 def choose_flow(name: str) -> None:
-    """Make `name` the chosen flow from the next rerun on."""
+    """Make `name` the chosen flow. Only before the choice is drawn, as in a callback."""
     keep("last-flow", name)
-    forget("flow")
-    st.query_params["flow"] = name
+    st.session_state["flow"] = name
 
 
 def linked(name: str, options: Sequence[str]) -> str:

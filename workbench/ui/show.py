@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,8 +51,17 @@ def moments(label: str) -> Any:
 
 
 def plain(text: str) -> str:
-    """Text from outside, so that Markdown shows it as it was written: no HTML, no links, no images, no directives."""
-    return "".join("\\" + c if c in _MARKUP else c for c in text)
+    """Text from outside, so that Markdown shows it as it was written: no HTML, links, images or directives.
+
+    A word joiner keeps addresses from being made into links after the text was read; line breaks and leading blanks
+    are kept.
+    """
+    unlinked = re.sub(r"(://|www(?=\.)|@)", "\\1\u2060", text, flags=re.IGNORECASE)
+    lines = []
+    for line in unlinked.split("\n"):
+        body = line.lstrip(" \t")
+        lines.append("\u00a0" * (len(line) - len(body)) + "".join("\\" + c if c in _MARKUP else c for c in body))
+    return "  \n".join(lines)
 
 
 _MARKUP = frozenset("\\`*_{}[]()#+-.!|<>~$:&=^@/")

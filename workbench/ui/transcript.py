@@ -49,7 +49,9 @@ def steps_text(steps: list[str]) -> str:
 
 def badge(outcome: str) -> str:
     """The outcome as a coloured badge with an icon and a word."""
-    colour, icon = OUTCOMES.get(outcome, ("gray", "help"))
+    if outcome not in OUTCOMES:
+        return show.plain(outcome)
+    colour, icon = OUTCOMES[outcome]
     return f":{colour}-badge[:material/{icon}: {outcome}]"
 
 

@@ -159,9 +159,10 @@ def _mention(text: str, m: re.Match[str], kind: str) -> Mention:
 
 
 def _mask(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    kept = list(text)
     for start, end in spans:
-        text = text[:start] + " " * (end - start) + text[end:]
-    return text
+        kept[start:end] = " " * (end - start)
+    return "".join(kept)
 
 
 def _date(year: int, month: int, day: int) -> str:
