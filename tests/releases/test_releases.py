@@ -105,8 +105,8 @@ def test_the_digest_is_the_same_on_another_machine(
     [
         (lambda d: d["content"]["prompts"]["front"].update(text="Be rude."), "does not fit its digest"),
         (lambda d: d["content"]["spec"]["guardrails"].pop(), "does not fit its digest"),
-        (lambda d: d["content"]["spec"].update(limits={"usd": float("nan")}), "does not fit its digest"),
-        (lambda d: d["content"]["spec"].update(purpose="\ud83d"), "does not fit its digest"),
+        (lambda d: d["content"]["spec"].update(limits={"usd": float("nan")}), "it is not JSON"),
+        (lambda d: d["content"]["spec"].update(purpose="\ud83d"), "text that is not Unicode"),
         (lambda d: d["made"].update(by="mallory"), "does not fit its seal"),
         (lambda d: d["made"].pop("number"), "does not fit its seal"),
         (lambda d: d.update(seal="sha256:0"), "does not fit its seal"),

@@ -156,9 +156,13 @@ def lines(text: str) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, clean(json.loads(line, parse_constant=_refuse))
+            body = json.loads(line, parse_constant=_refuse)
+            storable = clean(body) == body
         except (ValueError, RecursionError):
             raise Invalid(f"Line {number} is not JSON.") from None
+        if not storable:
+            raise Invalid(f"Line {number} holds text that cannot be stored (NUL or half a character).")
+        yield number, body
 
 
 def _refuse(constant: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import col, func, select
+from sqlmodel import Session, col, func, select
 
 from workbench import datasets, flows, jobs, runtime
 from workbench.access import Actor, audit, require
@@ -168,13 +168,17 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
     release = flows.frozen(row.digest, number=int(row.version[1:]) if row.version.startswith("v") else None)
     cases = {case.id: case for case in version.cases}
     with session() as open_session:
-        query = select(ExperimentRow.case_id, ExperimentRow.repeat).where(ExperimentRow.experiment == row.id)
-        there = set(open_session.exec(query).all())
+        there = _there(open_session, row.id)
     todo = [(cases[case_id], number) for case_id, number in shard if (case_id, number) not in there]
     results = asyncio.run(_run_all(release, [case for case, _ in todo], arguments["workers"]))
     with session() as open_session:
-        capture.put(open_session, [(result.record, release) for result in results])
-        for (case, number), result in zip(todo, results, strict=True):
+        audit.lock(open_session)
+        there = _there(open_session, row.id)
+        fresh = [
+            (case, n, result) for (case, n), result in zip(todo, results, strict=True) if (case.id, n) not in there
+        ]
+        capture.put(open_session, [(result.record, release) for _, _, result in fresh])
+        for case, number, result in fresh:
             record = result.record
             scores = score(case, record, list(row.evaluators) or None)
             open_session.add(
@@ -193,6 +197,11 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
         open_session.flush()
         count = select(func.count()).select_from(ExperimentRow).where(ExperimentRow.experiment == row.id)
         return int(open_session.exec(count).one())
+
+
+def _there(open_session: Session, identity: str) -> set[tuple[str, int]]:
+    query = select(ExperimentRow.case_id, ExperimentRow.repeat).where(ExperimentRow.experiment == identity)
+    return set(open_session.exec(query).all())
 
 
 async def _run_all(release: Release, cases: list[Case], workers: int) -> list[runtime.Result]:

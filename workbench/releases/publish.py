@@ -278,17 +278,20 @@ def _write_release(row: ReleaseRow) -> None:
 
 def _replace(path: Path, body: bytes, mode: int) -> None:
     """Write a file so that a reader sees either the old or the new one, and a crash leaves no half."""
+    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        temporary = Path(name)
         temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise Unavailable(f"{path} cannot be written: {error.strerror}.", remedy="Make the folder writable.") from error
 
 

@@ -412,11 +412,13 @@ async def _invoke(context: Any, name: str, arguments: str) -> str:
         await job.gate.opened.wait()
         call.held = recorder.elapsed() - call.started
     if not job.gate.clear and call.effect != "read":
-        call.output = call.error = "Not called: a guardrail stopped this run."
+        call.error = "Not called: a guardrail stopped this run."
     elif job.answers is not None and (given := job.answers(call)) is not None:
         call.output, call.error = str(given["output"]), str(given.get("error", ""))
     else:
         await _call(job, call)
+    if call.error:
+        call.output = json.dumps({"error": call.error}, ensure_ascii=False)
     call.seconds = recorder.elapsed() - call.started
     recorder.say("tool failed" if call.error else "tool answered", name, call.error or call.output, agent)
     return call.output
@@ -443,8 +445,6 @@ async def _call(job: _Run, call: ToolCall) -> None:
     except Exception as error:
         log.warning("tool %s raised", call.name, exc_info=error)
         call.error = f"{call.name} failed ({type(error).__name__})."
-    if call.error:
-        call.output = json.dumps({"error": call.error}, ensure_ascii=False)
 
 
 def _input_guardrail(job: _Run, spec: GuardrailSpec) -> InputGuardrail[Any]:
