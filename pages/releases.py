@@ -39,12 +39,13 @@ def gate(proposal: releases.Proposal) -> None:
 def promote_form(proposal: releases.Proposal, to: str) -> None:
     """Promote, with a note."""
     note = st.text_input("Note", key="note", placeholder="what this release is for")
+    seen = session.seen(f"candidate-{proposal.candidate.name}-{to}", proposal.candidate.digest)
     ready = proposal.gate.passed and (proposal.current is None or bool(proposal.changes))
     if st.button(
         f"Promote to {to}", type="primary", key="promote", disabled=not ready, icon=":material/rocket_launch:"
     ):
         with show.errors():
-            made = releases.promote(actor, proposal.candidate.name, to, note)
+            made = releases.promote(actor, proposal.candidate.name, to, note, expect=seen)
             session.keep("promoted", f"{made.flow} v{made.number} is in {to}. Its file is {made.path}.")
             st.rerun()
 
@@ -78,10 +79,11 @@ def history(flow: str) -> None:
     with st.container(horizontal=True):
         for name, number in releases.environments(flow).items():
             with st.popover(f"Roll back {name}", icon=":material/undo:"):
+                seen = session.seen(f"running-{flow}-{name}", number)
                 st.caption(f"{name} runs v{number}. The next run uses the release before it.")
                 if st.button("Roll back", key=f"rollback-{name}"):
                     with show.errors():
-                        moved = releases.rollback(actor, flow, name)
+                        moved = releases.rollback(actor, flow, name, expect=seen)
                         session.keep("promoted", f"{name} runs v{moved.after} again.")
                         st.rerun()
 

@@ -155,3 +155,10 @@ def test_a_colleagues_new_prompt_is_shown_and_an_older_edit_does_not_overwrite_i
     app.button(key="save").click().run()
     assert "was changed by somebody else meanwhile" in app.error[0].value.replace("\\", "")
     assert prompts.get("order-desk/triage").text == "Eve's second words for $shop_name."
+
+
+def test_a_release_that_moved_after_it_was_shown_is_not_rolled_back(seeded: Path) -> None:
+    app = opened("releases", "architect")
+    app.session_state["seen-running-order-desk-production"] = 7
+    app.button(key="rollback-production").click().run()
+    assert "was changed by somebody else meanwhile" in app.error[0].value.replace("\\", "")

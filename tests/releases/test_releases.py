@@ -245,6 +245,15 @@ def test_a_rollback_whose_pointer_cannot_be_written_changes_nothing(two: Path, a
     assert everything() == before
 
 
+def test_what_was_changed_after_it_was_seen_is_not_promoted_or_rolled_back(two: Path, architect: Actor) -> None:
+    before = everything()
+    with pytest.raises(Conflict, match="was changed by somebody else"):
+        releases.promote(architect, "desk", "staging", expect="sha256:what-was-shown")
+    with pytest.raises(Conflict, match="was changed by somebody else"):
+        releases.rollback(architect, "desk", "production", expect=7)
+    assert everything() == before
+
+
 def at_once(*work: Callable[[], Any]) -> list[Any]:
     """Do all of it in threads that begin together; returns what each returned or raised."""
     barrier, told = threading.Barrier(len(work)), list[Any]()

@@ -119,16 +119,25 @@ def propose(reference: str, to: str = "production", policy: Policy | None = None
 
 
 def promote(
-    actor: Actor, reference: str, to: str = "production", note: str = "", *, policy: Policy | None = None
+    actor: Actor,
+    reference: str,
+    to: str = "production",
+    note: str = "",
+    *,
+    policy: Policy | None = None,
+    expect: str = "",
 ) -> Released:
     """Freeze `reference` under the next number, unless the same content has one, and point an environment to it.
 
+    `expect` is the digest that the person has seen: where the flow was changed since, Conflict is raised.
     Raises Refused where the actor or the gate does not allow it, Conflict where the environment points there already
     or moved meanwhile; then nothing is changed.
     """
     require(actor, "promote a release")
     proposal = propose(reference, to, policy)
     flow, digest = proposal.candidate.name, proposal.candidate.digest
+    if expect and digest != expect:
+        raise changed_elsewhere(f"The flow {flow}")
     if not proposal.gate.passed:
         reasons = "; ".join(proposal.gate.reasons)
         raise Refused(
@@ -156,8 +165,11 @@ def promote(
     return next(one for one in releases(flow) if one.number == number)
 
 
-def rollback(actor: Actor, flow: str, environment: str) -> Moved:
-    """Point an environment back to the release it had before. Raises Refused, NotFound, or Conflict."""
+def rollback(actor: Actor, flow: str, environment: str, *, expect: int | None = None) -> Moved:
+    """Point an environment back to the release it had before. Raises Refused, NotFound, or Conflict.
+
+    `expect` is the number that the person has seen there: where it moved since, Conflict is raised.
+    """
     require(actor, "roll back a release")
     _check_environment(environment)
     with session() as open_session:
@@ -165,6 +177,8 @@ def rollback(actor: Actor, flow: str, environment: str) -> Moved:
         pointer = open_session.get(Environment, (flow, environment))
         if pointer is None:
             raise NotFound(f"{flow} has no release in {environment}.")
+        if expect is not None and pointer.number != expect:
+            raise changed_elsewhere(f"The environment {environment} of {flow}")
         target = _before(open_session, flow, environment, pointer.number)
         row = _row(open_session, flow, target)
         _point(open_session, actor, pointer, row, environment, "rolled back")

@@ -79,5 +79,12 @@ def point(name: str, value: str) -> None:
     st.query_params[name] = value
 
 
+def seen(name: str, value: T) -> T:
+    """What the person had before their eyes under `name` when they clicked: the value of the run before this one."""
+    before = cast(T, get(f"seen-{name}", value))
+    keep(f"seen-{name}", value)
+    return before
+
+
 def _written(name: str) -> set[str]:
     return kept(f"written-{name}", lambda: set[str]())
