@@ -57,6 +57,20 @@ def pay_out(context: ToolContext, amount: float) -> dict[str, Any]:
     return {"paid": amount}
 
 
+@tool(effect="high-stakes")
+def slow_pay(context: ToolContext, amount: float) -> dict[str, Any]:
+    """Pay money back, slowly.
+
+    Args:
+        amount: US dollars.
+    """
+    import time
+
+    time.sleep(0.2)
+    CALLED.append(("slow_pay", amount))
+    return {"paid": amount}
+
+
 @tool(effect="read")
 def doze(context: ToolContext, seconds: float) -> str:
     """Wait, then answer.

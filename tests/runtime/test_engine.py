@@ -280,3 +280,22 @@ def test_a_text_that_cannot_be_stored_is_mended_before_anything_sees_it() -> Non
 def test_a_very_long_message_is_refused() -> None:
     with pytest.raises(Invalid, match="at most 20,000 are taken"):
         run(refund(), "a" * 20_001)
+
+
+def test_an_action_that_took_too_long_is_not_repeated_in_the_same_run() -> None:
+    flow = DESK.replace("tools: [look_up, pay_out]", "tools: [look_up, pay_out, slow_pay]").replace(
+        "  look_up: {", "  slow_pay: {kind: python, call: slow_pay, effect: high-stakes, timeout: 0.05}\n  look_up: {"
+    )
+    steps = [
+        [function_call("transfer_to_money", {}, call_id="c1")],
+        [function_call("slow_pay", {"amount": 5}, call_id="c2")],
+        [function_call("slow_pay", {"amount": 5}, call_id="c3")],
+        [assistant_message("I could not confirm it.")],
+    ]
+    calls = [c for c in run(steps, flow=flow).record["calls"] if c["kind"] == "tool"]
+    time.sleep(0.3)
+    assert [c["error"] for c in calls] == [
+        "slow_pay took longer than 0.05 seconds.",
+        "Not called again: the first call took too long, and may still take effect.",
+    ]
+    assert CALLED.count(("slow_pay", 5.0)) == 1

@@ -43,6 +43,7 @@ log = logging.getLogger("workbench.runtime")
 LONGEST = 20_000
 """Characters of one message."""
 
+TOO_LONG = "took longer than"
 BLOCKED = "I cannot help with this message."
 HELD = "This needs a person's approval before it goes on."
 
@@ -411,7 +412,9 @@ async def _invoke(context: Any, name: str, arguments: str) -> str:
     if call.effect != "read":
         await job.gate.opened.wait()
         call.held = recorder.elapsed() - call.started
-    if not job.gate.clear and call.effect != "read":
+    if call.effect != "read" and any(_may_have_happened(one, call) for one in recorder.calls):
+        call.error = "Not called again: the first call took too long, and may still take effect."
+    elif not job.gate.clear and call.effect != "read":
         call.error = "Not called: a guardrail stopped this run."
     elif job.answers is not None and (given := job.answers(call)) is not None:
         call.output, call.error = str(given["output"]), str(given.get("error", ""))
@@ -422,6 +425,13 @@ async def _invoke(context: Any, name: str, arguments: str) -> str:
     call.seconds = recorder.elapsed() - call.started
     recorder.say("tool failed" if call.error else "tool answered", name, call.error or call.output, agent)
     return call.output
+
+
+def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
+    """Whether an earlier call, the same in name and arguments, was left while it was still going on."""
+    if not isinstance(before, ToolCall) or before is call or TOO_LONG not in before.error:
+        return False
+    return (before.name, before.arguments) == (call.name, call.arguments)
 
 
 async def _call(job: _Run, call: ToolCall) -> None:
@@ -439,7 +449,7 @@ async def _call(job: _Run, call: ToolCall) -> None:
     except WorkbenchError as error:
         call.error = error.message
     except TimeoutError:
-        call.error = f"{call.name} took longer than {limit:g} seconds."
+        call.error = f"{call.name} {TOO_LONG} {limit:g} seconds."
     except json.JSONDecodeError:
         call.error = f"The arguments of {call.name} are not JSON."
     except Exception as error:

@@ -57,8 +57,11 @@ def write(batch: list[Finished], url: str | None = None) -> None:
         put(open_session, [(one.plain, one.recorder.release) for one in batch])
 
 
-def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]]) -> list[str]:
-    """Store records with the frozen flows they ran, inside a transaction; returns the ids of those that are new."""
+def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]], *, source: str = "") -> list[str]:
+    """Store records with the frozen flows they ran, inside a transaction; returns the ids of those that are new.
+
+    `source` is what lists show as their source instead of what the records say of themselves.
+    """
     ids = [record["id"] for record, _ in runs]
     known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
     new = {record["id"]: record for record, _ in runs if record["id"] not in known}
@@ -66,7 +69,9 @@ def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]]) -
         return []
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
-    open_session.execute(insert(Run), [_row(record) for record in new.values()])
+    open_session.execute(
+        insert(Run), [_row(record) | ({"source": source} if source else {}) for record in new.values()]
+    )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     return list(new)
 

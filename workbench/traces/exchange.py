@@ -21,6 +21,8 @@ from workbench.traces import capture, query
 FORMAT = 1
 KIND = "workbench run export"
 
+IMPORTED = query.IMPORTED
+
 
 def export(run_id: str) -> str:
     """A run as one JSON document with `format` 1. Raises NotFound."""
@@ -44,7 +46,7 @@ def take_in(actor: Actor, text: str) -> list[str]:
     require(actor, "import runs")
     runs = read(text)
     with session() as open_session:
-        added = capture.put(open_session, runs)
+        added = capture.put(open_session, runs, source=IMPORTED)
         audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
     return added
 

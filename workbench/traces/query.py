@@ -18,6 +18,9 @@ from workbench.store.tables import Flag as FlagRow
 from workbench.store.tables import Run as Row
 from workbench.store.tables import RunBody
 
+IMPORTED = "imported"
+"""The source of runs that came from a file. Nobody goes on with their conversations: a file may say anything."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -109,7 +112,7 @@ def record(run_id: str) -> dict[str, Any]:
 
 def conversation(conversation_id: str) -> Conversation:
     """A stored conversation, so that a next run can go on with it. Raises NotFound."""
-    newest = find(conversation=conversation_id, limit=1)
+    newest = [one for one in find(conversation=conversation_id, limit=200) if one.source != IMPORTED]
     if not newest:
         raise NotFound(f"There is no conversation {conversation_id}.")
     body = record(newest[0].id)
