@@ -24,6 +24,11 @@ def start_form(names: list[str], sets: list[str]) -> None:
                 session.point("experiment", made.id)
 
 
+def title(e: evals.Experiment) -> str:
+    """An experiment in a list. It ends with its short id: the browser tells a choice back by its words alone."""
+    return f"{e.flow} {e.version} over {e.dataset}, {e.created_at:%d %b %H:%M} UTC · {e.id[-8:]}"
+
+
 @st.fragment(run_every=1.0)
 def progress(job_id: str) -> None:
     """The job's progress, once a second, until it ends."""
@@ -101,7 +106,7 @@ with show.errors():
         if not known:
             show.empty("No experiment yet", "Press Run: every case of the dataset is run and scored.")
         else:
-            titles = {e.id: f"{e.flow} {e.version} over {e.dataset}, {e.created_at:%d %b %H:%M} UTC" for e in known}
+            titles = {e.id: title(e) for e in known}
             shown = list(titles).index(session.linked("experiment", list(titles)))
             key = f"experiment-{known[0].id}-{shown}"
             chosen = st.selectbox("Experiment", list(titles), shown, key=key, format_func=lambda e: titles[e])

@@ -162,3 +162,14 @@ def test_a_release_that_moved_after_it_was_shown_is_not_rolled_back(seeded: Path
     app.session_state["seen-running-order-desk-production"] = 7
     app.button(key="rollback-production").click().run()
     assert "was changed by somebody else meanwhile" in app.error[0].value.replace("\\", "")
+
+
+def test_experiments_of_the_same_minute_can_be_told_apart(seeded: Path) -> None:
+    from workbench import access, evals, releases
+
+    actor = access.local("architect")
+    for _ in range(3):
+        evals.create(actor, releases.resolve("order-desk"), "order-desk", repeat=1)
+    app = opened("evaluate", "architect")
+    listed = next(box for box in app.selectbox if box.label == "Experiment").options
+    assert len(listed) == len(set(listed)) == 4
