@@ -390,6 +390,8 @@ def frozen(text: str, prompt: str = "You work for $shop.", passage: str = "Retur
         ("top: 4", "top: 2", "knowledge top 4 → 2", False),
         ("abstain_below: 0.35", "abstain_below: 0.1", "knowledge abstain_below 0.35 → 0.1", True),
         ("knowledge: {collection: help, top: 4, abstain_below: 0.35}\n", "", "knowledge removed", True),
+        ("limits: {turns", "control: [abstain]\nlimits: {turns", "the agents may no longer escalate", True),
+        ("limits: {turns", "control: [escalate, abstain]\nlimits: {turns", "the order of the ways out changed", False),
     ],
 )
 def test_a_change_is_told_in_words_and_its_risk_is_marked(old: str, new: str, words: str, risk: bool) -> None:

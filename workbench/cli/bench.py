@@ -19,14 +19,19 @@ def measure(names: list[str], json: bool) -> None:
     for name in names or known:
         progress(f"measuring {name}")
         figures += importlib.import_module(f"tests.benchmarks.{name}").measure()
-    lines = [
-        f"{'ok' if f['value'] <= f['limit'] else 'NO'}  {f['name']}: {f['value']:.3g} {f['unit']}, at most {f['limit']:g};"
-        f" baseline {f['baseline']}"
-        for f in figures
-    ]
-    emit(figures, "\n".join(lines), as_json=json)
-    if any(f["value"] > f["limit"] for f in figures):
+    emit(figures, "\n".join(map(_line, figures)), as_json=json)
+    if any(_above(one) for one in figures):
         no()
+
+
+def _above(figure: dict[str, Any]) -> bool:
+    return figure["limit"] is not None and figure["value"] > figure["limit"]
+
+
+def _line(figure: dict[str, Any]) -> str:
+    limit = "" if figure["limit"] is None else f", at most {figure['limit']:.3g}"
+    verdict = "NO" if _above(figure) else "--" if figure["limit"] is None else "ok"
+    return f"{verdict}  {figure['name']}: {figure['value']:.3g} {figure['unit']}{limit}; baseline {figure['baseline']}"
 
 
 def benchmarks() -> list[str]:

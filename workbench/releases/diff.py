@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ def diff(before: Release, after: Release) -> list[Change]:
         *_settings("limits", "limit", before.spec.limits.model_dump(), after.spec.limits.model_dump()),
         *_settings("variables", "variable", old.get("variables", {}), new.get("variables", {})),
         *_knowledge(before, after),
+        *_control(before.spec.control, after.spec.control),
     ]
     return sorted(found, key=lambda change: not change.risk)
 
@@ -43,6 +44,15 @@ def _scalars(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]
         yield Change("entry", f"begins at {new['entry']} instead of {old['entry']}")
     if old.get("purpose", "") != new.get("purpose", ""):
         yield Change("purpose", "the purpose is worded otherwise")
+
+
+def _control(old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
+    for gone in [one for one in old if one not in new]:
+        yield Change("control", f"the agents may no longer {gone}", risk=True)
+    for added in [one for one in new if one not in old]:
+        yield Change("control", f"the agents may {added}")
+    if old != new and sorted(old) == sorted(new):
+        yield Change("control", "the order of the ways out changed")
 
 
 def _agents(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:

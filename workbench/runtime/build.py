@@ -61,7 +61,8 @@ def _network(release: Release, invoke: Invoke) -> Network:
     if missing := set(spec.agents) - set(release.content.prompts):
         raise Invalid(f"The flow has no prompt for {', '.join(sorted(missing))}.")
     made_tools = {name: _tool(release, name, invoke) for name in spec.tools}
-    control = [_control(name, invoke) for name in tools.CONTROL if name != "search_knowledge" or spec.knowledge]
+    offered = [*spec.control, *(["search_knowledge"] if spec.knowledge else [])]
+    control = [_control(name, invoke) for name in offered]
     agents = {name: _agent(release, name, made_tools, control) for name in spec.agents}
     for name, agent in agents.items():
         agent.handoffs = [_handoff(release, agents, name, target) for target in spec.agents[name].handoffs]

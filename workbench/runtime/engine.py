@@ -442,9 +442,9 @@ async def _call(job: _Run, call: ToolCall) -> None:
         given = json.loads(call.arguments or "{}")
         if not isinstance(given, dict):
             raise Invalid(f"The arguments of {call.name} are not an object.")
-        answer = await asyncio.wait_for(
-            asyncio.to_thread(known.function, job.tools, **known.arguments(given)), timeout=limit
-        )
+        arguments = known.arguments(given)
+        async with asyncio.timeout(limit):
+            answer = await asyncio.to_thread(known.function, job.tools, **arguments)
         call.output = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, allow_nan=False)
     except WorkbenchError as error:
         call.error = error.message

@@ -104,9 +104,16 @@ class Release:
             return None
         return retrieval.Index([Passage(**one) for one in self.content.knowledge.passages])
 
+    @functools.cached_property
+    def _wanted(self) -> frozenset[str]:
+        """Every variable that some prompt of the flow uses."""
+        return frozenset(name for prompt in self.content.prompts.values() for name in prompt.variables)
+
     def missing(self, variables: Mapping[str, str]) -> dict[str, list[str]]:
         """Prompt variables without a value, by prompt label."""
         known = {**self.spec.variables, **variables}
+        if self._wanted <= known.keys():
+            return {}
         gaps = {p.label: [v for v in p.variables if v not in known] for p in self.content.prompts.values()}
         return {label: names for label, names in gaps.items() if names}
 

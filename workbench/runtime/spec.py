@@ -18,8 +18,10 @@ FORMAT = 1
 Effect = Literal["read", "write", "high-stakes"]
 Outcome = Literal["answered", "abstained", "escalated", "held", "blocked", "limit", "error"]
 Role = Literal["small", "main", "reasoning"]
+Control = Literal["abstain", "escalate"]
 EFFECTS: tuple[Effect, ...] = ("read", "write", "high-stakes")
 OUTCOMES: tuple[Outcome, ...] = ("answered", "abstained", "escalated", "held", "blocked", "limit", "error")
+CONTROLS: tuple[Control, ...] = ("abstain", "escalate")
 ROLES: tuple[Role, ...] = ("small", "main", "reasoning")
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
@@ -128,7 +130,10 @@ class Limits(_Frozen):
 
 
 class FlowSpec(_Frozen):
-    """A network of agents as data. It names tools, prompts and checks, and never contains code."""
+    """A network of agents as data. It names tools, prompts and checks, and never contains code.
+
+    `control` says which ways out the agents have besides an answer: to decline, and to hand over to a person.
+    """
 
     format: Literal[1] = 1
     flow: Slug
@@ -140,6 +145,7 @@ class FlowSpec(_Frozen):
     knowledge: KnowledgeSpec | None = None
     variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$")], str] = Field(default_factory=dict)
     limits: Limits = Limits()
+    control: tuple[Control, ...] = CONTROLS
 
 
 def parse(body: Any) -> FlowSpec:

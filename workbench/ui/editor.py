@@ -16,7 +16,7 @@ from workbench.access import Actor
 from workbench.errors import Invalid, NotFound, WorkbenchError
 from workbench.runtime import guardrails, spec, tools
 from workbench.runtime.release import PromptText
-from workbench.runtime.spec import EFFECTS, ROLES, FlowSpec
+from workbench.runtime.spec import CONTROLS, EFFECTS, ROLES, FlowSpec
 from workbench.ui import session, show
 
 
@@ -274,7 +274,7 @@ def guardrails_form(copy: Work) -> None:
 
 
 def settings_form(copy: Work) -> None:
-    """Purpose, entry, variables, knowledge and limits."""
+    """Purpose, entry, ways out, variables, knowledge and limits."""
     body = copy.body
     purpose = st.text_input("Purpose", body.get("purpose", ""), key=copy.key("purpose"))
     agents = list(body["agents"])
@@ -293,6 +293,14 @@ def settings_form(copy: Work) -> None:
     turns = one.number_input("Turns", 1, 100, limits.turns, key=copy.key("turns"))
     seconds = two.number_input("Seconds", 1.0, 3600.0, float(limits.seconds), key=copy.key("seconds"))
     usd = three.number_input("US dollars", 0.001, 1000.0, float(limits.usd), format="%.3f", key=copy.key("usd"))
+    control = st.pills(
+        "Besides answering, the agents may",
+        CONTROLS,
+        selection_mode="multi",
+        default=list(copy.spec.control),
+        key=copy.key("control"),
+        help="abstain: decline when nothing is known. escalate: hand over to a person, with a note.",
+    )
     rows = [{"name": k, "value": v} for k, v in body.get("variables", {}).items()]
     st.caption("Variables: the prompts name them as $name.")
     edited = st.data_editor(
@@ -302,6 +310,7 @@ def settings_form(copy: Work) -> None:
     _put(copy, ("purpose",), purpose)
     _put(copy, ("entry",), entry)
     _put(copy, ("variables",), variables)
+    _put(copy, ("control",), list(control))
     _put(copy, ("limits",), {"turns": turns, "seconds": seconds, "usd": usd})
     _put(copy, ("knowledge",), None if collection == "none" else {**known, "collection": collection})
 

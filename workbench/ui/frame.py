@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import streamlit as st
@@ -10,6 +11,9 @@ from workbench import runtime
 from workbench.access import ROLES
 from workbench.errors import WorkbenchError
 from workbench.ui import session, show
+
+drawn = threading.Event()
+"""Set once the first page of this process has been drawn."""
 
 ASSETS = Path(__file__).parent / "assets"
 MARK = str(ASSETS / "mark.svg")

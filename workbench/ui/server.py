@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from streamlit.web import bootstrap
 
 from workbench.operations.prepare import prepare, warm
+from workbench.ui import frame
 
-HEAD_START = 2.0
-"""Seconds that the first page has for itself before the heavy libraries are loaded."""
+PATIENCE = 8.0
+"""Seconds that the heavy libraries wait for the first page to be drawn, so that it has the process for itself."""
 
 ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
@@ -23,7 +23,7 @@ def serve(*, port: int, address: str, headless: bool) -> None:
     prepare()
 
     def later() -> None:
-        time.sleep(HEAD_START)
+        frame.drawn.wait(PATIENCE)
         warm()
 
     threading.Thread(target=later, name="warm", daemon=True).start()
