@@ -100,6 +100,7 @@ with show.errors():
         show.empty(
             f"No {missing} yet", "Begin a flow on the Flows page, then label some runs: each verdict makes a case."
         )
+        nav.link("label" if names else "flows", "Label some runs" if names else "Begin a flow")
     else:
         start_form(names, sets)
         known = evals.experiments(limit=30)

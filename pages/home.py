@@ -52,4 +52,5 @@ with show.errors():
     for run in newest:
         with st.container(horizontal=True, vertical_alignment="center"):
             nav.link("runs", show.plain(run.question[:90]), {"run": run.id})
-            st.caption(f"{show.plain(f'{run.flow} {run.version} · {run.outcome}')} · {show.plain(run.model)}")
+            told = (f"{run.flow} {run.version}", run.outcome, run.model)
+            st.caption(" · ".join(show.plain(part) for part in told if part))

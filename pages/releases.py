@@ -91,7 +91,8 @@ def history(flow: str) -> None:
 with show.errors():
     drafts = [draft.name for draft in flows.drafts()]
     if not drafts:
-        show.empty("No flows yet", "Begin one on the Flows page.")
+        show.empty("No flows yet", "Begin one, try it and evaluate it; then it can be released.")
+        nav.link("flows", "Begin a flow")
     else:
         with st.container(horizontal=True):
             flow = session.pick_flow(drafts)

@@ -124,6 +124,7 @@ with show.errors():
     found = filters()
     if not found and (st.query_params.get("words") or "run" not in st.query_params):
         show.empty("No runs fit", "Try a flow on the Flows page, or take the filters away.")
+        nav.link("flows", "Try a flow")
     else:
         chosen = listing(found) if found else st.query_params["run"]
         reading(chosen)

@@ -91,6 +91,16 @@ def test_a_card_number_never_reaches_the_screen() -> None:
     assert not [e for e in told if isinstance(e, Words)]
 
 
+def test_a_flow_says_which_ways_out_its_agents_have() -> None:
+    def offered(flow: str) -> list[str]:
+        answer = [[assistant_message("Good day.")]]
+        return list(run(answer, flow=flow).record["calls"][0]["request"]["tools"])
+
+    assert offered(DESK) == ["abstain", "escalate"]
+    assert offered(DESK + "control: [abstain]\n") == ["abstain"]
+    assert offered(DESK + "control: []\n") == []
+
+
 def test_words_stream_and_together_are_the_reply() -> None:
     told = events(refund())
     assert "".join(e.text for e in told if isinstance(e, Words)) == told[-1].reply
