@@ -4,7 +4,7 @@ import streamlit as st
 
 from workbench import flows
 from workbench.errors import WorkbenchError
-from workbench.ui import charts, editor, nav, playground, session, show
+from workbench.ui import charts, editor, guardrail_forms, nav, playground, session, show, tool_forms
 
 actor = session.actor()
 place = nav.place("flows")
@@ -86,9 +86,9 @@ with show.errors():
             with agents:
                 editor.agent_form(copy)
             with tools:
-                editor.tools_form(copy)
+                tool_forms.tools_form(copy)
             with rails:
-                editor.guardrails_form(copy)
+                guardrail_forms.guardrails_form(copy)
             with setting:
                 editor.settings_form(copy)
             with yaml:

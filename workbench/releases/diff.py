@@ -35,7 +35,14 @@ def diff(before: Release, after: Release) -> list[Change]:
         *_settings("variables", "variable", old.get("variables", {}), new.get("variables", {})),
         *_knowledge(before, after),
         *_control(before.spec.control, after.spec.control),
+        *_settings("approvals", "approval", before.spec.approvals.model_dump(), after.spec.approvals.model_dump()),
+        *_settings("charter", "charter", old.get("charter") or {}, new.get("charter") or {}),
     ]
+    if before.spec.writes != after.spec.writes:
+        words = f"tools that write {'no longer ' if after.spec.writes == 'go' else ''}wait for the guardrails"
+        found.append(Change("writes", words, risk=after.spec.writes == "go"))
+    if not found and before.digest != after.digest:
+        found.append(Change("flow", "the content changed in a way that has no words yet", risk=True))
     return sorted(found, key=lambda change: not change.risk)
 
 
@@ -74,7 +81,12 @@ def _agents(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
             default = "main" if part == "model" else "none"
             if one.get(part, default) != other.get(part, default):
                 yield Change(f"agent {name}", f"{name}: {word} {one.get(part, default)} → {other.get(part, default)}")
-        for part, word in (("output", "output schema"), ("description", "description")):
+        for part, word in (
+            ("output", "output schema"),
+            ("description", "description"),
+            ("fallback", "fallback"),
+            ("receives", "what it receives of the conversation"),
+        ):
             if one.get(part) != other.get(part):
                 yield Change(f"agent {name}", f"{name}: {word} changed")
 

@@ -246,9 +246,18 @@ def _schema(spec: FlowSpec, name: str) -> ToolSchema:
     if declared.kind == "python":
         known = tools.find(declared.call)
         return ToolSchema(description=known.description, parameters=known.parameters, effect=declared.effect)
-    if declared.kind == "http":
-        return ToolSchema(description=declared.description, parameters=declared.parameters, effect=declared.effect)
-    return ToolSchema(description=f"{declared.tool} of {declared.server}", parameters={}, effect=declared.effect)
+    if declared.kind == "agent":
+        return ToolSchema(description=declared.description, parameters=ASK, effect=declared.effect)
+    return ToolSchema(description=declared.description, parameters=declared.parameters, effect=declared.effect)
+
+
+ASK: dict[str, Any] = {
+    "type": "object",
+    "properties": {"question": {"type": "string", "description": "What to ask, with everything needed to answer it."}},
+    "required": ["question"],
+    "additionalProperties": False,
+}
+"""The arguments of an agent that is asked as a tool."""
 
 
 def _plain(content: Content) -> dict[str, Any]:

@@ -35,8 +35,20 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Fallback(_Frozen):
+    """What happens where an agent's model fails: another role is asked, then another agent, then a fixed reply is given."""
+
+    model: Role | None = None
+    agent: Name | None = None
+    reply: str | None = None
+
+
 class AgentSpec(_Frozen):
-    """One agent: its prompt, model role, tools and whom it may hand over to."""
+    """One agent: its prompt, model role, tools and whom it may hand over to.
+
+    `receives` is what it reads of the conversation when it is handed over to it: all of it, the messages without the
+    tool calls, or the customer's last message.
+    """
 
     prompt: PromptReference
     model: Role = "main"
@@ -45,6 +57,8 @@ class AgentSpec(_Frozen):
     handoffs: tuple[Name, ...] = ()
     output: dict[str, Any] | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
+    receives: Literal["all", "messages", "last"] = "all"
+    fallback: Fallback | None = None
 
 
 class ArgumentRule(_Frozen):
@@ -59,19 +73,26 @@ class ArgumentRule(_Frozen):
 
 Approval = Literal["always"] | dict[str, ArgumentRule]
 
+Timeout = Annotated[float, Field(gt=0, le=600)]
+
 
 class PythonTool(_Frozen):
-    """A Python function of the catalogue, by name."""
+    """A Python function of the catalogue, by name. A tool's `fallback` is its answer where the call fails."""
 
     kind: Literal["python"]
     call: Name
     effect: Effect = "read"
     approve: Approval | None = None
-    timeout: float = Field(default=20.0, gt=0, le=600)
+    timeout: Timeout = 20.0
+    fallback: str | None = None
 
 
 class HttpTool(_Frozen):
-    """An HTTP request declared by schema."""
+    """An HTTP request declared by schema.
+
+    Arguments named in braces in `url` go there, the others into the query or, with a body, into JSON. A header's value
+    may hold `secret:name`. `hosts` may be reached besides the one of `url`, as by a redirect; `largest` is in bytes.
+    """
 
     kind: Literal["http"]
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
@@ -79,19 +100,63 @@ class HttpTool(_Frozen):
     effect: Effect
     description: str
     parameters: dict[str, Any]
+    headers: dict[str, str] = Field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+    retries: int = Field(default=2, ge=0, le=5)
+    largest: int = Field(default=200_000, ge=1, le=10_000_000)
     approve: Approval | None = None
-    timeout: float = Field(default=20.0, gt=0, le=600)
+    timeout: Timeout = 20.0
+    fallback: str | None = None
 
 
 class McpTool(_Frozen):
-    """A tool of a declared MCP server."""
+    """A tool of an MCP server that the deployment declares; description and parameters are the server's when it was picked."""
 
     kind: Literal["mcp"]
     server: Name
     tool: str
     effect: Effect = "read"
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
     approve: Approval | None = None
-    timeout: float = Field(default=20.0, gt=0, le=600)
+    timeout: Timeout = 20.0
+    fallback: str | None = None
+
+
+class MockAnswer(_Frozen):
+    """An answer of a mocked tool: given where every argument named in `when` has its value or keeps its rule."""
+
+    when: dict[str, Any] = Field(default_factory=dict)
+    answer: Any = ""
+    error: str = ""
+
+
+class MockTool(_Frozen):
+    """A tool declared by schema that nothing stands behind yet; the first answer that fits is given."""
+
+    kind: Literal["mock"]
+    effect: Effect
+    description: str
+    parameters: dict[str, Any]
+    answers: tuple[MockAnswer, ...] = ()
+    approve: Approval | None = None
+    timeout: Timeout = 20.0
+    fallback: str | None = None
+
+
+class AgentTool(_Frozen):
+    """Another agent of the flow, asked as a tool: it answers with its reply, and the conversation stays where it was."""
+
+    kind: Literal["agent"]
+    agent: Name
+    description: str
+    effect: Effect = "read"
+    approve: Approval | None = None
+    timeout: Timeout = 60.0
+    fallback: str | None = None
+
+
+KINDS = ("python", "http", "mcp", "mock", "agent")
 
 
 def _kind(value: Any) -> str:
@@ -99,18 +164,27 @@ def _kind(value: Any) -> str:
 
 
 ToolSpec = Annotated[
-    Annotated[PythonTool, Tag("python")] | Annotated[HttpTool, Tag("http")] | Annotated[McpTool, Tag("mcp")],
+    Annotated[PythonTool, Tag("python")]
+    | Annotated[HttpTool, Tag("http")]
+    | Annotated[McpTool, Tag("mcp")]
+    | Annotated[MockTool, Tag("mock")]
+    | Annotated[AgentTool, Tag("agent")],
     Discriminator(_kind),
 ]
 
 
 class GuardrailSpec(_Frozen):
-    """A named check on the input or the reply."""
+    """A named check on the input, on what tools and searches bring back, or on the reply.
+
+    `settings` are the check's own. One that takes longer than `timeout` seconds holds what it guards.
+    """
 
     name: Name
-    on: Literal["input", "reply"]
+    on: Literal["input", "tool_result", "reply"]
     check: Name
     agents: Literal["all"] | tuple[Name, ...] = "all"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    timeout: float = Field(default=10.0, gt=0, le=120)
 
 
 class KnowledgeSpec(_Frozen):
@@ -129,10 +203,28 @@ class Limits(_Frozen):
     usd: float = Field(default=0.10, gt=0)
 
 
+class Charter(_Frozen):
+    """Why a flow exists and how it will be judged."""
+
+    problem: str = ""
+    kpi: str = ""
+    target: str = ""
+    guard: str = ""
+    owner: str = ""
+
+
+class ApprovalRules(_Frozen):
+    """How long a held call waits for a person, and whether that must be another than who started the run."""
+
+    hours: float = Field(default=24, gt=0, le=24 * 30)
+    another: bool = True
+
+
 class FlowSpec(_Frozen):
     """A network of agents as data. It names tools, prompts and checks, and never contains code.
 
     `control` says which ways out the agents have besides an answer: to decline, and to hand over to a person.
+    `writes` says whether tools that write wait for the guardrails too, as high-stakes ones always do.
     """
 
     format: Literal[1] = 1
@@ -146,6 +238,9 @@ class FlowSpec(_Frozen):
     variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$")], str] = Field(default_factory=dict)
     limits: Limits = Limits()
     control: tuple[Control, ...] = CONTROLS
+    writes: Literal["wait", "go"] = "wait"
+    approvals: ApprovalRules = ApprovalRules()
+    charter: Charter | None = None
 
 
 def parse(body: Any) -> FlowSpec:
@@ -246,10 +341,12 @@ def canonical(body: Any) -> str:
 
 _PARTS: dict[str, tuple[type[BaseModel], ...]] = {
     "agents": (AgentSpec,),
-    "tools": (PythonTool, HttpTool, McpTool),
+    "tools": (PythonTool, HttpTool, McpTool, MockTool, AgentTool),
     "guardrails": (GuardrailSpec,),
     "knowledge": (KnowledgeSpec,),
     "limits": (Limits,),
+    "approvals": (ApprovalRules,),
+    "charter": (Charter,),
 }
 
 
@@ -258,12 +355,16 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         return list(FlowSpec.model_fields)
     if "approve" in path:
         return ["above", "below", "in"]
+    if "fallback" in path:
+        return list(Fallback.model_fields)
+    if "answers" in path:
+        return list(MockAnswer.model_fields)
     return [field for model in _PARTS.get(str(path[0]), ()) for field in model.model_fields]
 
 
 def _problem(error: dict[str, Any]) -> str:
     loc = tuple(error["loc"])
-    parts = [str(p) for i, p in enumerate(loc) if not (i == 2 and loc[0] == "tools" and p in ("python", "http", "mcp"))]
+    parts = [str(p) for i, p in enumerate(loc) if not (i == 2 and loc[0] == "tools" and p in KINDS)]
     parts = [p for p in parts if not p.startswith(("dict[", "literal[", "tuple[", "constrained-"))]
     path = ".".join(parts)
     kind = error["type"]
@@ -277,5 +378,5 @@ def _problem(error: dict[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         return f"{path}: {str(error['input'])[:60]!r} is not a valid name."
     if kind == "union_tag_invalid":
-        return f"{path}: unknown kind; use python, http or mcp."
+        return f"{path}: unknown kind; use python, http, mcp, mock or agent."
     return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}."

@@ -87,6 +87,21 @@ class Draft(SQLModel, table=True):
     spec: dict[str, Any] = Field(sa_column=_json())
     version: int = 1
     template: str = ""
+    forked_from: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    saved_by: str
+    saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class DraftVersion(SQLModel, table=True):
+    """A draft as it was when somebody gave it a name. `prompts` holds the number of each prompt text; rows never change."""
+
+    __tablename__ = "draft_version"
+    flow: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    title: str
+    note: str = ""
+    spec: dict[str, Any] = Field(sa_column=_json())
+    prompts: dict[str, int] = Field(default_factory=dict, sa_column=_json())
     saved_by: str
     saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
 
@@ -126,6 +141,31 @@ class RunBody(SQLModel, table=True):
     __tablename__ = "run_body"
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Approval(SQLModel, table=True):
+    """A tool call that waits for a person, and what became of it. Each change of state is one atomic update."""
+
+    __table_args__ = (UniqueConstraint("run_id", "call_id"),)
+    id: str = Field(primary_key=True)
+    run_id: str = Field(index=True)
+    call_id: str
+    flow: str = Field(index=True)
+    digest: str
+    tool: str
+    arguments: str
+    state: str = Field(default="waiting", index=True)
+    asked_by: str = ""
+    asked_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+    expires_at: dt.datetime = Field(sa_column=_moment())
+    another: bool = True
+    decided_by: str = ""
+    decided_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+    message: str = ""
+    answer: str = ""
+    error: str = ""
+    job_id: str = ""
+    result_run: str = ""
 
 
 class Flag(SQLModel, table=True):

@@ -14,9 +14,9 @@ import streamlit as st
 from workbench import flows, knowledge, prompts
 from workbench.access import Actor
 from workbench.errors import Invalid, NotFound, WorkbenchError
-from workbench.runtime import guardrails, spec, tools
+from workbench.runtime import spec
 from workbench.runtime.release import PromptText
-from workbench.runtime.spec import CONTROLS, EFFECTS, ROLES, FlowSpec
+from workbench.runtime.spec import CONTROLS, ROLES, FlowSpec
 from workbench.ui import session, show
 
 
@@ -113,7 +113,7 @@ def agent_form(copy: Work) -> None:
         agent.get("handoffs", []),
         key=copy.key("handoffs", chosen),
     )
-    _put(copy, ("agents", chosen), agent)
+    put(copy, ("agents", chosen), agent)
     _agents_row(copy, chosen)
 
 
@@ -183,94 +183,7 @@ def _without(body: Mapping[str, Any], name: str) -> dict[str, Any]:
         if other != name
     }
     entry = body["entry"] if body["entry"] != name else next(iter(agents))
-    return _tidy({**body, "agents": agents, "entry": entry})
-
-
-def tools_form(copy: Work) -> None:
-    """Which tools the flow declares, their effect and when they need approval."""
-    known = tools.catalogue()
-    declared = dict(copy.body.get("tools", {}))
-    names = list(dict.fromkeys([*declared, *known]))
-    chosen = st.multiselect("Tools of this flow", names, list(declared), key=copy.key("declared"))
-    for name in list(declared):
-        if name not in chosen:
-            del declared[name]
-    for name in chosen:
-        declared.setdefault(
-            name, {"kind": "python", "call": name, "effect": known[name].effect if name in known else "read"}
-        )
-    for name, tool in declared.items():
-        declared[name] = _tool_row(copy, name, dict(tool))
-    _put(copy, ("tools",), declared)
-
-
-def _tool_row(copy: Work, name: str, tool: dict[str, Any]) -> dict[str, Any]:
-    found = tools.catalogue().get(tool.get("call", ""))
-    with st.container(border=True):
-        left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
-        left.markdown(
-            f"**{show.plain(name)}**  \n" + (show.plain(found.description) if found else "not in the catalogue")
-        )
-        effect = tool.get("effect", "read")
-        tool["effect"] = middle.selectbox("Effect", EFFECTS, EFFECTS.index(effect), key=copy.key("effect", name))
-        numbers = _numbers(found) if found else []
-        rules = tool.get("approve")
-        if numbers and (rules is None or isinstance(rules, dict)):
-            argument = next((n for n in numbers if n in (rules or {})), numbers[-1])
-            above = (rules or {}).get(argument, {}).get("above")
-            limit = right.number_input(
-                f"Approval if {argument} above",
-                value=None if above is None else float(above),
-                min_value=0.0,
-                placeholder="never",
-                key=copy.key("above", name),
-            )
-            tool["approve"] = _approval(rules or {}, argument, limit)
-        elif rules:
-            right.caption("Approval rules: see YAML")
-    return tool
-
-
-def _numbers(found: tools.Catalogued) -> list[str]:
-    properties = found.parameters.get("properties", {})
-    return [
-        n for n, p in properties.items() if p.get("type") == "number" or (p.get("type") == "integer" and "amount" in n)
-    ]
-
-
-def _approval(rules: Mapping[str, Any], argument: str, limit: float | None) -> dict[str, Any] | None:
-    kept = {k: v for k, v in rules.items() if k != argument}
-    rule = {k: v for k, v in rules.get(argument, {}).items() if k != "above"}
-    if limit is not None:
-        rule["above"] = limit
-    if rule:
-        kept[argument] = rule
-    return kept or None
-
-
-def guardrails_form(copy: Work) -> None:
-    """The flow's guardrails: what they check, where."""
-    listed = [dict(one) for one in copy.body.get("guardrails", [])]
-    checks = guardrails.checks()
-    for place, one in enumerate(listed):
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            what = checks[one["check"]].description if one["check"] in checks else "unknown check"
-            st.markdown(f"**{show.plain(one['name'])}** on the {one['on']}: {show.plain(what)}")
-            if st.button("Remove", key=copy.key("drop-guardrail", one["name"]), type="tertiary"):
-                copy.replace(_tidy({**copy.body, "guardrails": listed[:place] + listed[place + 1 :]}))
-                st.rerun()
-    if not listed:
-        st.caption("No guardrails yet.")
-    with st.popover("Add a guardrail", icon=":material/add:"):
-        check = st.selectbox("Check", list(checks), key=copy.key("check"), format_func=lambda c: c.replace("_", " "))
-        where = st.selectbox("On", ["input", "reply"], key=copy.key("on"))
-        name = st.text_input("Name", f"{check.replace('_', '-')}-{where}", key=copy.key("guardrail-name", check, where))
-        if st.button("Add", key=copy.key("add-guardrail"), type="primary"):
-            with show.errors():
-                body = {**copy.body, "guardrails": [*listed, {"name": name, "on": where, "check": check}]}
-                spec.parse(body)
-                copy.replace(body)
-                st.rerun()
+    return tidy({**body, "agents": agents, "entry": entry})
 
 
 def settings_form(copy: Work) -> None:
@@ -307,12 +220,12 @@ def settings_form(copy: Work) -> None:
         rows or [{"name": "", "value": ""}], num_rows="dynamic", key=copy.key("variables"), hide_index=True
     )
     variables = {str(row["name"]): str(row["value"] or "") for row in edited if row.get("name")}
-    _put(copy, ("purpose",), purpose)
-    _put(copy, ("entry",), entry)
-    _put(copy, ("variables",), variables)
-    _put(copy, ("control",), list(control))
-    _put(copy, ("limits",), {"turns": turns, "seconds": seconds, "usd": usd})
-    _put(copy, ("knowledge",), None if collection == "none" else {**known, "collection": collection})
+    put(copy, ("purpose",), purpose)
+    put(copy, ("entry",), entry)
+    put(copy, ("variables",), variables)
+    put(copy, ("control",), list(control))
+    put(copy, ("limits",), {"turns": turns, "seconds": seconds, "usd": usd})
+    put(copy, ("knowledge",), None if collection == "none" else {**known, "collection": collection})
 
 
 def yaml_form(copy: Work) -> None:
@@ -334,7 +247,7 @@ def yaml_form(copy: Work) -> None:
     st.rerun()
 
 
-def _put(copy: Work, path: tuple[str, ...], value: Any) -> None:
+def put(copy: Work, path: tuple[str, ...], value: Any) -> None:
     """Take a form's value over, where the flow stays one that can be read; else say why and keep what was."""
     body = dict(copy.body)
     if len(path) == 2:
@@ -342,9 +255,9 @@ def _put(copy: Work, path: tuple[str, ...], value: Any) -> None:
     else:
         body[path[0]] = value
     with show.errors():
-        copy.body = _tidy(body)
+        copy.body = tidy(body)
 
 
-def _tidy(body: Mapping[str, Any]) -> dict[str, Any]:
+def tidy(body: Mapping[str, Any]) -> dict[str, Any]:
     """The stored form of `body`: defaults left out. Raises Invalid."""
     return spec.plain(spec.parse({key: value for key, value in body.items() if value is not None}))
