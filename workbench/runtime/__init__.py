@@ -9,7 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.runtime.engine import Result, Words, run, stream
+    from workbench.runtime.engine import Result, resume, run, stream
+    from workbench.runtime.job import Decision
     from workbench.runtime.environment import Roles, roles
     from workbench.runtime.models import Models, Tape
     from workbench.runtime.record import Conversation, Finished, Step, Writer
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from workbench.runtime.source import load
     from workbench.runtime.spec import FlowSpec
     from workbench.runtime.tools import ToolContext, tool
+    from workbench.runtime.visible import Words
 
 _PLACES = {
     "Conversation": "record",
+    "Decision": "job",
     "Finished": "record",
     "FlowSpec": "spec",
     "Models": "models",
@@ -29,9 +32,10 @@ _PLACES = {
     "Step": "record",
     "Tape": "models",
     "ToolContext": "tools",
-    "Words": "engine",
+    "Words": "visible",
     "Writer": "record",
     "load": "source",
+    "resume": "engine",
     "roles": "environment",
     "run": "engine",
     "stream": "engine",
@@ -40,6 +44,7 @@ _PLACES = {
 
 __all__ = [
     "Conversation",
+    "Decision",
     "Finished",
     "FlowSpec",
     "Models",
@@ -52,6 +57,7 @@ __all__ = [
     "Words",
     "Writer",
     "load",
+    "resume",
     "roles",
     "run",
     "stream",

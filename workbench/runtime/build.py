@@ -14,14 +14,16 @@ from agents import (
     AgentOutputSchemaBase,
     FunctionTool,
     Handoff,
+    HandoffInputData,
     ModelBehaviorError,
     ModelSettings,
     RunContextWrapper,
     handoff,
 )
+from agents.extensions.handoff_filters import remove_all_tools
 from agents.strict_schema import ensure_strict_json_schema
 
-from workbench.errors import Invalid, Unavailable
+from workbench.errors import Invalid
 from workbench.runtime import guardrails, tools
 from workbench.runtime.release import Release
 from workbench.runtime.spec import AgentSpec, ArgumentRule
@@ -94,7 +96,23 @@ def _handoff(release: Release, agents: Mapping[str, Agent[Any]], source: str, ta
     if target not in agents:
         raise Invalid(f"agents.{source}.handoffs: there is no agent called {target}.")
     about = purpose(release.spec.agents[target], release.content.prompts[target].purpose)
-    return handoff(agents[target], tool_description_override=f"Hand over to {target}. {about}".strip())
+    return handoff(
+        agents[target],
+        tool_description_override=f"Hand over to {target}. {about}".strip(),
+        input_filter=_RECEIVES[release.spec.agents[target].receives],
+    )
+
+
+def _last(data: HandoffInputData) -> HandoffInputData:
+    """Only the customer's last message."""
+    history = data.input_history
+    if not isinstance(history, str):
+        said = [item for item in history if isinstance(item, Mapping) and item.get("role") == "user"]
+        history = tuple(said[-1:])
+    return data.clone(input_history=history, pre_handoff_items=(), new_items=())
+
+
+_RECEIVES = {"all": None, "messages": remove_all_tools, "last": _last}
 
 
 def purpose(agent: AgentSpec, prompt_purpose: str) -> str:
@@ -108,10 +126,11 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
         raise Invalid(f"tools.{name}: its schema and its declaration do not agree.")
     if name in tools.CONTROL or name.startswith("transfer_to_"):
         raise Invalid(f"tools.{name}: the name belongs to the engine.")
+    approval = _approval(declared.approve)
+    if declared.kind == "agent" and declared.agent not in release.spec.agents:
+        raise Invalid(f"tools.{name}.agent: there is no agent called {declared.agent}.")
     if declared.kind != "python":
-        raise Unavailable(
-            f"tools.{name}: this version cannot call {declared.kind} tools yet.", remedy="Use a python tool."
-        )
+        return _function_tool(name, schema.description, schema.parameters, invoke, approval)
     known = tools.find(declared.call)
     if known.parameters != schema.parameters:
         raise Invalid(f"tools.{name}: {declared.call} takes other arguments now than when this flow was frozen.")
@@ -119,7 +138,7 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
         raise Invalid(
             f"tools.{name}.effect: {declared.call} is {known.effect}; a flow cannot call it {declared.effect}."
         )
-    return _function_tool(name, schema.description, schema.parameters, invoke, _approval(declared.approve))
+    return _function_tool(name, schema.description, schema.parameters, invoke, approval)
 
 
 def _control(name: str, invoke: Invoke) -> FunctionTool:
@@ -130,27 +149,27 @@ def _control(name: str, invoke: Invoke) -> FunctionTool:
 def _function_tool(
     name: str, description: str, parameters: Mapping[str, Any], invoke: Invoke, approve: Any
 ) -> FunctionTool:
-    async def on_invoke(context: Any, arguments: str) -> str:
-        return await invoke(context, name, arguments)
-
     strict = set(parameters.get("required", [])) == set(parameters.get("properties", {}))
     body = json.loads(json.dumps(parameters))
     return FunctionTool(
         name=name,
         description=description,
         params_json_schema=ensure_strict_json_schema(body) if strict else body,
-        on_invoke_tool=on_invoke,
+        on_invoke_tool=lambda context, arguments: invoke(context, name, arguments),
         strict_json_schema=strict,
         needs_approval=approve,
     )
 
 
 def _approval(rules: Any) -> Any:
-    if rules is None or rules == "always":
-        return rules == "always"
+    """Whether a call must wait for a person: never, or as the rules say unless somebody has decided about it."""
+    if rules is None:
+        return False
 
-    async def needed(_context: Any, arguments: Mapping[str, Any], _call_id: str) -> bool:
-        return any(breaks(rule, arguments.get(name)) for name, rule in rules.items())
+    async def needed(context: RunContextWrapper[Any], arguments: Mapping[str, Any], call_id: str) -> bool:
+        if call_id in context.context.decisions:
+            return False
+        return rules == "always" or any(breaks(rule, arguments.get(name)) for name, rule in rules.items())
 
     return needed
 

@@ -112,6 +112,11 @@ class Tape(ModelProvider):
         self.calls = [call for call in calls if call["kind"] == "model"]
         self.next = 0
 
+    @property
+    def over(self) -> bool:
+        """Whether every recorded answer was served."""
+        return self.next >= len(self.calls)
+
     def get_model(self, model_name: str | None) -> Model:
         """The tape as a model, whatever the role."""
         return _TapeModel(self)

@@ -60,11 +60,16 @@ class ModelCall:
     response: Any = None
     usd: float | None = 0.0
     error: str = ""
+    inside: str = ""
+    replayed: bool = False
 
 
 @dataclass
 class ToolCall:
-    """One call of a tool: its arguments, its answer, and how long it waited for the guardrails."""
+    """One call of a tool: its arguments, its answer, and how long it waited for which guardrails.
+
+    `inside` is the call id of the agent asked as a tool that made it; `decided` is who allowed or rejected it.
+    """
 
     agent: str
     name: str
@@ -76,11 +81,16 @@ class ToolCall:
     held: float = 0.0
     output: str = ""
     error: str = ""
+    waited_for: list[str] = field(default_factory=list)
+    inside: str = ""
+    replayed: bool = False
+    decided: str = ""
+    done: bool = False
 
 
 @dataclass
 class Verdict:
-    """What a guardrail decided."""
+    """What a guardrail decided about `about`: a message, a reply, or the result of a tool call (its call id)."""
 
     name: str
     on: str
@@ -89,6 +99,9 @@ class Verdict:
     reason: str
     started: float
     seconds: float
+    about: str = ""
+    model: str = ""
+    usd: float | None = 0.0
 
 
 @dataclass
@@ -108,6 +121,11 @@ class Recorder:
     calls: list[ModelCall | ToolCall] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     spans: list[Any] = field(default_factory=list)
+    reply_waited: float = 0.0
+    reply_waited_for: list[str] = field(default_factory=list)
+    resumes: str = ""
+    root: str = ""
+    decisions: Sequence[Mapping[str, Any]] = ()
     wall: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
 
@@ -173,8 +191,12 @@ class Finished:
             "stop": self.stop,
             "escalation": dict(self.escalation) if self.escalation else None,
             "waiting": [dict(one) for one in self.waiting],
+            "resumes": r.resumes,
+            "root": r.root or r.id,
+            "decisions": [dict(one) for one in r.decisions],
+            "reply_waited": {"seconds": round(r.reply_waited, 6), "for": list(r.reply_waited_for)},
             "models": sorted({call.model for call in models}),
-            "usage": _usage(models),
+            "usage": _usage([call for call in models if not call.replayed], r.verdicts),
             "calls": [_plain_call(call) for call in r.calls],
             "guardrails": [
                 vars(v) | {"started": round(v.started, 6), "seconds": round(v.seconds, 6)} for v in r.verdicts
@@ -346,9 +368,9 @@ def plain_span(span: Any, wall: float) -> dict[str, Any]:
     }
 
 
-def _usage(calls: Sequence[ModelCall]) -> dict[str, Any]:
+def _usage(calls: Sequence[ModelCall], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     answered = [call.response.usage for call in calls if call.response is not None]
-    costs = [call.usd for call in calls]
+    costs = [*(call.usd for call in calls), *(verdict.usd for verdict in verdicts)]
     return {
         "requests": len(calls),
         "input_tokens": sum(u.input_tokens for u in answered),
@@ -372,6 +394,8 @@ def _plain_call(call: ModelCall | ToolCall) -> dict[str, Any]:
         "response": None if call.response is None else plain_response(call.response),
         "usd": call.usd,
         "error": call.error,
+        "inside": call.inside,
+        "replayed": call.replayed,
         **timing,
     }
 

@@ -98,7 +98,7 @@ class Index:
         self._postings: defaultdict[str, list[_Posting]] = defaultdict(list)
         self._lengths: list[int] = []
         for position, passage in enumerate(self.passages):
-            counts = Counter(_terms(f"{passage.title}\n{passage.text}"))
+            counts = Counter(stems(f"{passage.title}\n{passage.text}"))
             self._lengths.append(counts.total())
             for term, count in counts.items():
                 self._postings[term].append(_Posting(position, count))
@@ -116,7 +116,7 @@ class Index:
         """
         if top < 1:
             raise Invalid(f"A search for {top} passages finds nothing.", remedy="Ask for at least 1.")
-        asked = list(dict.fromkeys(_terms(query)))
+        asked = list(dict.fromkeys(stems(query)))
         worth = {term: self._idf(max(1, len(self._postings.get(term, ())))) for term in asked}
         parts: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
         for term in asked:
@@ -200,7 +200,7 @@ _IGNORED = frozenset(_GRAMMAR.split())
 """Words of grammar, of asking and of courtesy: they say nothing about the subject."""
 
 
-def _terms(text: str) -> Iterator[str]:
+def stems(text: str) -> Iterator[str]:
     """Yield the stems of the content words of `text`, in order."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
     for word in re.findall(r"[^\W_]+(?:'[^\W_]+)*", plain):

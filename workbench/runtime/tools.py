@@ -25,10 +25,15 @@ CONTROL = ("abstain", "escalate", "search_knowledge")
 
 @dataclass
 class ToolContext:
-    """What a tool function may use: the run's variables and its resources, one per type."""
+    """What a tool function may use: the run's variables and its resources, one per type.
+
+    `key` names the call, and is the same where a call is made again after a crash: what changes something can keep it
+    and refuse to do the same twice.
+    """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     resources: dict[type, Any] = field(default_factory=dict)
+    key: str = ""
 
     def resource(self, kind: type[R]) -> R:
         """The run's `kind`; where the caller gave none, `kind.sample()`, made once per run.

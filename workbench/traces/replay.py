@@ -41,7 +41,9 @@ def replay(actor: Actor, run_id: str) -> Verdict:
 
 def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     """Replay a record against the frozen flow it names."""
-    from workbench.runtime.models import Diverged  # the SDK is loaded only when something runs
+    # The SDK is loaded only when something runs.
+    from workbench.runtime.job import Decision
+    from workbench.runtime.models import Diverged
 
     run_id = str(record["id"])
     if why := _impossible(record, release):
@@ -58,6 +60,8 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
                 conversation=talk,
                 variables=record["variables"],
                 answers=answers,
+                decisions=[Decision(**one) for one in record.get("decisions", ())],
+                verdicts=record["guardrails"],
                 source="replay",
             )
         )

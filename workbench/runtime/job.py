@@ -1,0 +1,98 @@
+"""The state of one run while it goes on; the SDK carries it as its context."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agents import AgentsException
+
+from workbench.runtime.models import Models, Tape
+from workbench.runtime.record import Recorder, ToolCall
+from workbench.runtime.spec import FlowSpec
+from workbench.runtime.tools import ToolContext
+
+if TYPE_CHECKING:
+    from workbench.runtime.barrier import Barrier
+    from workbench.runtime.build import Network
+
+Answers = Callable[[ToolCall], Mapping[str, Any] | None]
+"""A tool policy: the recorded or mocked answer (`output`, `error`) to a call, or None to call the tool."""
+
+inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="")
+"""The call id of the agent asked as a tool within which something happens; empty outside."""
+
+
+class Held(AgentsException):
+    """A call deep inside waits for a person, so the whole run does."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided about a call that needed approval."""
+
+    call_id: str
+    approved: bool
+    by: str
+    message: str = ""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The decision as it stands in a record."""
+        return dataclasses.asdict(self)
+
+
+class Ledger(Protocol):
+    """Told of each approved call right before and right after it is executed, so that none is executed twice."""
+
+    def begin(self, call: ToolCall) -> Mapping[str, Any] | None:
+        """Claim the call. Returns its answer where it was executed before; raises where it must not be executed."""
+
+    def end(self, call: ToolCall) -> None:
+        """Keep the answer of the call."""
+
+
+@dataclass
+class Job:
+    """One run: what it runs with, and what it has come to so far."""
+
+    recorder: Recorder
+    tools: ToolContext
+    variables: Mapping[str, str]
+    models: Models | Tape
+    answers: Answers | None
+    network: Network
+    barrier: Barrier = field(init=False)
+    past: Tape | None = None
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    ledger: Ledger | None = None
+    verdicts: Sequence[Mapping[str, Any]] | None = None
+    spent: float = 0.0
+    busy: int = 0
+    calm: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+    config: Any = None
+
+    @property
+    def spec(self) -> FlowSpec:
+        """The flow's specification."""
+        return self.recorder.release.spec
+
+    def context(self, call: ToolCall) -> ToolContext:
+        """What the function behind a call may use; its `key` is the same whenever this call is made again."""
+        return dataclasses.replace(self.tools, key=f"{self.recorder.root}:{call.call_id}")
+
+    def began(self) -> None:
+        """A tool has begun to work."""
+        self.busy += 1
+        self.calm.clear()
+
+    def ended(self) -> None:
+        """A tool has ended its work."""
+        self.busy -= 1
+        if self.busy == 0:
+            self.calm.set()
