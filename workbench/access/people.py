@@ -25,6 +25,8 @@ Verb = Literal[
     "promote a release",
     "roll back a release",
     "load tickets",
+    "decide an approval",
+    "decide an own approval",
     "seed",
 ]
 
@@ -42,6 +44,8 @@ PERMISSIONS: dict[Verb, frozenset[Role]] = {
     "promote a release": frozenset({"architect", "admin"}),
     "roll back a release": frozenset({"architect", "manager", "admin"}),
     "load tickets": frozenset({"manager", "admin"}),
+    "decide an approval": frozenset({"architect", "rep", "manager", "admin"}),
+    "decide an own approval": frozenset({"manager", "admin"}),
     "seed": frozenset({"admin"}),
 }
 

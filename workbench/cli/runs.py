@@ -65,6 +65,7 @@ async def _run_all(
                     conversation=talk or runtime.Conversation(id="", items=history),
                     variables=variables,
                     source="cli",
+                    person=access.local().name,
                     environment=environment,
                 )
             )

@@ -69,7 +69,7 @@ Event = Words | Step | Result
 class Options(TypedDict, total=False):
     """How a run is made: the options of `run`, `stream` and `resume`.
 
-    `models` are a Models or a Tape (default: the roles of the environment). `resources` are given to tools by their
+    `person` is who started it, where one did. `models` are a Models or a Tape (default: the roles of the environment). `resources` are given to tools by their
     type; `answers` is a tool policy; `decisions` are people's about calls that need approval, and `ledger` is told of
     each such call; `verdicts` are recorded ones, for checks that ask a model.
     """
@@ -83,6 +83,7 @@ class Options(TypedDict, total=False):
     source: str
     environment: str
     run_id: str
+    person: str
     decisions: Sequence[Decision]
     ledger: Ledger | None
     verdicts: Sequence[Mapping[str, Any]] | None
@@ -101,6 +102,7 @@ class _Options:
     source: str = "runtime"
     environment: str = ""
     run_id: str = ""
+    person: str = ""
     decisions: Sequence[Decision] = ()
     ledger: Ledger | None = None
     verdicts: Sequence[Mapping[str, Any]] | None = None
@@ -167,10 +169,11 @@ async def resume(
         decisions=[Decision(**one) for one in known.values()],
     )
     live = how.answers
+    asked = {name for name, tool in flow.spec.tools.items() if tool.kind == "agent"}
     past = {
         (call["call_id"], call["name"], call["arguments"]): call
         for call in record["calls"]
-        if call["kind"] == "tool" and call.get("done", True)
+        if call["kind"] == "tool" and call.get("done", True) and call["name"] not in asked
     }
 
     def answers(call: ToolCall) -> Mapping[str, Any] | None:
@@ -209,6 +212,7 @@ def _prepare(flow: Release, text: str, how: _Options, watch: Callable[[Step], No
         question=text,
         agent=talk.agent if talk.agent in built.agents else built.entry,
         variables=values,
+        person=how.person,
         decisions=[one.plain for one in how.decisions],
         watch=watch,
     )

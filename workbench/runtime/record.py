@@ -123,6 +123,7 @@ class Recorder:
     spans: list[Any] = field(default_factory=list)
     reply_waited: float = 0.0
     reply_waited_for: list[str] = field(default_factory=list)
+    person: str = ""
     resumes: str = ""
     root: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
@@ -191,6 +192,7 @@ class Finished:
             "stop": self.stop,
             "escalation": dict(self.escalation) if self.escalation else None,
             "waiting": [dict(one) for one in self.waiting],
+            "person": r.person,
             "resumes": r.resumes,
             "root": r.root or r.id,
             "decisions": [dict(one) for one in r.decisions],

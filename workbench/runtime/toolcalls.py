@@ -123,7 +123,7 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         raise
     except Exception as error:
         log.warning("tool %s raised", call.name, exc_info=error)
-        call.error = f"{call.name} failed ({type(error).__name__})."
+        call.error = _told(call, error)
 
 
 async def _approved(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any]) -> str:
@@ -133,9 +133,18 @@ async def _approved(job: Job, call: ToolCall, declared: ToolSpec | None, given: 
     before = await asyncio.to_thread(job.ledger.begin, call)
     if before is not None:
         return str(before["output"])
-    call.output = await _made(job, call, declared, given)
+    try:
+        call.output = await _made(job, call, declared, given)
+    except Exception as error:
+        call.error = _told(call, error)
+        await asyncio.to_thread(job.ledger.end, call)
+        raise
     await asyncio.to_thread(job.ledger.end, call)
     return call.output
+
+
+def _told(call: ToolCall, error: Exception) -> str:
+    return error.message if isinstance(error, WorkbenchError) else f"{call.name} failed ({type(error).__name__})."
 
 
 async def _made(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any]) -> str:
@@ -188,7 +197,7 @@ async def _ask(job: Job, call: ToolCall, declared: AgentTool, question: str) -> 
         inside.reset(token)
         job.began()
     if result.interruptions:
-        job.waiting += [waiting(one) for one in result.interruptions]
+        job.waiting += [waiting(one, call.call_id) for one in result.interruptions]
         job.ended()
         try:
             while job.busy:
@@ -199,7 +208,7 @@ async def _ask(job: Job, call: ToolCall, declared: AgentTool, question: str) -> 
     return text_of(result.final_output)
 
 
-def waiting(interruption: Any) -> dict[str, Any]:
+def waiting(interruption: Any, within: str = "") -> dict[str, Any]:
     """A call that waits for a person, as it stands in the record."""
     raw = interruption.raw_item
     return {
@@ -207,5 +216,5 @@ def waiting(interruption: Any) -> dict[str, Any]:
         "arguments": interruption.arguments,
         "call_id": getattr(raw, "call_id", ""),
         "agent": interruption.agent.name,
-        "inside": inside.get(),
+        "inside": within,
     }

@@ -17,6 +17,7 @@ from workbench.runtime.record import Finished, Writer
 from workbench.runtime.release import Release
 from workbench.store import pack, session
 from workbench.store.tables import Run, RunBody
+from workbench.traces.asked import ask
 
 log = logging.getLogger("workbench.traces")
 
@@ -73,6 +74,9 @@ def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]], *
         insert(Run), [_row(record) | ({"source": source} if source else {}) for record in new.values()]
     )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
+    for record, frozen in runs:
+        if record["id"] in new:
+            ask(open_session, record, frozen, source or record["source"])
     return list(new)
 
 

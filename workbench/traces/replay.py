@@ -50,7 +50,7 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         return Verdict(run_id, "impossible", what=why)
     tape = runtime.Tape(record["calls"])
     talk = runtime.Conversation(id=record["conversation"], items=tuple(record["input"][:-1]), agent=record["starts_at"])
-    answers = _Answers(record)
+    answers = _Answers(record, release)
     try:
         result = asyncio.run(
             runtime.run(
@@ -81,14 +81,20 @@ def _unknown(run_id: str, answers: _Answers) -> Verdict:
 
 
 class _Answers:
-    """The recorded answers of a run's tool calls, by call id, name and arguments."""
+    """The recorded answers of a run's tool calls, by call id, name and arguments.
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
+    An agent asked as a tool is asked again: its own requests and calls stand in the record.
+    """
+
+    def __init__(self, record: Mapping[str, Any], release: Release) -> None:
+        self._asked = {name for name, tool in release.spec.tools.items() if tool.kind == "agent"}
         calls = [call for call in record["calls"] if call["kind"] == "tool"]
         self._recorded = {(call["call_id"], call["name"], call["arguments"]): call for call in calls}
         self.unknown = ""
 
-    def __call__(self, call: ToolCall) -> Mapping[str, Any]:
+    def __call__(self, call: ToolCall) -> Mapping[str, Any] | None:
+        if call.name in self._asked:
+            return None
         found = self._recorded.get((call.call_id, call.name, call.arguments))
         if found is None:
             self.unknown = self.unknown or call.name

@@ -56,6 +56,7 @@ def converse(
                 conversation=conversation,
                 resources=resources,
                 source="playground",
+                person=actor.name,
             ):
                 events.put(event)
         finally:
