@@ -108,7 +108,9 @@ def reading(run_id: str) -> None:
     with spans:
         theme = charts.colours()
         st.plotly_chart(
-            timeline.figure(record["spans"], theme["ink"], theme["faint"]), theme=None, config={"displayModeBar": False}
+            timeline.figure(record["spans"], theme["ink"], theme["faint"], traces.waits(record)),
+            theme=None,
+            config={"displayModeBar": False},
         )
     with exact:
         made = ", ".join(f"{name} {version}" for name, version in record["packages"].items())

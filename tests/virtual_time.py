@@ -38,7 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """As usual; the clock stands still until the thread has ended."""
         future = super().run_in_executor(executor, func, *args)
         self.working += 1

@@ -146,7 +146,8 @@ class _Slow(Model):
 class _Expert(_Slow):
     """Several may ask the expert at once; each asks for a payment, then answers."""
 
-    async def get_response(self, system: Any, input: Any, *args: Any, **rest: Any) -> ModelResponse:
+    async def get_response(self, *args: Any, **rest: Any) -> ModelResponse:
+        _system, input, *_ = args
         has_paid = isinstance(input, list) and any(one.get("type") == "function_call_output" for one in input)
         self.turns.append(Turn(0.25, ()) if has_paid else Turn(0.5, ("pay_out",)))
         return await super().get_response()

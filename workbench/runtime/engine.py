@@ -69,9 +69,9 @@ Event = Words | Step | Result
 class Options(TypedDict, total=False):
     """How a run is made: the options of `run`, `stream` and `resume`.
 
-    `person` is who started it, where one did. `models` are a Models or a Tape (default: the roles of the environment). `resources` are given to tools by their
-    type; `answers` is a tool policy; `decisions` are people's about calls that need approval, and `ledger` is told of
-    each such call; `verdicts` are recorded ones, for checks that ask a model.
+    `person` is who started it, where one did. `models` are a Models or a Tape (default: the roles of the environment).
+    `resources` are given to tools by their type; `answers` is a tool policy; `decisions` are people's about calls that
+    need approval, and `ledger` is told of each such call; `verdicts` are recorded ones, for checks that ask a model.
     """
 
     models: Models | Tape | None

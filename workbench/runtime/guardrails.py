@@ -35,6 +35,12 @@ class Situation:
     model: str = ""
     usd: float | None = 0.0
 
+    def offline(self, role: str) -> bool:
+        """Whether the offline model serves `role`, which compares words where a model would judge."""
+        offline = self.models is None or self.models.label(role) == "offline model"
+        self.model = "offline model" if offline else self.model
+        return offline
+
     async def ask(self, role: str, instructions: str, text: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of a role's model as JSON that fits `schema`. Raises Invalid where it answers something else."""
         from workbench.runtime.asking import ask
@@ -312,7 +318,15 @@ VERDICT: dict[str, Any] = {
 
 @check("Trips where a model answers yes to your question about the text.", settings=Question, asks=True)
 async def judge(text: str, settings: Question, situation: Situation) -> str | None:
-    """The judge's reason where it answers yes, else None. Raises Invalid for any other answer."""
+    """The judge's reason where it answers yes, else None. Raises Invalid for any other answer.
+
+    The offline model compares the words of question and text, and says so in its reason.
+    """
+    if situation.offline(settings.model):
+        from workbench.runtime.offline import judging
+
+        shared = judging.answer(settings.question, text)
+        return f"{settings.question} The text shares the words {shared} (offline model: words only)" if shared else None
     instructions = JUDGE.format(question=settings.question)
     answer = await situation.ask(settings.model, instructions, f"<text>\n{text}\n</text>", VERDICT)
     return f"{settings.question} Yes: {answer['reason'][:300]}" if answer["answer"] == "yes" else None

@@ -85,6 +85,7 @@ class ToolCall:
     inside: str = ""
     replayed: bool = False
     decided: str = ""
+    mocked: bool = False
     done: bool = False
 
 

@@ -93,6 +93,7 @@ async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     if job.answers is not None and (given := job.answers(call)) is not None:
         call.output, call.error = str(given["output"]), str(given.get("error", ""))
         call.replayed = bool(given.get("replayed"))
+        call.mocked = not call.replayed
         if call.replayed:
             return
     else:

@@ -4,7 +4,7 @@ from workbench.traces.capture import close, flush, sink
 from workbench.traces.exchange import export, take_in
 from workbench.traces.query import Flag, Run, conversation, count, find, flag, flags, flow_names, ids, record, run
 from workbench.traces.replay import Verdict, replay, replay_record
-from workbench.traces.words import brief, step_words, tool_words
+from workbench.traces.words import brief, step_words, tool_words, waits
 
 __all__ = [
     "Flag",
@@ -29,4 +29,5 @@ __all__ = [
     "step_words",
     "take_in",
     "tool_words",
+    "waits",
 ]

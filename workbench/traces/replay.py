@@ -93,7 +93,9 @@ class _Answers:
         self.unknown = ""
 
     def __call__(self, call: ToolCall) -> Mapping[str, Any] | None:
-        if call.name in self._asked:
+        if call.name in self._asked and not self._recorded.get((call.call_id, call.name, call.arguments), {}).get(
+            "mocked"
+        ):
             return None
         found = self._recorded.get((call.call_id, call.name, call.arguments))
         if found is None:

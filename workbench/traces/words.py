@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+NOTABLE = 0.05
+"""Seconds of waiting that are worth a word."""
 
 
 def step_words(record: Mapping[str, Any]) -> list[str]:
@@ -12,7 +15,7 @@ def step_words(record: Mapping[str, Any]) -> list[str]:
     steps: list[tuple[float, str]] = [(v["started"], verdict_words(v)) for v in record["guardrails"]]
     agent = ""
     for call in record["calls"]:
-        if call["agent"] != agent:
+        if call["agent"] != agent and not call.get("inside"):
             words = f"{call['agent']} takes the conversation" if not agent else f"{agent} hands over to {call['agent']}"
             steps.append((call["started"], words))
             agent = call["agent"]
@@ -20,7 +23,15 @@ def step_words(record: Mapping[str, Any]) -> list[str]:
             steps.append(
                 (
                     call["started"],
-                    tool_words(call["name"], call["arguments"], call["output"], call["error"], call["held"]),
+                    tool_words(
+                        call["name"],
+                        call["arguments"],
+                        call["output"],
+                        call["error"],
+                        call["held"],
+                        call.get("waited_for", ()),
+                        call.get("decided", ""),
+                    ),
                 )
             )
         elif call["error"]:
@@ -29,6 +40,10 @@ def step_words(record: Mapping[str, Any]) -> list[str]:
         (record["seconds"], f"{w['tool']} waits for a person's approval ({brief(w['arguments'])})")
         for w in record["waiting"]
     ]
+    reply = record.get("reply_waited") or {"seconds": 0, "for": []}
+    if reply["seconds"] >= NOTABLE:
+        words = f"the reply waited {reply['seconds']:.1f} s for {', '.join(dict.fromkeys(reply['for']))}"
+        steps.append((record["seconds"], words))
     if record["stop"]:
         steps.append((record["seconds"], record["stop"]))
     return [words for _, words in sorted(steps, key=lambda one: one[0])]
@@ -36,15 +51,39 @@ def step_words(record: Mapping[str, Any]) -> list[str]:
 
 def verdict_words(verdict: Mapping[str, Any]) -> str:
     """A guardrail's verdict in words."""
-    what = "the message" if verdict["on"] == "input" else "the reply"
+    what = {"input": "the message", "tool_result": "what a tool brought back"}.get(verdict["on"], "the reply")
     if verdict["tripped"]:
         return f"guardrail {verdict['name']} stopped {what}: {verdict['reason']}"
     return f"guardrail {verdict['name']} let {what} pass"
 
 
-def tool_words(name: str, arguments: str, output: str, error: str, held: float) -> str:
+def waits(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What waited for which guardrails: `name`, `start` and `seconds` from the run's start, in order."""
+    found = [
+        {"name": f"{c['name']} waits for {', '.join(c['waited_for'])}", "start": c["started"], "seconds": c["held"]}
+        for c in record["calls"]
+        if c["kind"] == "tool" and c.get("waited_for")
+    ]
+    reply = record.get("reply_waited") or {"seconds": 0, "for": []}
+    if reply["seconds"]:
+        name = f"reply waits for {', '.join(dict.fromkeys(reply['for']))}"
+        found.append({"name": name, "start": record["seconds"] - reply["seconds"], "seconds": reply["seconds"]})
+    return sorted(found, key=lambda one: one["start"])
+
+
+def tool_words(
+    name: str,
+    arguments: str,
+    output: str,
+    error: str,
+    held: float,
+    waited_for: Sequence[str] = (),
+    decided: str = "",
+) -> str:
     """A tool call in words."""
-    wait = f", after waiting {held:.1f} s for the guardrails" if held >= 0.05 else ""
+    names = ", ".join(waited_for) or "the guardrails"
+    wait = f", after waiting {held:.1f} s for {names}" if held >= NOTABLE else ""
+    wait += f", decided by {decided}" if decided else ""
     if error:
         return f"called {name} ({brief(arguments)}){wait}; it answered: {error}"
     return f"called {name} ({brief(arguments)}){wait}; it answered: {brief(output)}"

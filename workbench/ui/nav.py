@@ -36,8 +36,14 @@ PLACES = (
         "Build",
         "Edit a flow as form, picture and YAML, and try it beside the editor.",
     ),
+    Place(
+        "prompts", "Prompts", "article", "Build", "Read, write and compare prompt texts; each number stays as it is."
+    ),
     Place("evaluate", "Evaluate", "science", "Build", "Run a flow over a dataset of cases and see what fails."),
     Place("releases", "Releases", "rocket_launch", "Build", "See what changed, pass the gate, promote, roll back."),
+    Place(
+        "approvals", "Approvals", "approval", "Improve", "Calls that wait for a person: read the case, allow or reject."
+    ),
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),

@@ -7,17 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from workbench import flows, traces
+from workbench import datasets, flows, traces
 from workbench.access import Actor
 from workbench.runtime import Conversation, Release, Result, Step, Words
-from workbench.ui import live, session, show, transcript
+from workbench.ui import live, nav, session, show, transcript
 from workbench.ui.editor import Work
-
-EXAMPLES = (
-    "Where is my order 1042?",
-    "Please refund $20 for order 1015, it arrived chipped.",
-    "How long can I return things?",
-)
 
 
 @dataclass
@@ -30,6 +24,7 @@ class Turn:
     footer: str
     run_id: str
     flagged: bool = False
+    held: bool = False
 
 
 @dataclass
@@ -53,7 +48,7 @@ def panel(actor: Actor, copy: Work) -> None:
     with box:
         if not chat.turns and not text:
             st.caption("Write as a customer would. The draft answers as it is in the editor, saved or not.")
-            for place, example in enumerate(EXAMPLES):
+            for place, example in enumerate(datasets.questions(copy.flow)):
                 if st.button(example, key=f"example-{place}", type="tertiary"):
                     text = example
         for turn in chat.turns:
@@ -67,6 +62,8 @@ def panel(actor: Actor, copy: Work) -> None:
 def _turn(actor: Actor, turn: Turn) -> None:
     transcript.question(turn.question)
     transcript.reply(turn.steps, turn.reply, turn.footer)
+    if turn.held:
+        nav.link("approvals", "Decide about it")
     flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
 
 
@@ -113,5 +110,6 @@ def _finished(chat: Chat, text: str, result: Any) -> Turn:
         steps=traces.step_words(result.record),
         reply=result.reply,
         footer=transcript.result_footer(result),
+        held=result.outcome == "held",
         run_id=result.run_id,
     )

@@ -52,12 +52,16 @@ def tree(spans: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any
 def label(span: Mapping[str, Any]) -> str:
     """A span's type and name in words."""
     kind = WORDS.get(span["type"], span["type"])
+    if span["type"] == "wait":
+        return str(span["name"])
     return f"{kind} {span['name']}".strip() if span["type"] not in ("turn", "task") else kind
 
 
-def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figure:
-    """The timeline. Times are milliseconds from the run's start."""
-    rows = tree(spans)
+def figure(
+    spans: Sequence[Mapping[str, Any]], ink: str, faint: str, waits: Sequence[Mapping[str, Any]] = ()
+) -> go.Figure:
+    """The timeline, with what waited for which guardrails below. Times are milliseconds from the run's start."""
+    rows = [*tree(spans), *((0, {**one, "type": "wait"}) for one in waits)]
     made = go.Figure()
     for place, (_, span) in enumerate(rows):
         length = max(span["seconds"] * 1000, 0.02)
@@ -67,6 +71,7 @@ def figure(spans: Sequence[Mapping[str, Any]], ink: str, faint: str) -> go.Figur
             base=[span["start"] * 1000],
             orientation="h",
             marker_color=COLOURS.get(span["type"], faint),
+            marker_pattern_shape="/" if span["type"] == "wait" else "",
             text=f"{span['seconds'] * 1000:,.1f} ms",
             textposition="outside",
             cliponaxis=False,

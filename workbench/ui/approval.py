@@ -1,0 +1,91 @@
+"""One approval: the call, what became of it, and what a person can do about it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from workbench import jobs, traces
+from workbench.access import Actor
+from workbench.traces import approvals
+from workbench.ui import nav, session, show
+
+WORDS = {
+    "waiting": "waits for a decision",
+    "approved": "allowed; the run goes on",
+    "rejected": "rejected",
+    "expired": "nobody decided in time",
+    "executing": "allowed; being executed",
+    "done": "allowed and executed",
+    "failed": "allowed; the call failed",
+    "unclear": "unclear whether it took effect",
+}
+
+
+def title(one: approvals.Approval) -> str:
+    """An approval in a list; it ends with its short id, because the browser tells a choice back by its words."""
+    return f"{one.tool} · {one.flow} · {WORDS[one.state]} · {one.id[-6:]}"
+
+
+def decide(actor: Actor, one: approvals.Approval, approved: bool) -> None:
+    """Take the decision, and let the run go on once all its calls are decided."""
+    with show.errors():
+        decided = approvals.decide(actor, one.id, approved=approved, message=session.get(f"message-{one.id}") or "")
+        if decided.job_id:
+            jobs.start(decided.job_id)
+        st.rerun()
+
+
+def settle(actor: Actor, one: approvals.Approval, happened: bool) -> None:
+    """Say what became of a call whose process died."""
+    with show.errors():
+        decided = approvals.settle(actor, one.id, happened=happened, answer=session.get(f"answer-{one.id}") or "")
+        if decided.job_id:
+            jobs.start(decided.job_id)
+        st.rerun()
+
+
+def form(actor: Actor, one: approvals.Approval) -> None:
+    """The call with its arguments, and what a person can do about it."""
+    st.subheader(f"{show.plain(one.tool)}: {WORDS[one.state]}", anchor=False)
+    for name, value in one.arguments.items():
+        st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(str(value))}")
+    asked = f"Asked by {one.asked_by}" if one.asked_by else "Asked by a run"
+    st.caption(f"{show.plain(asked)} at {one.asked_at:%d %b %H:%M} UTC · until {one.expires_at:%d %b %H:%M} UTC")
+    if one.state == "waiting":
+        st.text_area(
+            "Message", key=f"message-{one.id}", help="A rejection needs a reason: the model tells the customer."
+        )
+        with st.container(horizontal=True):
+            if st.button("Approve", type="primary", icon=":material/check:", key=f"approve-{one.id}"):
+                decide(actor, one, True)
+            if st.button("Reject", icon=":material/close:", key=f"reject-{one.id}"):
+                decide(actor, one, False)
+    elif one.state == "unclear":
+        st.warning("The process died while this call was under way. Look whether it took effect before you go on.")
+        st.text_input("What it answered, if you know", key=f"answer-{one.id}")
+        with st.container(horizontal=True):
+            if st.button("It happened", key=f"happened-{one.id}"):
+                settle(actor, one, True)
+            if st.button("It did not: do it now", key=f"again-{one.id}"):
+                settle(actor, one, False)
+    else:
+        by = f" by {show.plain(one.decided_by)}" if one.decided_by else ""
+        st.markdown(f"{WORDS[one.state].capitalize()}{by}. {show.plain(one.message)}")
+        if one.answer or one.error:
+            st.caption(show.plain(traces.brief(one.error or one.answer)))
+    if one.result_run:
+        nav.link("runs", "How the run went on", {"run": one.result_run})
+    if one.open:
+        return
+    progress(one)
+
+
+@st.fragment(run_every=1.0)
+def progress(one: approvals.Approval) -> None:
+    """Watch the run go on, once a second, until it has."""
+    job = jobs.job(one.job_id) if one.job_id else None
+    if job is None or one.result_run:
+        return
+    if job.ended:
+        st.rerun()
+    st.caption(":material/hourglass_top: The run goes on …")
