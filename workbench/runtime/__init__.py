@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Result, resume, run, stream
-    from workbench.runtime.job import Decision
     from workbench.runtime.environment import Roles, roles
+    from workbench.runtime.job import Decision
     from workbench.runtime.models import Models, Tape
     from workbench.runtime.record import Conversation, Finished, Step, Writer
     from workbench.runtime.release import Release
