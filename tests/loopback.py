@@ -104,7 +104,50 @@ def _app(state: Server) -> Starlette:
             return StreamingResponse(iter(list(_events(done, turn))), media_type="text/event-stream")
         return JSONResponse(done, headers={"x-request-id": "req_loopback"})
 
-    return Starlette(routes=[Route("/v1/responses", responses, methods=["POST"])])
+    async def completions(request: Request) -> Response:
+        body = await request.json()
+        state.asked.append(body)
+        state.headers.append(dict(request.headers))
+        turn = next(state.script, Status(500))
+        assert isinstance(turn, list)
+        if body.get("stream"):
+            return StreamingResponse(iter(list(_chunks(body, turn))), media_type="text/event-stream")
+        return JSONResponse(_completion(body, turn, "message"))
+
+    return Starlette(
+        routes=[
+            Route("/v1/responses", responses, methods=["POST"]),
+            Route("/v1/chat/completions", completions, methods=["POST"]),
+        ]
+    )
+
+
+def _completion(body: dict[str, Any], output: list[Item], part: str) -> dict[str, Any]:
+    """A chat completion, or with `delta` a chunk of one."""
+    calls = [
+        {
+            **({"index": place} if part == "delta" else {}),
+            "id": item["call_id"],
+            "type": "function",
+            "function": {"name": item["name"], "arguments": item["arguments"]},
+        }
+        for place, item in enumerate(one for one in output if one["type"] == "function_call")
+    ]
+    text = next((item["content"][0]["text"] for item in output if item["type"] == "message"), None)
+    said = {"role": "assistant", "content": text, **({"tool_calls": calls} if calls else {})}
+    return {
+        "id": "chat_1",
+        "object": "chat.completion" if part == "message" else "chat.completion.chunk",
+        "created": 1,
+        "model": body["model"],
+        "choices": [{"index": 0, part: said, "finish_reason": "tool_calls" if calls else "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
+    }
+
+
+def _chunks(body: dict[str, Any], output: list[Item]) -> Iterator[bytes]:
+    yield f"data: {json.dumps(_completion(body, output, 'delta'))}\n\n".encode()
+    yield b"data: [DONE]\n\n"
 
 
 def _envelope(body: dict[str, Any], output: list[Item]) -> dict[str, Any]:

@@ -10,7 +10,9 @@ import pytest
 from tests.flows_for_tests import CALLED, freeze
 from tests.loopback import Cut, Server, Status, Turn, call, message, serve
 from workbench import runtime
+from workbench.errors import Invalid
 from workbench.runtime import Result, Roles, Words
+from workbench.runtime import roles as roles_of
 
 SCRIPT: list[Turn] = [
     [call("transfer_to_money", {}, "c1")],
@@ -30,12 +32,13 @@ def roles(server: Server) -> Roles:
     )
 
 
-async def go(server: Server, *, streamed: bool) -> tuple[Result, str]:
+async def go(server: Server, *, streamed: bool, chosen: Roles | None = None, agent: str = "") -> tuple[Result, str]:
     """Run once; the result and the words that streamed."""
-    models = runtime.Models(roles(server))
+    models = runtime.Models(chosen or roles(server))
     try:
         if not streamed:
-            return await runtime.run(freeze(), "Where is 1042?", models=models), ""
+            talk = runtime.Conversation(id="conv_1", agent=agent)
+            return await runtime.run(freeze(), "Where is 1042?", models=models, conversation=talk), ""
         words, result = "", None
         async for event in runtime.stream(freeze(), "Where is 1042?", models=models):
             if isinstance(event, Words):
@@ -119,3 +122,36 @@ def test_many_runs_in_a_row_share_one_client_on_one_loop() -> None:
 
     with serve(SCRIPT * 2) as server:
         assert asyncio.run(twice(server)) == ["answered", "answered"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_each_role_may_have_a_server_and_an_api_of_its_own(streamed: bool) -> None:
+    CALLED.clear()
+    with serve(SCRIPT[:1]) as first, serve(SCRIPT[1:]) as second:
+        mixed = Roles(
+            small=f"tiny-1@{first.url}",
+            main=f"chat:large-1@{second.url}",
+            api_key="openai-key",
+            keys={"small": "first-key"},
+        )
+        result, words = asyncio.run(go(first, streamed=streamed, chosen=mixed))
+    assert (result.outcome, result.reply) == ("answered", "Order 1042 is late.")
+    assert words == (result.reply if streamed else "")
+    assert (len(first.asked), len(second.asked)) == (1, 2)
+    assert first.headers[0]["authorization"] == "Bearer first-key"
+    assert {one["authorization"] for one in second.headers} == {"Bearer none"}
+    assert [c["model"] for c in result.record["calls"] if c["kind"] == "model"] == ["tiny-1", "large-1", "large-1"]
+    assert second.asked[0]["messages"][0] == {"role": "system", "content": "You work for Fernhill."}
+
+
+def test_one_role_may_be_offline_and_another_on_a_server() -> None:
+    with serve(SCRIPT[1:]) as server:
+        mixed = Roles(small="offline", main="large-1", api_key="key-1", base_url=server.url)
+        result, _ = asyncio.run(go(server, streamed=False, chosen=mixed, agent="money"))
+    assert (result.reply, result.record["models"]) == ("Order 1042 is late.", ["large-1"])
+    assert runtime.Models(mixed).label("small") == "offline model"
+
+
+def test_a_role_with_a_server_that_is_no_address_is_refused_by_its_variable() -> None:
+    with pytest.raises(Invalid, match="WORKBENCH_MODEL_MAIN names the server ftp://host"):
+        roles_of({"WORKBENCH_MODEL_MAIN": "large@ftp://host"})

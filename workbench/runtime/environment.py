@@ -22,10 +22,15 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
     (
         "WORKBENCH_MODEL_SMALL",
         "`offline` without a key",
-        "Model of the role small: `offline`, a model name, or `chat:NAME`.",
+        "Model of the role small: `offline`, a model name, `chat:NAME`, or either with a server of its own: `NAME@URL`.",
     ),
     ("WORKBENCH_MODEL_MAIN", "`offline` without a key", "Model of the role main."),
     ("WORKBENCH_MODEL_REASONING", "`offline` without a key", "Model of the role reasoning."),
+    (
+        "WORKBENCH_KEY_SMALL",
+        "none",
+        "Key of the server that the role small names after `@`; likewise `_MAIN` and `_REASONING`.",
+    ),
     (
         "WORKBENCH_PRICES",
         "none",
@@ -36,6 +41,16 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
 
 
 @dataclass(frozen=True)
+class Served:
+    """Where a model is served: its name, its server (none: OpenAI's), the key for it, and by which of the two APIs."""
+
+    name: str
+    url: str = ""
+    key: str = field(default="", repr=False)
+    chat: bool = False
+
+
+@dataclass(frozen=True)
 class Roles:
     """Which model serves each role, and how its server is reached."""
 
@@ -43,13 +58,20 @@ class Roles:
     main: str = OFFLINE
     reasoning: str = OFFLINE
     api_key: str = field(default="", repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_url: str = ""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     offline_delay: float = 0.0
 
     def name(self, role: str) -> str:
-        """The model name of `role`."""
+        """What `role` is set to: `offline`, `NAME`, `chat:NAME`, or either with `@URL`."""
         return str(getattr(self, role))
+
+    def served(self, role: str) -> Served:
+        """Where the model of `role` is served. A server named with `@` never gets the key of another."""
+        name, _, url = self.name(role).partition("@")
+        key = self.keys.get(role, "") if url else self.api_key
+        return Served(name.removeprefix("chat:"), url or self.base_url, key, name.startswith("chat:"))
 
 
 def roles(environment: Mapping[str, str] | None = None) -> Roles:
@@ -59,7 +81,10 @@ def roles(environment: Mapping[str, str] | None = None) -> Roles:
     default = OFFLINE if not key else _sdk_default()
     names = {role: env.get(f"WORKBENCH_MODEL_{role.upper()}") or default for role in ROLES}
     for role, name in names.items():
-        if name != OFFLINE and not (key or base):
+        own = name.partition("@")[2]
+        if own and not own.startswith(("http://", "https://")):
+            raise Invalid(f"WORKBENCH_MODEL_{role.upper()} names the server {own}.", remedy="Begin it with https://.")
+        if name != OFFLINE and not (key or base or own):
             raise Invalid(
                 f"WORKBENCH_MODEL_{role.upper()} names {name}, but there is no OPENAI_API_KEY.",
                 remedy="Set the key (any text for a server without keys), or unset the variable.",
@@ -70,7 +95,8 @@ def roles(environment: Mapping[str, str] | None = None) -> Roles:
         delay = float(env.get("WORKBENCH_OFFLINE_DELAY") or 0)
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         raise Invalid("WORKBENCH_PRICES or WORKBENCH_OFFLINE_DELAY cannot be read.") from None
-    return Roles(**names, api_key=key, base_url=base, prices=prices, offline_delay=delay)
+    keys: dict[str, str] = {role: env.get(f"WORKBENCH_KEY_{role.upper()}", "") for role in ROLES}
+    return Roles(**names, api_key=key, keys=keys, base_url=base, prices=prices, offline_delay=delay)
 
 
 def _sdk_default() -> str:

@@ -23,7 +23,7 @@ from agents.usage import Usage
 from openai import AsyncOpenAI
 from pydantic import TypeAdapter
 
-from workbench.runtime.environment import OFFLINE, Roles, roles
+from workbench.runtime.environment import OFFLINE, Roles, Served, roles
 from workbench.runtime.record import request
 
 
@@ -32,46 +32,46 @@ class Models(ModelProvider):
 
     def __init__(self, chosen: Roles | None = None) -> None:
         self.roles = chosen or roles()
-        self._made: dict[str, Model] = {}
-        self._client: AsyncOpenAI | None = None
+        self._made: dict[Served, Model] = {}
+        self._clients: dict[tuple[str, str], AsyncOpenAI] = {}
 
     def get_model(self, model_name: str | None) -> Model:
         """The model of a role."""
-        name = self.roles.name(model_name or "main")
-        if name not in self._made:
-            self._made[name] = self._make(name)
-        return self._made[name]
+        served = self.roles.served(model_name or "main")
+        if served not in self._made:
+            self._made[served] = self._make(served)
+        return self._made[served]
 
     def label(self, role: str) -> str:
         """What screens and records call the model of `role`."""
-        name = self.roles.name(role)
-        return "offline model" if name == OFFLINE else name.removeprefix("chat:")
+        name = self.roles.served(role).name
+        return "offline model" if name == OFFLINE else name
 
     def cost(self, role: str, usage: Usage) -> float | None:
         """US dollars of one response; None where the price is not known."""
-        name = self.roles.name(role)
+        name = self.roles.served(role).name
         if name == OFFLINE:
             return 0.0
-        price = self.roles.prices.get(name) or self.roles.prices.get(name.removeprefix("chat:"))
+        price = self.roles.prices.get(name) or self.roles.prices.get(f"chat:{name}")
         return None if price is None else (usage.input_tokens * price[0] + usage.output_tokens * price[1]) / 1e6
 
     async def aclose(self) -> None:
         """Close the connections to the server."""
-        if self._client is not None:
-            await self._client.close()
-        self._client = None
+        for client in self._clients.values():
+            await client.close()
+        self._clients.clear()
         self._made.clear()
 
-    def _make(self, name: str) -> Model:
-        if name == OFFLINE:
+    def _make(self, served: Served) -> Model:
+        if served.name == OFFLINE:
             from workbench.runtime.offline import OfflineModel
 
             return OfflineModel(word_delay=self.roles.offline_delay)
-        if self._client is None:
-            self._client = AsyncOpenAI(api_key=self.roles.api_key or "none", base_url=self.roles.base_url or None)
-        if name.startswith("chat:"):
-            return OpenAIChatCompletionsModel(name.removeprefix("chat:"), self._client)
-        return OpenAIResponsesModel(name, self._client)
+        at = (served.url, served.key)
+        if at not in self._clients:
+            self._clients[at] = AsyncOpenAI(api_key=served.key or "none", base_url=served.url or None)
+        kind = OpenAIChatCompletionsModel if served.chat else OpenAIResponsesModel
+        return kind(served.name, self._clients[at])
 
 
 class Diverged(Exception):

@@ -61,5 +61,5 @@ def _health() -> None:
 def _model_words() -> str:
     """Which model serves the roles, in a few words."""
     chosen = runtime.roles()
-    names = {chosen.name(role) for role in ("small", "main", "reasoning")}
-    return "offline model" if names == {"offline"} else ", ".join(sorted(n.removeprefix("chat:") for n in names))
+    names = {chosen.served(role).name for role in ("small", "main", "reasoning")}
+    return "offline model" if names == {"offline"} else ", ".join(sorted(names))
