@@ -21,7 +21,7 @@ from workbench.runtime.modelcalls import LimitReached, ModelFailed, Recorded, ex
 from workbench.runtime.models import Diverged, Models, Tape
 from workbench.runtime.record import Conversation, Finished, Recorder, Sink, Step, ToolCall, clean
 from workbench.runtime.release import Release
-from workbench.runtime.spec import Outcome
+from workbench.runtime.spec import CONTROLS, Outcome
 from workbench.runtime.toolbox.control import Knowledge
 from workbench.runtime.toolcalls import invoke, waiting
 from workbench.runtime.visible import Visible, Words, speaker
@@ -30,6 +30,9 @@ __all__ = ["Answers", "Decision", "Event", "Ledger", "Result", "Words", "explain
 
 LONGEST = 20_000
 """Characters of one message."""
+
+FACT = 2_000
+"""Characters of a tool's answer that go into the note for a person."""
 
 BLOCKED = "I cannot help with this message."
 HELD = "This needs a person's approval before it goes on."
@@ -336,7 +339,7 @@ async def _run(job: Job, end: _Ending, visible: Visible | None) -> None:
 
 async def _drive(job: Job, visible: Visible | None) -> Any:
     """The SDK's run to its result. Where an agent's model fails for good, its fallback agent takes over, once each."""
-    agent, items, tried = job.recorder.agent, list(job.recorder.input), {job.recorder.agent}
+    agent, items, tried = job.recorder.agent, list(job.recorder.input), set[str]()
     while True:
         try:
             return await _sdk(job, agent, items, visible)
@@ -407,11 +410,18 @@ def _broken(error: AgentsException) -> str:
     return "The model called something that does not exist, or broke the protocol otherwise."
 
 
-def _escalation(recorder: Recorder) -> Mapping[str, str] | None:
-    for call in recorder.calls:
-        if isinstance(call, ToolCall) and call.name == "escalate" and not call.error:
-            return dict(json.loads(call.arguments))
-    return None
+def _escalation(recorder: Recorder) -> Mapping[str, Any] | None:
+    """The note for the person who takes over: summary and open question by the model, and the facts the tools brought."""
+    calls = [call for call in recorder.calls if isinstance(call, ToolCall) and not call.error]
+    asked = next((call for call in calls if call.name == "escalate"), None)
+    if asked is None:
+        return None
+    facts = [
+        {"tool": call.name, "arguments": call.arguments, "answer": call.output[:FACT]}
+        for call in calls
+        if call.name not in CONTROLS and call.done
+    ]
+    return {**json.loads(asked.arguments), "facts": facts}
 
 
 _live: dict[str, Recorder] = {}

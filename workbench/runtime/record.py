@@ -162,7 +162,7 @@ class Finished:
     seconds: float
     error: str = ""
     stop: str = ""
-    escalation: Mapping[str, str] | None = None
+    escalation: Mapping[str, Any] | None = None
     waiting: tuple[Mapping[str, Any], ...] = ()
 
     @functools.cached_property

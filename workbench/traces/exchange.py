@@ -91,6 +91,7 @@ class _ModelCall(_Shape):
     error: str
     started: float
     seconds: float
+    inside: str = ""
 
 
 class _ToolCall(_Shape):
@@ -104,6 +105,11 @@ class _ToolCall(_Shape):
     started: float
     seconds: float
     held: float
+    waited_for: list[str] = []
+    inside: str = ""
+    decided: str = ""
+    mocked: bool = False
+    done: bool = True
 
 
 class _Verdict(_Shape):
@@ -112,6 +118,7 @@ class _Verdict(_Shape):
     tripped: bool
     reason: str
     started: float
+    about: str = ""
 
 
 class _Span(_Shape):
@@ -121,6 +128,36 @@ class _Span(_Shape):
     name: str
     start: float
     seconds: float
+
+
+class _Waiting(_Shape):
+    tool: str
+    arguments: str
+    call_id: str
+
+
+class _Decision(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    call_id: str
+    approved: bool
+    by: str
+    message: str = ""
+
+
+class _Waited(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    names: list[str] = Field(alias="for")
+
+
+class _Fact(_Shape):
+    tool: str
+    arguments: str
+    answer: str
+
+
+class _Escalation(_Shape):
+    facts: list[_Fact] = []
 
 
 class _Record(_Shape):
@@ -146,7 +183,13 @@ class _Record(_Shape):
     agent: str
     error: str
     stop: str
-    waiting: list[dict[str, Any]]
+    waiting: list[_Waiting]
+    escalation: _Escalation | None = None
+    person: str = ""
+    resumes: str = ""
+    root: str = ""
+    decisions: list[_Decision] = []
+    reply_waited: _Waited | None = None
     models: list[str]
     usage: _Usage
     calls: list[Annotated[_ModelCall | _ToolCall, Field(discriminator="kind")]]

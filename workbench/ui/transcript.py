@@ -93,6 +93,21 @@ def record(body: Mapping[str, Any]) -> None:
                     st.markdown(show.plain(text))
     question(body["question"])
     reply(traces.step_words(body), body["reply"], record_footer(body))
+    if body.get("escalation"):
+        note(body["escalation"])
+
+
+def note(escalation: Mapping[str, Any]) -> None:
+    """The note for the person who takes over: what happened, the collected facts, the open question."""
+    with st.container(border=True):
+        st.markdown("**:material/assignment: Note for the person who takes over**")
+        st.markdown(show.plain(str(escalation.get("summary", ""))))
+        for fact in escalation.get("facts", []):
+            st.caption(
+                show.plain(f"{fact['tool']} ({traces.brief(fact['arguments'])}): {traces.brief(fact['answer'], 300)}")
+            )
+        if escalation.get("question"):
+            st.markdown(f"**Open question** {show.plain(str(escalation['question']))}")
 
 
 def message_text(item: Mapping[str, Any]) -> str:
