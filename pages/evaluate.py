@@ -4,24 +4,26 @@ import pandas as pd
 import streamlit as st
 
 from workbench import datasets, evals, flows, jobs, releases
-from workbench.ui import nav, session, show
+from workbench.ui import declining, nav, session, show
 
 actor = session.actor()
 place = nav.place("evaluate")
 show.head(place.title, place.purpose)
 
 
-def start_form(names: list[str], sets: list[str]) -> None:
-    """Choose a flow and a dataset, and start."""
+def start_form(names: list[str], sets: list[str]) -> tuple[str, str]:
+    """Choose a flow and a dataset, and start; the choice."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         flow = session.pick_flow(names, "Flow (its draft)")
-        dataset = st.selectbox("Dataset", sets, key="dataset", bind="query-params", width=240)
+        own = sets.index(flow) if flow in sets else 0
+        dataset = st.selectbox("Dataset", sets, own, key="dataset", bind="query-params", width=240)
         repeat = st.number_input("Times each", 1, 20, 1, key="repeat", width=120)
         if st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:"):
             with show.errors():
                 made = evals.create(actor, releases.resolve(flow), dataset, repeat=int(repeat))
                 jobs.start(made.job_id)
                 session.point("experiment", made.id)
+    return flow, str(dataset)
 
 
 def title(e: evals.Experiment) -> str:
@@ -102,7 +104,7 @@ with show.errors():
         )
         nav.link("label" if names else "flows", "Label some runs" if names else "Begin a flow")
     else:
-        start_form(names, sets)
+        flow, dataset = start_form(names, sets)
         known = evals.experiments(limit=30)
         if not known:
             show.empty("No experiment yet", "Press Run: every case of the dataset is run and scored.")
@@ -113,3 +115,5 @@ with show.errors():
             chosen = st.selectbox("Experiment", list(titles), shown, key=key, format_func=lambda e: titles[e])
             session.point("experiment", chosen)
             result(chosen)
+        if st.toggle("When to decline", key="declining", help="The risk–coverage curve of the flow's knowledge."):
+            declining.panel(actor, flow, dataset)

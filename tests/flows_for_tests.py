@@ -30,6 +30,7 @@ guardrails:
   - {name: injection, on: input, check: prompt_injection}
   - {name: no-cards, on: reply, check: card_numbers}
 variables: {shop: Fernhill}
+charter: {problem: Orders are late., kpi: resolution time, target: a day, guard: refunds, owner: ada}
 """
 
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from workbench import access, jobs, traces
 from workbench.access import ROLES
+from workbench.traces import approvals
 from workbench.ui.nav import PLACES
 from workbench.ui.session import ROLE
 
 EMPTY = {
     "home": "No runs yet",
     "flows": "No flows yet",
+    "prompts": "No prompts yet",
     "evaluate": "No flow yet",
     "releases": "No flows yet",
+    "approvals": "Nothing waits for a person",
     "runs": "No runs fit",
     "label": "No labelling queue yet",
     "trends": "There are no tickets yet",
 }
+
+STAYS_EMPTY = ("approvals",)
+"""Pages for which the sample workspace holds nothing."""
 
 
 def opened(address: str, role: str) -> AppTest:
@@ -53,7 +62,7 @@ def test_every_page_opens_with_the_sample_workspace(seeded: Path, role: str) -> 
         app = opened(place.address, role)
         assert [e.message for e in app.exception] == [], place.address
         assert [e.value for e in app.error] == [], place.address
-        assert EMPTY[place.address] not in words(app), place.address
+        assert EMPTY[place.address] not in words(app) or place.address in STAYS_EMPTY, place.address
         assert app.title[0].value == ("Workbench" if place.address == "home" else place.title)
 
 
@@ -173,3 +182,37 @@ def test_experiments_of_the_same_minute_can_be_told_apart(seeded: Path) -> None:
     app = opened("evaluate", "architect")
     listed = next(box for box in app.selectbox if box.label == "Experiment").options
     assert len(listed) == len(set(listed)) == 4
+
+
+def test_the_evaluate_page_says_when_to_decline(seeded: Path) -> None:
+    app = opened("evaluate", "architect")
+    app.toggle(key="declining").set_value(True).run()
+    assert [e.message for e in app.exception] == []
+    assert re.search(r"Now below 0\.\d+: \d+% answered", words(app).replace("*", ""))
+
+
+def test_a_held_refund_is_decided_in_the_inbox(seeded: Path) -> None:
+    app = opened("flows", "architect")
+    app.chat_input(key="message").set_value("Please refund $80 for order 1015, it arrived broken").run()
+    traces.flush()
+    (waiting,) = approvals.find()
+    app = opened("approvals", "rep")
+    assert "refund_order: waits for a decision" in " ".join(s.value for s in app.subheader).replace("\\", "")
+    app.button(key=f"reject-{waiting.id}").click().run()
+    assert "A rejection needs a reason" in app.error[0].value.replace("\\", "")
+    app.button(key=f"approve-{waiting.id}").click().run()
+    assert "Somebody else must decide" in app.warning[0].value.replace("\\", "")
+    assert approvals.approval(waiting.id).state == "waiting"
+    app = opened("approvals", "manager")
+    app.text_area(key=f"message-{waiting.id}").set_value("Only 50 are covered")
+    app.button(key=f"reject-{waiting.id}").click().run()
+    assert [e.message for e in app.exception] == []
+    decided = approvals.approval(waiting.id)
+    assert (decided.state, decided.decided_by) == ("rejected", access.local().name)
+    for _ in range(200):
+        if jobs.job(decided.job_id).ended:
+            break
+        time.sleep(0.05)
+    jobs.stop()
+    run = traces.record(approvals.approval(waiting.id).result_run)
+    assert "A person did not allow this call: Only 50 are covered" in str(run["calls"])

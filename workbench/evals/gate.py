@@ -12,6 +12,7 @@ from workbench import datasets
 from workbench.errors import Invalid, NotFound
 from workbench.evals.experiments import newest, report
 from workbench.runtime.release import Release
+from workbench.runtime.spec import Charter
 from workbench.store import session
 
 
@@ -24,6 +25,7 @@ class Policy(BaseModel):
     min_cases: int = Field(default=5, ge=1)
     pass_rate: float = Field(default=0.9, ge=0, le=1)
     labelled_cases: bool = True
+    charter: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
     name = rules.dataset or release.name
 
     def refused(words: str) -> Verdict:
-        return Verdict(release.name, release.digest, False, (Check("evidence", False, words),))
+        return Verdict(release.name, release.digest, False, (Check("evidence", False, words), *_flow(release, rules)))
 
     try:
         with session() as open_session:
@@ -113,7 +115,26 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
     if rules.labelled_cases:
         words = "every case that people labelled passes" if not broken else f"labelled cases fail: {', '.join(broken)}"
         checks.append(Check("labelled cases", not broken, words))
+    checks += _flow(release, rules)
     return Verdict(release.name, release.digest, all(c.passed for c in checks), tuple(checks), found.id)
+
+
+def _flow(release: Release, rules: Policy) -> list[Check]:
+    """What the flow itself must have: a whole charter, and something real behind every tool."""
+    mocks = sorted(name for name, tool in release.spec.tools.items() if tool.kind == "mock")
+    words = f"nothing stands behind {', '.join(mocks)}" if mocks else "something real stands behind every tool"
+    checks = [Check("tools", not mocks, words)]
+    if rules.charter:
+        charter = release.spec.charter
+        named = charter.model_dump() if charter is not None else dict.fromkeys(Charter.model_fields, "")
+        gaps = [name for name, value in named.items() if not value.strip()]
+        told = (
+            f"the charter does not say its {', '.join(gaps)}"
+            if gaps
+            else f"the charter is whole, owned by {named['owner']}"
+        )
+        checks.insert(0, Check("charter", not gaps, told))
+    return checks
 
 
 def _none(count: int, good: str, bad: str) -> str:

@@ -7,10 +7,11 @@ import logging
 
 from workbench import jobs, prompts, releases, settings
 from workbench.evals import create
+from workbench.traces import approvals
 
 log = logging.getLogger("workbench.operations")
 
-KINDS = (create,)
+KINDS = (create, approvals.decide)
 """What starts each kind of job; importing it registers the kind, and a worker must know them all."""
 
 

@@ -1,0 +1,38 @@
+"""When to decline: the curve of a flow's knowledge over a dataset, and what the thresholds come to."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from workbench import releases
+from workbench.access import Actor
+from workbench.evals import abstaining
+from workbench.ui import charts, show
+from workbench.ui.charts import declining
+
+
+def panel(actor: Actor, flow: str, dataset: str) -> None:
+    """The curve, the present and the best threshold in words, and the cases behind them."""
+    st.caption("How often the flow would answer, and how often wrongly, if it declined below another score.")
+    with show.errors():
+        curve = abstaining.curve(actor, releases.resolve(flow), dataset)
+        theme = charts.colours()
+        st.plotly_chart(
+            declining.figure(curve, theme["ink"], theme["accent"]), theme=None, config={"displayModeBar": False}
+        )
+        st.markdown(f"**Now** {words(curve.present)}  \n**Best** {words(curve.best)}")
+        rows = [
+            {"case": c.case_id, "best score": c.score, "ought to": "answer" if c.answerable else "decline"}
+            for c in curve.cases
+        ]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="declining-rows")
+        st.caption("Set the threshold as `abstain_below` under Settings of the flow.")
+
+
+def words(point: abstaining.Point) -> str:
+    """A threshold in a sentence."""
+    wrong = "nothing is answered" if point.risk is None else f"{point.risk:.0%} of the answers are wrong"
+    return (
+        f"below {point.threshold:g}: {point.coverage:.0%} answered, {wrong}, {point.missed:.0%} declined for nothing."
+    )
