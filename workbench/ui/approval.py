@@ -69,8 +69,8 @@ def form(actor: Actor, one: approvals.Approval) -> None:
             if st.button("It did not: do it now", key=f"again-{one.id}"):
                 settle(actor, one, False)
     else:
-        by = f" by {show.plain(one.decided_by)}" if one.decided_by else ""
-        st.markdown(f"{WORDS[one.state].capitalize()}{by}. {show.plain(one.message)}")
+        by = f"Decided by {show.plain(one.decided_by)}. " if one.decided_by else ""
+        st.markdown(by + show.plain(one.message))
         if one.answer or one.error:
             st.caption(show.plain(traces.brief(one.error or one.answer)))
     if one.result_run:
