@@ -61,7 +61,8 @@ def stored(flow: str = DESK, person: str = "ada") -> approvals.Approval:
     return approvals.find()[0]
 
 
-YES = Decision("c3", approved=True, by="mei")
+AMOUNT = '{"amount": 80}'
+YES = Decision("c3", "pay_out", AMOUNT, approved=True, by="mei")
 DONE = [[assistant_message("Paid back 80 dollars.")]]
 
 
@@ -88,7 +89,7 @@ def test_a_resumed_run_replays_faithfully() -> None:
 
 
 def test_a_rejection_reaches_the_model_in_the_persons_words() -> None:
-    no = Decision("c3", approved=False, by="mei", message="Only 50 dollars are covered")
+    no = Decision("c3", "pay_out", AMOUNT, approved=False, by="mei", message="Only 50 dollars are covered")
     after = resumed(held(), no, steps=[[assistant_message("I may not pay that.")]])
     assert ("pay_out", 80.0) not in CALLED
     call = next(c for c in after.record["calls"] if c.get("name") == "pay_out")
@@ -130,9 +131,17 @@ def test_two_calls_of_one_turn_wait_each_for_its_own_decision() -> None:
     ]
     before = held(steps=steps)
     assert CALLED == [("pay_out", 7.0)]
-    no = Decision("c2", approved=False, by="mei", message="twice")
-    resumed(before, no, YES, steps=DONE)
+    no = Decision("c2", "pay_out", AMOUNT, approved=False, by="mei", message="twice")
+    yes = Decision("c3", "pay_out", '{"amount": 90}', approved=True, by="mei")
+    resumed(before, no, yes, steps=DONE)
     assert CALLED == [("pay_out", 7.0), ("pay_out", 90.0)]
+
+
+def test_a_decision_about_other_arguments_allows_nothing() -> None:
+    other = Decision("c3", "pay_out", '{"amount": 51}', approved=True, by="mei")
+    after = resumed(held(), other, steps=DONE)
+    assert after.outcome == "held"
+    assert ("pay_out", 80.0) not in CALLED
 
 
 def test_only_a_held_run_of_the_same_flow_can_go_on() -> None:

@@ -126,7 +126,7 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
         raise Invalid(f"tools.{name}: its schema and its declaration do not agree.")
     if name in tools.CONTROL or name.startswith("transfer_to_"):
         raise Invalid(f"tools.{name}: the name belongs to the engine.")
-    approval = _approval(declared.approve)
+    approval = _approval(name, declared.approve)
     if declared.kind == "agent" and declared.agent not in release.spec.agents:
         raise Invalid(f"tools.{name}.agent: there is no agent called {declared.agent}.")
     if declared.kind != "python":
@@ -161,15 +161,15 @@ def _function_tool(
     )
 
 
-def _approval(rules: Any) -> Any:
+def _approval(name: str, rules: Any) -> Any:
     """Whether a call must wait for a person: never, or as the rules say unless somebody has decided about it."""
     if rules is None:
         return False
 
     async def needed(context: RunContextWrapper[Any], arguments: Mapping[str, Any], call_id: str) -> bool:
-        if call_id in context.context.decisions:
+        if context.context.decision(call_id, name, arguments) is not None:
             return False
-        return rules == "always" or any(breaks(rule, arguments.get(name)) for name, rule in rules.items())
+        return rules == "always" or any(breaks(rule, arguments.get(one)) for one, rule in rules.items())
 
     return needed
 

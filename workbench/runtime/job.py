@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,9 +34,11 @@ class Held(AgentsException):
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person decided about a call that needed approval."""
+    """What a person decided about one call that needed approval: exactly this tool with exactly these arguments."""
 
     call_id: str
+    tool: str
+    arguments: str
     approved: bool
     by: str
     message: str = ""
@@ -81,6 +84,17 @@ class Job:
     def spec(self) -> FlowSpec:
         """The flow's specification."""
         return self.recorder.release.spec
+
+    def decision(self, call_id: str, tool: str, arguments: Any) -> Decision | None:
+        """What a person decided about this call; None where nobody did, or about another tool or other arguments."""
+        found = self.decisions.get(call_id)
+        if found is None or found.tool != tool:
+            return None
+        try:
+            given = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
+            return found if json.loads(found.arguments or "{}") == given else None
+        except ValueError:
+            return found if found.arguments == arguments else None
 
     def context(self, call: ToolCall) -> ToolContext:
         """What the function behind a call may use; its `key` is the same whenever this call is made again."""

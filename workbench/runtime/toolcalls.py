@@ -13,7 +13,7 @@ from agents import AgentsException, Runner
 from workbench.errors import Invalid, Unavailable, WorkbenchError
 from workbench.runtime import tools
 from workbench.runtime.barrier import guard_result
-from workbench.runtime.job import Decision, Held, Job, inside
+from workbench.runtime.job import Held, Job, inside
 from workbench.runtime.modelcalls import ModelFailed
 from workbench.runtime.record import ModelCall, ToolCall
 from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
@@ -65,7 +65,7 @@ async def _wait(job: Job, call: ToolCall) -> bool:
 
 
 def _refusal(job: Job, call: ToolCall, passed: bool) -> str:
-    decision = _decision(job, call)
+    decision = job.decision(call.call_id, call.name, call.arguments)
     if decision is not None:
         call.decided = decision.by
     if not passed:
@@ -75,10 +75,6 @@ def _refusal(job: Job, call: ToolCall, passed: bool) -> str:
     if call.effect != "read" and any(_may_have_happened(one, call) for one in job.recorder.calls):
         return "Not called again: the first call took too long, and may still take effect."
     return ""
-
-
-def _decision(job: Job, call: ToolCall) -> Decision | None:
-    return job.decisions.get(call.call_id)
 
 
 def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
@@ -129,7 +125,7 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
 
 async def _approved(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any]) -> str:
     """The answer of a call; one that a person allowed is claimed before it is made, and its answer kept at once."""
-    if job.ledger is None or _decision(job, call) is None:
+    if job.ledger is None or not call.decided:
         return await _made(job, call, declared, given)
     before = await asyncio.to_thread(job.ledger.begin, call)
     if before is not None:

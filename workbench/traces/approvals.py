@@ -243,6 +243,8 @@ async def _resume(release: Release, record: Mapping[str, Any], rows: Sequence[Ro
     decided = [
         Decision(
             call_id=row.call_id,
+            tool=row.tool,
+            arguments=row.arguments,
             approved=row.state not in ("rejected", "expired"),
             by=row.decided_by or NOBODY,
             message=row.message,

@@ -139,6 +139,8 @@ class _Waiting(_Shape):
 class _Decision(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
     call_id: str
+    tool: str
+    arguments: str
     approved: bool
     by: str
     message: str = ""
