@@ -191,7 +191,10 @@ BAD = {
         ("runs list --limit 0", "--limit"),
         ("datasets import order-desk case.jsonl", "Line 2: expceted: unknown key"),
         ("datasets import order-desk nothing.jsonl", "The file has no cases"),
-        ("evals run order-desk nowhere", "There is no dataset called nowhere. Known: order-desk."),
+        (
+            "evals run order-desk nowhere",
+            "There is no dataset called nowhere. Known: help-answers, incident-lookup, invoices, order-desk, refunds.",
+        ),
         ("evals run order-desk order-desk --evaluators magic", "There is no evaluator magic. Known: agent, contains"),
         ("evals gate order-desk --policy policy.yaml", "The policy: pass_rat"),
         ("releases promote order-desk --to moon", "There is no environment moon. Use dev, staging, production."),

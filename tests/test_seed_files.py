@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from workbench import knowledge
-from workbench.operations import seed_shop
+from workbench import datasets, knowledge
+from workbench.operations import seed_invoices, seed_shop
 from workbench.operations.messages import CONVERSATIONS
 from workbench.prompts import front_matter
 
@@ -37,6 +37,40 @@ def test_the_orders_are_complete_and_add_up() -> None:
         assert order["email"].isascii(), number
         assert sum(refund["amount"] for refund in order["refunds"]) <= order["total"], number
         assert set(order["address"]) == {"street", "city", "postcode"}, number
+
+
+def test_the_committed_invoices_are_what_their_generator_makes_and_agree_with_the_orders() -> None:
+    committed = (ROOT / "data" / "seed" / "invoices.json").read_text(encoding="utf-8")
+    assert committed == seed_invoices.text(), "run `python -m workbench.operations.seed_invoices`"
+    assert len(committed.encode()) < 60_000
+    by_order = {one["order_id"]: one for one in json.loads(committed)["invoices"]}
+    for order in ORDERS:
+        invoice = by_order.pop(order["order_id"])
+        assert invoice["invoice_number"] == order["invoice"]
+        assert invoice["total"] == order["total"] == pytest.approx(sum(line["price"] for line in invoice["lines"]))
+        assert invoice["tax"] == pytest.approx(sum(line["tax"] for line in invoice["lines"]))
+        assert invoice["issued_on"] == order["ordered_on"]
+    assert by_order == {}
+
+
+def test_the_incidents_are_complete() -> None:
+    body = json.loads((ROOT / "data" / "seed" / "incidents.json").read_text(encoding="utf-8"))
+    assert body["as_of"] == seed_shop.TODAY.isoformat()
+    ids = [one["incident_id"] for one in body["incidents"]]
+    assert len(set(ids)) == len(ids) >= 10
+    for one in body["incidents"]:
+        assert one["title"], one["incident_id"]
+        assert one["workaround"].startswith("to "), one["incident_id"]
+        assert len(one["symptoms"]) == 3, one["incident_id"]
+        assert ("resolved_on" in one) == (one["state"] == "resolved"), one["incident_id"]
+        assert one["began_on"] <= one.get("resolved_on", body["as_of"]) <= body["as_of"], one["incident_id"]
+
+
+def test_the_cases_are_written_as_they_are_stored() -> None:
+    for path in sorted((ROOT / "data" / "seed" / "cases").glob("*.jsonl")):
+        text = path.read_text(encoding="utf-8")
+        written = [json.loads(line) for line in text.splitlines()]
+        assert [case.plain for case in datasets.read(text)] == written, path.name
 
 
 def test_the_dates_of_an_order_fit_its_status() -> None:

@@ -459,6 +459,22 @@ def test_without_an_answer_it_abstains_once_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("instructions", "used"),
+    [
+        ("When no order has the number, call `escalate`.", ["find_order", "escalate"]),
+        ("If the order is unknown, escalate with a summary.", ["find_order", "escalate"]),
+        ("When the customer asks for a person, call `escalate`.", ["find_order"]),
+        ("When no passage answers, call `abstain`.\nCall `escalate` when the customer asks for it.", ["find_order"]),
+    ],
+)
+def test_what_is_not_found_is_passed_on_where_the_instructions_say_so(instructions: str, used: list[str]) -> None:
+    desk = Desk()
+    agent = Agent[Any](name="Help", instructions=instructions, tools=[desk.find_order(), *desk.control()])
+    ask(agent, "Where is order 9999?")
+    assert desk.names == used
+
+
+@pytest.mark.parametrize(
     "message",
     ["I want to talk to a human", "Get me your manager!", "I will call my lawyer", "Quiero hablar con una persona"],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,72 @@ def test_no_more_is_refunded_than_was_paid(context: ToolContext) -> None:
     call(context, "refund_order", order_id=1042, amount=4, reason="lost")
     with pytest.raises(Refused, match=r"\$0\.00 of order 1042"):
         call(context, "refund_order", order_id=1042, amount=0.01, reason="lost")
+
+
+def test_the_same_key_gets_the_same_receipt_and_no_second_refund(context: ToolContext) -> None:
+    shop = context.resource(Shop)
+    receipt = shop.refund(1042, 12, "late", key="run_1:call_1")
+    assert shop.refund(1042, 12.0, "late", key="run_1:call_1") == receipt
+    assert shop.left(1042) == 72.0
+    with pytest.raises(Refused, match="R1042-1, with another order or amount"):
+        shop.refund(1042, 13, "late", key="run_1:call_1")
+    with pytest.raises(Refused, match="another order"):
+        shop.refund(1030, 12, "late", key="run_1:call_1")
+    assert (shop.left(1042), shop.left(1030)) == (72.0, 153.9)
+
+
+def test_the_same_amount_under_a_new_key_is_neither_paid_again_nor_said_to_be(context: ToolContext) -> None:
+    shop = context.resource(Shop)
+    shop.refund(1042, 12, "late", key="run_1:call_1")
+    with pytest.raises(Refused, match=r"\$12\.00 of order 1042 was refunded already, as R1042-1") as told:
+        shop.refund(1042, 12, "late", key="run_1:call_2")
+    assert "colleague" in (told.value.remedy or "")
+    assert shop.refund(1042, 20, "torn", key="run_1:call_3")["refund_id"] == "R1042-2"
+    assert shop.left(1042) == 52.0
+
+
+def test_the_tool_refunds_under_the_key_of_its_call() -> None:
+    shop = Shop.sample()
+    first, again = (ToolContext(resources={Shop: shop}, key=key) for key in ("run_1:call_1", "run_1:call_2"))
+    receipt = call(first, "refund_order", order_id=1042, amount=12, reason="late")
+    assert call(first, "refund_order", order_id=1042, amount=12, reason="late") == receipt
+    with pytest.raises(Refused, match="refunded already"):
+        call(again, "refund_order", order_id=1042, amount=12, reason="late")
+
+
+def test_many_threads_never_refund_more_than_was_paid() -> None:
+    shop, taken = Shop.sample(), threading.Barrier(24)
+
+    def pay(number: int) -> float:
+        taken.wait()
+        try:
+            return float(shop.refund(1042, 10 + number / 100, "late", key=f"k{number}")["amount"])
+        except Refused:
+            return 0.0
+
+    with ThreadPoolExecutor(24) as pool:
+        paid = list(pool.map(pay, range(24)))
+    assert sum(one > 0 for one in paid) == 8
+    assert shop.left(1042) == pytest.approx(84 - sum(paid))
+    assert shop.left(1042) >= 0
+
+
+def test_many_threads_with_one_key_pay_once() -> None:
+    shop, taken = Shop.sample(), threading.Barrier(24)
+
+    def pay(_number: int) -> str:
+        taken.wait()
+        return str(shop.refund(1042, 12, "late", key="one")["refund_id"])
+
+    with ThreadPoolExecutor(24) as pool:
+        assert set(pool.map(pay, range(24))) == {"R1042-1"}
+    assert shop.left(1042) == 72.0
+
+
+def test_what_an_order_is_told_as_cannot_change_the_shop() -> None:
+    shop = Shop.sample()
+    shop.order(1042)["refunds"].append({"amount": 84.0})
+    assert shop.left(1042) == 84.0
 
 
 @pytest.mark.parametrize("amount", [0, -5, 0.001, float("nan"), float("-inf")])

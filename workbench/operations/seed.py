@@ -12,13 +12,16 @@ from workbench import datasets, evals, flows, jobs, prompts, releases, runtime, 
 from workbench.access import Actor, audit, require
 from workbench.datasets import labelling
 from workbench.errors import WorkbenchError
-from workbench.operations.messages import CASES, CONVERSATIONS, FLAGS
+from workbench.operations.messages import CONVERSATIONS, FLAGS
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
 from workbench.tickets.seed import seed as seed_tickets
 from workbench.traces import capture
 
 FLOW = "order-desk"
+DRAFTS = (FLOW, "help-answers")
+"""The templates that are drafts from the start; the others wait in the gallery, with their cases."""
+
 Progress = Callable[[str, float], None]
 
 
@@ -54,13 +57,10 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
     progress("taking in prompts and flows", 0.5)
     prompts.take_in()
     known = {one.name for one in flows.drafts()}
-    fresh = [one for one in flows.templates() if one.name not in known]
+    fresh = [one for one in flows.templates() if one.name in DRAFTS and one.name not in known]
     for one in fresh:
         flows.create(actor, one.spec)
-    made_cases = 0
-    if FLOW not in {one.name for one in datasets.datasets()}:
-        given = [datasets.case_of(body, where=str(body["id"])) for body in CASES]
-        made_cases = datasets.put(actor, FLOW, given, purpose="What the order desk must do.")
+    made_cases = _cases(actor)
     made_runs = 0 if traces.count() else _record(actor, progress)
     _queue(actor)
     progress("evaluating and releasing the sample flow", 0.9)
@@ -69,6 +69,19 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
         audit.append(open_session, actor, "seed", "sample workspace", {"tickets": made_tickets, "runs": made_runs})
     progress("done", 1.0)
     return Seeded(made_tickets, len(fresh), made_runs, made_cases, released)
+
+
+def _cases(actor: Actor) -> int:
+    """Make the datasets of the templates that are not there yet; how many cases they have."""
+    known = {one.name for one in datasets.datasets()}
+    files = sorted((settings.load().seed / "cases").glob("*.jsonl"))
+    return sum(
+        datasets.put(
+            actor, file.stem, datasets.read(file.read_text(encoding="utf-8")), purpose=f"What {file.stem} must do."
+        )
+        for file in files
+        if file.stem not in known
+    )
 
 
 def _record(actor: Actor, progress: Progress) -> int:

@@ -6,6 +6,7 @@ import functools
 import importlib
 import inspect
 import re
+import threading
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ R = TypeVar("R")
 
 CONTROL = ("abstain", "escalate", "search_knowledge")
 """Tools that the engine offers to agents by itself; a flow may not declare one of these names."""
+
+
+_making = threading.Lock()
+"""Two tools of a run that ask for the same resource at the same time get the same one."""
 
 
 @dataclass
@@ -40,13 +45,14 @@ class ToolContext:
 
         Raises NotFound where there is neither.
         """
-        if kind not in self.resources:
-            sample = getattr(kind, "sample", None)
-            if sample is None:
-                raise NotFound(
-                    f"This run has no {kind.__name__}.", remedy="Pass it in `resources` when you call `run`."
-                )
-            self.resources[kind] = sample()
+        with _making:
+            if kind not in self.resources:
+                sample = getattr(kind, "sample", None)
+                if sample is None:
+                    raise NotFound(
+                        f"This run has no {kind.__name__}.", remedy="Pass it in `resources` when you call `run`."
+                    )
+                self.resources[kind] = sample()
         return typing.cast(R, self.resources[kind])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from workbench.runtime.offline import matching
 from workbench.runtime.offline.arguments import fill_arguments
-from workbench.runtime.offline.instructions import facts
+from workbench.runtime.offline.instructions import facts, passes_on
 from workbench.runtime.offline.offers import CONTROL, Offer
 from workbench.runtime.offline.passages import found, rephrased, without_ids
 from workbench.runtime.offline.plan import (
@@ -33,6 +33,7 @@ def decide(request: Request) -> Say | Use:
     steps: tuple[Callable[[Request], Say | Use | None], ...] = (
         _forced,
         _to_a_person,
+        _unknown,
         _explain,
         _business,
         _search,
@@ -65,6 +66,17 @@ def _to_a_person(request: Request) -> Use | Say | None:
     offer = request.control("escalate")
     if offer is None or not wants_a_person(need):
         return None
+    return _pass_on(request, offer)
+
+
+def _unknown(request: Request) -> Use | None:
+    """Pass on what a look-up did not find, where the instructions say so."""
+    offer = request.control("escalate")
+    missed = any(call.missing for call in request.conversation.now if call.name not in CONTROL)
+    return _pass_on(request, offer) if offer and missed and passes_on(request.system) else None
+
+
+def _pass_on(request: Request, offer: Offer) -> Use:
     given = {"summary": _summary(request), "question": request.conversation.latest}
     return Use(offer.name, fill_arguments(request, offer, complete=True, given=given)[0])
 

@@ -76,6 +76,11 @@ def facts(system: str, need: str) -> str:
     return best
 
 
+def passes_on(system: str) -> bool:
+    """Whether the instructions say to escalate what is not known."""
+    return _PASSES_ON.search(system) is not None
+
+
 def _wish(system: str, verbs: str) -> str:
     for line in system.splitlines():
         found = re.search(rf"(?i)\b(?:{verbs})\b(?: \w+){{0,5}}?:? {_QUOTED}", line)
@@ -93,6 +98,11 @@ _SMALL = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "a single": 1}
 
 _FACT = re.compile(
     r"(?i)(?:our|we|all|every|the (?:shop|store|company|office|price|delivery|shipping|warranty)|\w+ costs?)\b"
+)
+
+
+_PASSES_ON = re.compile(
+    r"(?i)\b(?:when|where|if)\b[^.\n]*\b(?:no|not|nothing|none|unknown|cannot)\b[^.\n]*\bescalate\b"
 )
 
 

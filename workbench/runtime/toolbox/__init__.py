@@ -1,5 +1,5 @@
 """The Python functions that a flow may name; importing this package registers them."""
 
-from workbench.runtime.toolbox import control, shop
+from workbench.runtime.toolbox import control, incidents, invoices, shop
 
-__all__ = ["control", "shop"]
+__all__ = ["control", "incidents", "invoices", "shop"]
