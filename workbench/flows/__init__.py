@@ -1,6 +1,8 @@
 """Flows as drafts: editing, checking, drawing, freezing."""
 
 from workbench.flows.check import Finding
+from workbench.flows.conversations import Imported
+from workbench.flows.conversations import take_in as take_in_conversations
 from workbench.flows.diagram import dot
 from workbench.flows.drafts import (
     Draft,
@@ -22,6 +24,7 @@ from workbench.flows.drafts import (
 __all__ = [
     "Draft",
     "Finding",
+    "Imported",
     "Template",
     "begin",
     "blank",
@@ -35,5 +38,6 @@ __all__ = [
     "keep",
     "put",
     "save",
+    "take_in_conversations",
     "templates",
 ]
