@@ -32,6 +32,13 @@ values = st.recursive(
 )
 things = st.dictionaries(words, values, max_size=3)
 tools = st.fixed_dictionaries({"name": words}, optional={"arguments": things})
+rules = st.fixed_dictionaries(
+    {}, optional={"above": st.integers(), "below": st.floats(-1e9, 1e9), "in": st.lists(words)}
+)
+mocks = st.fixed_dictionaries(
+    {"tool": st.sampled_from(["find_order", "pay-out"])},
+    optional={"when": st.dictionaries(words, values | rules, max_size=2), "answer": values, "error": words},
+)
 expected = st.fixed_dictionaries(
     {},
     optional={
@@ -54,6 +61,7 @@ bodies = st.fixed_dictionaries(
         "tags": st.lists(words, max_size=3),
         "split": words,
         "polarity": st.sampled_from(["must-stay", "must-not-repeat"]),
+        "mocks": st.lists(mocks, max_size=2),
     },
 )
 
@@ -87,6 +95,9 @@ def test_cases_written_and_read_are_the_same(database: str, architect: Actor, so
         ('{"id": "b", "input": "hi", "expected": {"outcom": "held"}}', "Line 2: expected.outcom: unknown key."),
         ('{"id": "b", "input": "hi", "expected": {"outcome": "fine"}}', "Line 2: expected.outcome: "),
         ('{"id": "b", "input": [{"role": "robot", "content": "hi"}]}', "Line 2: input"),
+        ('{"id": "b", "input": "hi", "mocks": [{"tool": "x", "anser": 1}]}', "Line 2: mocks.0.anser: unknown key."),
+        ('{"id": "b", "input": "hi", "mocks": [{"answer": 1}]}', "Line 2: mocks.0.tool: "),
+        ('{"id": "b", "input": "hi", "mocks": [{"tool": "a b"}]}', "Line 2: mocks.0.tool: "),
         ('{"id": "b"}', "Line 2: input: "),
         ('{"id": "", "input": "hi"}', "Line 2: id: "),
         ('{"id": "b", "input": "  "}', "Line 2: input"),
@@ -183,3 +194,17 @@ def test_the_question_is_the_last_message_of_the_customer() -> None:
         {"role": "user", "content": "Late!"},
     ]
     assert [one.question for one in cases({"id": "a", "input": talk}, {"id": "b", "input": "Hi"})] == ["Late!", "Hi"]
+
+
+def test_a_case_without_mocks_keeps_its_digest_and_one_with_mocks_has_another(database: str, architect: Actor) -> None:
+    plain = {"id": "a", "input": "hi"}
+    mocked = plain | {
+        "mocks": [{"tool": "find_order", "when": {"order_id": {"above": 5}}, "answer": {"status": "late"}}]
+    }
+    assert cases(plain | {"mocks": []})[0].plain == plain
+    assert cases(mocked)[0].plain == mocked
+    datasets.put(architect, "one", cases(plain))
+    datasets.put(architect, "none", cases(plain | {"mocks": []}))
+    datasets.put(architect, "mocked", cases(mocked))
+    assert frozen("one").digest == frozen("none").digest != frozen("mocked").digest
+    assert datasets.version(frozen("mocked").digest).cases[0].mocks[0].answer == {"status": "late"}

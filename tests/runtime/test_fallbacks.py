@@ -150,3 +150,11 @@ def test_an_agent_receives_what_its_flow_says_of_the_conversation(receives: str,
     asked = [c for c in result.record["calls"] if c["kind"] == "model"][1]["request"]["input"]
     assert [i.get("type", i.get("role")) for i in asked] == kinds
     assert asked[-1 if receives != "all" else 2]["content"] == "My order is late"
+
+
+def test_an_output_schema_that_points_elsewhere_is_never_fetched() -> None:
+    schema = '{type: object, properties: {a: {$ref: "http://127.0.0.1:9/schema"}}}'
+    text = DESK.replace(FRONT, f"{FRONT}, output: {schema}")
+    result = asyncio.run(runtime.run(freeze(text), "Hello", models=Scripted([[assistant_message('{"a": 1}')]])))
+    assert result.outcome == "error"
+    assert "its schema points outside itself" in result.error

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound
+from workbench.runtime.mocks import Mock
 from workbench.runtime.record import clean
 from workbench.runtime.spec import Outcome, canonical
 from workbench.store import insert_missing, now, pack, session, unpack
@@ -52,7 +53,7 @@ class Message(_Frozen):
 
 
 class Case(_Frozen):
-    """One input with what is expected."""
+    """One input with what is expected. Its mocks stand in for tools while it runs."""
 
     id: str = Field(min_length=1, max_length=120)
     input: str | tuple[Message, ...]
@@ -61,6 +62,7 @@ class Case(_Frozen):
     tags: tuple[str, ...] = ()
     split: str | None = None
     polarity: Literal["must-stay", "must-not-repeat"] | None = None
+    mocks: tuple[Mock, ...] = ()
 
     @property
     def question(self) -> str:
@@ -122,6 +124,14 @@ def cases(name: str) -> list[Case]:
     """The cases of a dataset, in order. Raises NotFound."""
     with session() as open_session:
         return _cases(open_session, name)
+
+
+def questions(name: str, limit: int = 3) -> list[str]:
+    """The first questions of a dataset, as examples of what customers write; empty where there is no such dataset."""
+    with session() as open_session:
+        if open_session.get(Row, name) is None:
+            return []
+        return list(dict.fromkeys(one.question for one in _cases(open_session, name)))[:limit]
 
 
 def case_of(body: Any, *, where: str) -> Case:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from workbench.errors import Invalid, NotFound
 from workbench.evals.evaluators import evaluators as known_evaluators
 from workbench.evals.evaluators import score
 from workbench.evals.statistics import Rate, rate
+from workbench.runtime import mocks
 from workbench.runtime.release import Release
 from workbench.store import session
 from workbench.store.tables import Experiment as Row
@@ -84,35 +85,50 @@ def create(
     Raises Refused, NotFound for an unknown dataset or evaluator, Invalid for an empty dataset.
     """
     require(actor, "run an experiment")
+    with session() as open_session:
+        audit.lock(open_session)
+        cases = datasets.freeze(open_session, dataset)
+        return add(open_session, actor, release, cases, evaluators=evaluators, repeat=repeat, workers=workers)
+
+
+def add(
+    open_session: Session,
+    actor: Actor,
+    release: Release,
+    cases: datasets.Version,
+    *,
+    evaluators: Sequence[str] = (),
+    repeat: int = 1,
+    workers: int = 8,
+    note: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Like `create`, inside a transaction and over frozen cases. `note` is kept among the arguments of its job."""
     if not 1 <= repeat <= 20 or not 1 <= workers <= 100:
         raise Invalid("An experiment repeats each case 1 to 20 times, with 1 to 100 workers.")
     known = known_evaluators()
     if unknown := [name for name in evaluators if name not in known]:
         raise NotFound(f"There is no evaluator {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
-    with session() as open_session:
-        audit.lock(open_session)
-        flows.keep(open_session, release)
-        frozen = datasets.freeze(open_session, dataset)
-        identity = f"exp_{uuid.uuid4().hex[:16]}"
-        arguments = {"experiment": identity, "workers": workers}
-        title = f"{release.name} {release.version} over {dataset}"
-        job = jobs.row(KIND, title, arguments, actor, total=len(frozen.cases) * repeat)
-        row = Row(
-            id=identity,
-            flow=release.name,
-            version=release.version,
-            digest=release.digest,
-            dataset=dataset,
-            dataset_digest=frozen.digest,
-            evaluators=list(evaluators),
-            repeat=repeat,
-            job_id=job.id,
-            created_by=actor.name,
-        )
-        open_session.add(job)
-        open_session.add(row)
-        audit.append(open_session, actor, "run an experiment", identity, {"flow": release.name, "dataset": dataset})
-        return _experiment(row)
+    flows.keep(open_session, release)
+    identity = f"exp_{uuid.uuid4().hex[:16]}"
+    arguments = {**(note or {}), "experiment": identity, "workers": workers}
+    title = f"{release.name} {release.version} over {cases.dataset}"
+    job = jobs.row(KIND, title, arguments, actor, total=len(cases.cases) * repeat)
+    row = Row(
+        id=identity,
+        flow=release.name,
+        version=release.version,
+        digest=release.digest,
+        dataset=cases.dataset,
+        dataset_digest=cases.digest,
+        evaluators=list(evaluators),
+        repeat=repeat,
+        job_id=job.id,
+        created_by=actor.name,
+    )
+    open_session.add(job)
+    open_session.add(row)
+    audit.append(open_session, actor, "run an experiment", identity, {"flow": release.name, "dataset": cases.dataset})
+    return _experiment(row)
 
 
 def experiments(flow: str = "", limit: int = 50) -> list[Experiment]:
@@ -210,7 +226,10 @@ async def _run_all(release: Release, cases: list[Case], workers: int) -> list[ru
     async def one(case: Case) -> runtime.Result:
         async with free:
             talk = runtime.Conversation(id=f"conv_{uuid.uuid4().hex}", items=case.history)
-            return await runtime.run(release, case.question, models=models, conversation=talk, source="experiment")
+            answers = mocks.policy(case.mocks) if case.mocks else None
+            return await runtime.run(
+                release, case.question, models=models, conversation=talk, answers=answers, source="experiment"
+            )
 
     try:
         return list(await asyncio.gather(*(one(case) for case in cases)))

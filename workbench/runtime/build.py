@@ -24,6 +24,7 @@ from agents.extensions.handoff_filters import remove_all_tools
 from agents.strict_schema import ensure_strict_json_schema
 
 from workbench.errors import Invalid
+from workbench.runtime import arguments as checked
 from workbench.runtime import guardrails, tools
 from workbench.runtime.release import Release
 from workbench.runtime.spec import AgentSpec, ArgumentRule
@@ -217,6 +218,8 @@ class JsonOutput(AgentOutputSchemaBase):
         """The parsed output. Raises OutputDoesNotFit, which never quotes the answer: no guardrail has seen it yet."""
         import jsonschema
 
+        if checked.outside(self._schema):
+            raise OutputDoesNotFit("its schema points outside itself")
         try:
             value = json.loads(json_str)
             jsonschema.validate(value, self._schema)

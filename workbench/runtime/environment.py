@@ -36,6 +36,17 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
         "none",
         'US dollars for a million tokens, as JSON: `{"NAME": [input, output]}`. Without it, cost is unknown.',
     ),
+    (
+        "WORKBENCH_SECRET_NAME",
+        "none",
+        "What `secret:name` stands for in the headers of HTTP tools and MCP servers; a variable for each name.",
+    ),
+    (
+        "WORKBENCH_PRIVATE_HOSTS",
+        "none",
+        "Private hosts that HTTP tools may reach, by commas: `HOST` or `HOST:PORT`. A flow cannot allow them itself.",
+    ),
+    ("WORKBENCH_SERVERS", "none", "YAML file that declares the MCP servers whose tools flows may name."),
     ("WORKBENCH_OFFLINE_DELAY", "0", "Seconds that the offline model waits between words, to see streaming."),
 )
 

@@ -21,6 +21,7 @@ from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
 log = logging.getLogger("workbench.runtime")
 
 TOO_LONG = "took longer than"
+UNSETTLED = "may have taken effect"
 
 
 async def invoke(context: Any, name: str, arguments: str) -> str:
@@ -79,7 +80,9 @@ def _refusal(job: Job, call: ToolCall, passed: bool) -> str:
 
 def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
     """Whether an earlier call, the same in name and arguments, was left while it was still going on."""
-    if not isinstance(before, ToolCall) or before is call or TOO_LONG not in before.error:
+    if not isinstance(before, ToolCall) or before is call:
+        return False
+    if TOO_LONG not in before.error and UNSETTLED not in before.error:
         return False
     return (before.name, before.arguments) == (call.name, call.arguments)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import streamlit as st
 
 from workbench import runtime, traces
 from workbench.access import Actor, require
-from workbench.errors import Unavailable
-from workbench.runtime import Conversation, Release, Result, Step, Words
+from workbench.errors import Unavailable, WorkbenchError
+from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
+from workbench.runtime.mocks import Mock
 
 Event = Step | Words | Result
 
@@ -22,12 +24,18 @@ class _Loop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="agent-runs", daemon=True).start()
+        self.thread = threading.Thread(target=self._turn, name="agent-runs", daemon=True)
+        self.thread.start()
         self.models = runtime.Models()
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.models.aclose(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+
+    def _turn(self) -> None:
+        self.loop.run_forever()
+        self.loop.close()
 
 
 @st.cache_resource(show_spinner=False, on_release=lambda one: one.close())
@@ -36,17 +44,52 @@ def _loop() -> _Loop:
 
 
 def converse(
-    actor: Actor, release: Release, text: str, conversation: Conversation | None, *, resources: Sequence[object] = ()
+    actor: Actor,
+    release: Release,
+    text: str,
+    conversation: Conversation | None,
+    *,
+    resources: Sequence[object] = (),
+    mocked: Sequence[Mock] = (),
 ) -> Iterator[Event]:
     """Run a flow on a message, yielding its steps, its words and the Result. Closing the generator stops the run.
 
+    A call that one of the mocks fits is answered by it.
+
     Raises Refused, or what `runtime.run` raises.
     """
+    with closing(_together(actor, [release], text, conversation, resources, mocked)) as events:
+        for _, event in events:
+            if isinstance(event, WorkbenchError):
+                raise event
+            yield event
+
+
+def side_by_side(
+    actor: Actor, releases: Sequence[Release], text: str
+) -> Generator[tuple[int, Event | WorkbenchError], None, None]:
+    """Run several flows on the same message at once, yielding what each does as it comes, with the flow's place.
+
+    The last event of each is its Result, or the error of one that could not run. Closing the generator stops them all.
+    Raises Refused.
+    """
+    return _together(actor, releases, text, None, ())
+
+
+def _together(
+    actor: Actor,
+    releases: Sequence[Release],
+    text: str,
+    conversation: Conversation | None,
+    resources: Sequence[object],
+    mocked: Sequence[Mock] = (),
+) -> Generator[tuple[int, Event | WorkbenchError], None, None]:
     require(actor, "run a flow")
     bridge = _loop()
-    events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+    events: queue.SimpleQueue[tuple[int, Event | Exception | None]] = queue.SimpleQueue()
 
-    async def go() -> None:
+    async def go(place: int, release: Release) -> None:
+        failure: Exception | None = None
         try:
             async for event in runtime.stream(
                 release,
@@ -55,23 +98,33 @@ def converse(
                 sink=traces.sink(),
                 conversation=conversation,
                 resources=resources,
+                answers=mocks.policy(mocked) if mocked else None,
                 source="playground",
                 person=actor.name,
             ):
-                events.put(event)
+                events.put((place, event))
+        except Exception as error:  # noqa: BLE001  (raised again, or told, by whoever reads the events)
+            failure = error
         finally:
-            events.put(None)
+            events.put((place, failure))
 
-    running = asyncio.run_coroutine_threadsafe(go(), bridge.loop)
+    running = [asyncio.run_coroutine_threadsafe(go(place, one), bridge.loop) for place, one in enumerate(releases)]
+    patience = max((one.spec.limits.seconds for one in releases), default=0) + 30
+    left = len(running)
     try:
-        while True:
+        while left:
             try:
-                event = events.get(timeout=release.spec.limits.seconds + 30)
+                place, event = events.get(timeout=patience)
             except queue.Empty:
                 raise Unavailable("The run gave no sign of life and was stopped.") from None
-            if event is None:
-                break
-            yield event
-        running.result()
+            if event is None or isinstance(event, Exception):
+                left -= 1
+            if isinstance(event, WorkbenchError):
+                yield place, event
+            elif isinstance(event, Exception):
+                raise event
+            elif event is not None:
+                yield place, event
     finally:
-        running.cancel()
+        for one in running:
+            one.cancel()

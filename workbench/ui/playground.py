@@ -10,7 +10,7 @@ import streamlit as st
 from workbench import datasets, flows, traces
 from workbench.access import Actor
 from workbench.runtime import Conversation, Release, Result, Step, Words
-from workbench.ui import live, nav, session, show, transcript
+from workbench.ui import live, mock_forms, nav, session, show, transcript
 from workbench.ui.editor import Work
 
 
@@ -88,7 +88,7 @@ def _answer(actor: Actor, release: Release, text: str, chat: Chat) -> Turn:
     with st.chat_message("assistant", avatar=transcript.FLOW):
         told, words = st.empty(), st.empty()
         agent, said, result = "", "", None
-        for event in live.converse(actor, release, text, chat.conversation):
+        for event in live.converse(actor, release, text, chat.conversation, mocked=mock_forms.tried(release.name)):
             if isinstance(event, Words):
                 said += event.text
                 words.markdown(show.plain(said))
