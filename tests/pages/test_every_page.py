@@ -20,6 +20,7 @@ EMPTY = {
     "home": "No runs yet",
     "flows": "No flows yet",
     "prompts": "No prompts yet",
+    "playground": "No flow to try yet",
     "evaluate": "No flow yet",
     "releases": "No flows yet",
     "approvals": "Nothing waits for a person",

@@ -81,13 +81,17 @@ class Prompt(SQLModel, table=True):
 
 
 class Draft(SQLModel, table=True):
-    """The working copy of a flow. `version` counts saves, so that a second editor meets a conflict."""
+    """The working copy of a flow. `version` counts saves, so that a second editor meets a conflict.
+
+    `texts` holds prompt texts that were saved with the draft and have no number yet.
+    """
 
     name: str = Field(primary_key=True)
     spec: dict[str, Any] = Field(sa_column=_json())
     version: int = 1
     template: str = ""
     forked_from: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    texts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON(), nullable=False, server_default="{}"))
     saved_by: str
     saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
 

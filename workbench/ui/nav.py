@@ -39,6 +39,7 @@ PLACES = (
     Place(
         "prompts", "Prompts", "article", "Build", "Read, write and compare prompt texts; each number stays as it is."
     ),
+    Place("playground", "Playground", "grid_view", "Build", "Try up to four variants of a flow side by side."),
     Place("evaluate", "Evaluate", "science", "Build", "Run a flow over a dataset of cases and see what fails."),
     Place("releases", "Releases", "rocket_launch", "Build", "See what changed, pass the gate, promote, roll back."),
     Place(

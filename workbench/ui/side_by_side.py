@@ -1,0 +1,455 @@
+"""Variants side by side: their columns, a message that all of them answer at once, and a dataset that all of them run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from workbench import datasets, flows, jobs, releases, traces
+from workbench.access import Actor
+from workbench.errors import WorkbenchError
+from workbench.evals import grid
+from workbench.evals.grid import Difference, Grid, Piece, Side, Variant
+from workbench.runtime import Release, Result, Step, Words
+from workbench.runtime.spec import ROLES, Role
+from workbench.ui import live, nav, session, show, transcript
+
+NARROWEST = 220
+"""The least width in pixels of a column; where they do not fit beside each other, they stand below each other."""
+
+SIGNS = {"removed": ("red", "−", "~~"), "added": ("green", "\\+", "**")}
+
+AS_IT_IS = "as in the flow"
+NO_AGENT = "no agent"
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Column:
+    """One variant as it is being put together. `number` keys its widgets."""
+
+    reference: str
+    number: int = field(default_factory=lambda: next(_numbers))
+    role: Role | None = None
+    named: list[str] = field(default_factory=list)
+    agent: str | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def variant(self) -> Variant:
+        """What this column tries."""
+        roles = {name: self.role for name in self.named if self.role}
+        prompts = {self.agent: self.texts[self.agent]} if self.agent in self.texts else {}
+        return Variant(flow=self.reference, model=None if roles else self.role, models=roles, prompts=prompts)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A variant, ready to run, and what it is called beside the others."""
+
+    title: str
+    release: Release
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one variant made of the message: the run's record, or why it could not run."""
+
+    title: str
+    record: dict[str, Any] | None
+    failure: WorkbenchError | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A message and what every variant answered."""
+
+    question: str
+    answers: tuple[Answer, ...]
+
+
+class _Place:
+    """Where one variant's steps and words appear while it runs."""
+
+    def __init__(self, box: DeltaGenerator, title: str) -> None:
+        box.markdown(f"**{show.plain(title)}**")
+        self.told, self.words = box.empty(), box.empty()
+        self.words.caption("Waiting for the first step")
+        self.steps: list[str] = []
+        self.said, self.agent = "", ""
+
+    def take(self, event: Words | Step) -> None:
+        """Show what has just happened."""
+        if isinstance(event, Words):
+            self.said += event.text
+            self.words.markdown(show.plain(self.said))
+            return
+        if line := transcript.step_line(event, self.agent):
+            self.steps.append(line)
+            self.told.caption(transcript.steps_text(self.steps))
+        self.agent = event.agent or self.agent
+
+
+def references() -> dict[str, str]:
+    """Every flow that can be tried: its reference to its words, no two alike."""
+    found: dict[str, str] = {}
+    for name in [draft.name for draft in flows.drafts()]:
+        found[name] = f"{name} draft"
+        pointers = releases.environments(name)
+        found |= {f"{name}@{place}": f"{name} in {place}, now v{number}" for place, number in pointers.items()}
+        found |= {f"{name}@v{one.number}": f"{name} v{one.number}" for one in releases.releases(name)}
+    return found
+
+
+def columns(known: Sequence[str]) -> list[Column]:
+    """The columns as the address or the last visit has them; at first, a draft beside what is in production."""
+    kept = session.kept("side-by-side", lambda: _first(known))
+    kept[:] = [one for one in kept if one.reference in known] or _first(known)
+    asked = st.query_params.get("variants", "")
+    wanted = asked.split(",")
+    fits = len(wanted) <= grid.MOST and all(one in known for one in wanted)
+    chosen = session.linked("variants", [*([asked] if fits else []), _joined(kept)])
+    if chosen != _joined(kept):
+        kept[:] = [Column(reference) for reference in chosen.split(",")]
+    return kept
+
+
+def choose(made: list[Column], known: dict[str, str]) -> list[Tried]:
+    """The columns with their widgets, and what each tries; empty where one of them cannot run."""
+    found: list[tuple[Variant, Release]] = []
+    cells = st.grid(len(made), min_column_width=NARROWEST, key="variants")
+    for place, column in enumerate(made):
+        with cells.container(border=True), show.errors():
+            _head(made, place, column, known)
+            base = releases.resolve(column.reference)
+            with st.popover("Model and prompt", icon=":material/tune:", key=f"change-{column.number}", width="stretch"):
+                _change(column, base)
+            variant = column.variant()
+            frozen = grid.resolve(variant, releases.resolve)
+            twin = next((n for n, (_, other) in enumerate(found) if other.digest == frozen.digest), None)
+            found.append((variant, frozen))
+            _note(variant, frozen, twin)
+    session.point("variants", _joined(made))
+    if len(found) < len(made):
+        return []
+    titles = grid.titles([variant for variant, _ in found])
+    return [Tried(title, frozen, variant) for title, (variant, frozen) in zip(titles, found, strict=True)]
+
+
+def add(made: list[Column]) -> None:
+    """A button that puts another column beside the last, with what that one tries."""
+    full = len(made) >= grid.MOST
+    if st.button("Add a variant", icon=":material/add:", key="add-variant", disabled=full):
+        last = made[-1]
+        made.append(Column(last.reference, next(_numbers), last.role, [*last.named], last.agent, dict(last.texts)))
+        session.point("variants", _joined(made))
+        st.rerun()
+
+
+def converse(actor: Actor, tried: Sequence[Tried], text: str) -> None:
+    """Run every variant on a message at once, showing their steps and words as they come; the answers are kept."""
+    transcript.question(text)
+    cells = st.grid(len(tried), min_column_width=NARROWEST, key="answers")
+    places = [_Place(cells.container(border=True), one.title) for one in tried]
+    found: dict[int, Answer] = {}
+    with closing(live.side_by_side(actor, [one.release for one in tried], text)) as events:
+        for number, event in events:
+            if isinstance(event, Words | Step):
+                places[number].take(event)
+            else:
+                found[number] = _answer(tried[number].title, event)
+    session.keep("side-by-side-shown", Shown(text, tuple(found[number] for number in sorted(found))))
+
+
+def example(tried: Sequence[Tried]) -> str | None:
+    """A few messages to begin with; the one that was clicked."""
+    found = datasets.questions(tried[0].release.name) if tried else []
+    with st.container(gap="xsmall"):
+        clicked = [st.button(one, key=f"side-example-{place}", type="tertiary") for place, one in enumerate(found)]
+    return found[clicked.index(True)] if True in clicked else None
+
+
+def answers() -> bool:
+    """The answers to the last message, what differs from the first marked; whether there are any."""
+    shown = cast("Shown | None", session.get("side-by-side-shown"))
+    if shown is None:
+        return False
+    transcript.question(shown.question)
+    ran = [one.record for one in shown.answers if one.record is not None]
+    compared = iter(grid.compare(ran) if ran else [])
+    reference = next((one.title for one in shown.answers if one.record is not None), "")
+    cells = st.grid(len(shown.answers), min_column_width=NARROWEST, key="answers")
+    for one in shown.answers:
+        with cells.container(border=True):
+            st.markdown(f"**{show.plain(one.title)}**")
+            if one.record is None:
+                show.failure(one.failure or WorkbenchError("It did not run."))
+            else:
+                _reply(one.record, next(compared), reference if one.title != reference else "")
+    return True
+
+
+def marked(pieces: Sequence[Piece]) -> str:
+    """A reply with the words that differ marked by a colour and a sign: − only in the first, + only here."""
+    return "".join(show.plain(one.text) if one.kind == "same" else _painted(one) for one in pieces)
+
+
+def begin(actor: Actor, tried: Sequence[Tried], sets: Sequence[str]) -> None:
+    """Choose a dataset, and freeze every variant as an experiment over it that runs in the background."""
+    own = tried[0].release.name if tried else ""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        dataset = st.selectbox("Dataset", sets, sets.index(own) if own in sets else 0, key="grid-dataset", width=260)
+        repeat = st.number_input("Times each", 1, 20, 1, key="grid-repeat", width=120)
+        pressed = st.button(
+            "Freeze as experiments and run", key="run-grid", type="primary", icon=":material/play_arrow:",
+            disabled=not tried,
+        )  # fmt: skip
+    if pressed:
+        with show.errors():
+            variants = [one.variant for one in tried]
+            _start(grid.create(actor, variants, dataset, releases.resolve, repeat=int(repeat)))
+
+
+def results(actor: Actor) -> None:
+    """A grid chosen from the newest ones: its progress, or what each variant came to and the cases, differing ones first."""
+    known = grid.grids()
+    if not known:
+        show.empty(
+            "No grid yet",
+            "Choose a dataset and press the button above: every variant runs every case, and each is kept "
+            "as an experiment.",
+            icon="grid_view",
+        )
+        return
+    shown = list(known).index(session.linked("grid", list(known)))
+    key = f"grid-{next(iter(known))}-{shown}"
+    chosen = st.selectbox("Grid", list(known), shown, key=key, format_func=lambda one: known[one])
+    session.point("grid", chosen)
+    found = grid.grid(chosen)
+    if not found.ended:
+        _progress(actor, found.id)
+        return
+    _sides(found)
+    _rows(found)
+    _case(found)
+    if st.button("Run this grid again", icon=":material/replay:", key="again", help="The same frozen flows and cases."):
+        with show.errors():
+            _start(grid.again(actor, found.id))
+            st.rerun()
+
+
+def _first(known: Sequence[str]) -> list[Column]:
+    last = session.get("last-flow", session.FIRST_FLOW)
+    flow = last if last in known else known[0]
+    running = f"{flow}@production"
+    return [Column(flow), Column(running if running in known else flow)]
+
+
+def _joined(made: Sequence[Column]) -> str:
+    return ",".join(one.reference for one in made)
+
+
+def _head(made: list[Column], place: int, column: Column, known: dict[str, str]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**Variant {grid.LETTERS[place]}**", width="content")
+        if len(made) > 1 and st.button(
+            "Remove", icon=":material/close:", type="tertiary", key=f"remove-{column.number}"
+        ):
+            made.remove(column)
+            session.point("variants", _joined(made))
+            st.rerun()
+    options = list(known)
+    column.reference = st.selectbox(
+        f"Flow of variant {grid.LETTERS[place]}",
+        options,
+        options.index(column.reference),
+        key=f"reference-{column.number}",
+        format_func=lambda one: known[one],
+        label_visibility="collapsed",
+    )
+
+
+def _change(column: Column, base: Release) -> None:
+    """What is changed for the trial: the model role of all or some agents, and one agent's prompt."""
+    agents, number = list(base.spec.agents), column.number
+    roles = [AS_IT_IS, *ROLES]
+    role = st.selectbox("Model role", roles, roles.index(column.role or AS_IT_IS), key=f"role-{number}")
+    column.role = None if role == AS_IT_IS else cast(Role, role)
+    if column.role:
+        there = [one for one in column.named if one in agents]
+        column.named = st.multiselect("Of", agents, there, key=f"named-{number}-{base.name}", placeholder="all agents")
+    options = [NO_AGENT, *agents]
+    last = options.index(column.agent) if column.agent in options else 0
+    agent = st.selectbox("Edit the prompt of", options, last, key=f"agent-{number}-{base.name}")
+    column.agent = None if agent == NO_AGENT else agent
+    if column.agent:
+        text = base.content.prompts[column.agent].text
+        key = f"text-{number}-{column.agent}-{base.content.prompts[column.agent].label}"
+        label = f"Instructions of {column.agent}"
+        edited = st.text_area(label, column.texts.get(column.agent, text), key=key, height=320, width=560)
+        column.texts = {column.agent: edited} if edited != text else {}
+
+
+def _note(variant: Variant, frozen: Release, twin: int | None) -> None:
+    words = [f"content `{frozen.digest.removeprefix('sha256:')[:12]}`", *map(show.plain, variant.changes)]
+    if twin is not None:
+        words.append(f":material/equal: same as variant {grid.LETTERS[twin]} so far")
+    st.caption(" · ".join(words))
+
+
+def _answer(title: str, event: Result | WorkbenchError) -> Answer:
+    if isinstance(event, WorkbenchError):
+        return Answer(title, None, event)
+    return Answer(title, event.record)
+
+
+def _reply(record: dict[str, Any], found: Difference, reference: str) -> None:
+    if record["reply"]:
+        st.markdown(marked(found.reply))
+    else:
+        st.caption("No reply.")
+    st.caption(transcript.record_footer(record))
+    if reference:
+        told = [f":material/difference: {show.plain(one)}" for one in found.words]
+        st.caption("  \n".join(told or [f":material/equal: no difference from variant {reference[:1]}"]))
+    steps = traces.step_words(record)
+    with st.expander("1 step" if len(steps) == 1 else f"{len(steps)} steps", icon=":material/footprint:"):
+        st.caption(transcript.steps_text(steps))
+    nav.link("runs", "Read this run", {"run": record["id"]})
+
+
+def _painted(piece: Piece) -> str:
+    """A stretch that differs, line by line, because a mark cannot go over the end of one."""
+    colour, sign, mark = SIGNS[piece.kind]
+    lines = [
+        f":{colour}-background[{sign}\u00a0{mark}{show.plain(line.strip())}{mark}]" if line.strip() else ""
+        for line in piece.text.split("\n")
+    ]
+    return "  \n".join(lines) + (" " if piece.text.endswith(" ") or piece.kind == "removed" else "")
+
+
+def _start(grid_id: str) -> None:
+    for side in grid.grid(grid_id).sides:
+        jobs.start(side.experiment.job_id)
+    session.point("grid", grid_id)
+
+
+@st.fragment(run_every=1.0)
+def _progress(actor: Actor, grid_id: str) -> None:
+    """How far each variant has come, once a second, until all have ended."""
+    found = grid.grid(grid_id)
+    if found.ended:
+        st.rerun()
+    for side in found.sides:
+        st.progress(side.done / max(1, side.total), f"{show.plain(side.title)}: {side.done} of {side.total} runs")
+    if st.button("Cancel", key=f"cancel-{grid_id}"):
+        with show.errors():
+            for side in found.sides:
+                jobs.cancel(actor, side.experiment.job_id)
+
+
+def _sides(found: Grid) -> None:
+    cells = st.grid(len(found.sides), min_column_width=NARROWEST, key="sides")
+    for side in found.sides:
+        with cells.container(border=True):
+            st.markdown(f"**{show.plain(side.title)}**")
+            _side(side)
+            nav.link("evaluate", "Read the experiment", {"experiment": side.experiment.id})
+
+
+def _side(side: Side) -> None:
+    if side.state != "done":
+        st.warning(f"Ended as {side.state} after {side.done} of {side.total} runs.", icon=":material/warning:")
+        return
+    rate = side.rate
+    st.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none")
+    st.caption(
+        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {rate.low:.0%} to {rate.high:.0%}"
+        if rate.total
+        else "No case expects anything, so there is no pass rate."
+    )
+    cost = "cost unknown" if side.usd is None else "no cost" if side.usd == 0 else f"${side.usd:.4f}"
+    seconds = "no run" if side.seconds is None else f"median {side.seconds:.2f} s"
+    st.caption(f"{seconds} · {side.tokens:,} tokens · {show.plain(cost)}")
+    st.markdown(" ".join(f"{transcript.badge(name)} {count}" for name, count in side.outcomes.items()))
+
+
+def _rows(found: Grid) -> None:
+    count, total = found.differing, len(found.rows)
+    words = f"{count} of {total} cases {'differs' if count == 1 else 'differ'}." if count else "No case differs."
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{words}**{' Those stand first.' if count else ''}", width="content")
+        st.download_button(
+            "Download", table_file(found), f"{found.id}.csv", "text/csv", icon=":material/download:", on_click="ignore"
+        )
+    letters = grid.LETTERS[: len(found.sides)]
+    config: dict[str, Any] = {f"reply {one}": st.column_config.TextColumn(width="medium") for one in letters}
+    config |= {f"run {one}": st.column_config.LinkColumn(display_text="read", width="small") for one in letters}
+    st.dataframe(pd.DataFrame(_table(found)), hide_index=True, key="grid-rows", column_config=config)
+
+
+def _case(found: Grid) -> None:
+    """One case, chosen from those that differ first: every reply, what differs from the first marked."""
+    rows = {row.case_id: row for row in found.rows}
+    row = rows[st.selectbox("Read a case", list(rows), key="grid-case", width=400)]
+    transcript.question(row.question)
+    first = next((cell.replies[0] for cell in row.cells if cell is not None), "")
+    cells = st.grid(len(row.cells), min_column_width=NARROWEST, key="case")
+    for side, cell in zip(found.sides, row.cells, strict=True):
+        with cells.container(border=True):
+            st.markdown(f"**{show.plain(side.title)}**")
+            if cell is None:
+                st.caption("It did not run.")
+                continue
+            st.markdown(marked(grid.pieces(first, cell.replies[0])))
+            verdict = "passes" if cell.passed else show.plain(_words("passed", cell))
+            st.caption(f"{transcript.badge(cell.outcomes[0])} · {verdict}")
+            nav.link("runs", "Read this run", {"run": cell.run_ids[0]})
+
+
+def _table(found: Grid) -> list[dict[str, str]]:
+    """The cases as rows of words, ready for a table."""
+    rows = []
+    for one in found.rows:
+        row = {"case": one.case_id, "differs": "≠ differs" if one.differs else "same", "message": one.question}
+        for kind in ("passed", "reply", "outcome", "run"):
+            for letter, cell in zip(grid.LETTERS, one.cells, strict=False):
+                row[f"{kind} {letter}"] = _words(kind, cell)
+        rows.append(row)
+    return rows
+
+
+def _words(kind: str, cell: grid.Cell | None) -> str:
+    if cell is None:
+        return "not run"
+    if kind == "passed":
+        return "yes" if cell.passed else "not scored" if cell.passed is None else f"no: {cell.why}"
+    if kind == "run":
+        return f"/runs?run={cell.run_ids[0]}"
+    return " | ".join(dict.fromkeys(cell.replies if kind == "reply" else cell.outcomes))
+
+
+def table_file(found: Grid) -> str:
+    """The table as a file. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    rows, text = _table(found), io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {key: f"'{value}" if value[:1] in ("=", "+", "-", "@") else value for key, value in row.items()} for row in rows
+    )
+    return text.getvalue()
+
+
+def sets() -> list[str]:
+    """The names of the datasets."""
+    return [one.name for one in datasets.datasets()]
