@@ -21,7 +21,7 @@ def figure(curve: Curve, ink: str, accent: str) -> go.Figure:
             showlegend=False,
         )
     )
-    for point, words, place in ((curve.best, "best", "bottom right"), (curve.present, "now", "top right")):
+    for point, words, place in ((curve.best, "best", "bottom left"), (curve.present, "now", "top right")):
         made.add_trace(_named(point, f"{words}: {point.threshold:g}", place, accent))
     made.update_layout(
         height=300,
