@@ -1,104 +1,74 @@
 """Flows: edit a draft as form, picture and YAML, and try it beside the editor."""
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from workbench import flows
-from workbench.errors import WorkbenchError
-from workbench.ui import charts, editor, guardrail_forms, nav, playground, session, show, tool_forms
+from workbench.ui import coverage, editor, guardrail_forms, nav, playground, session, show, tool_forms
 
 actor = session.actor()
 place = nav.place("flows")
 show.head(place.title, place.purpose)
 
 
-def create() -> None:
-    """Make the new flow that the form asks for; runs before the page is drawn, so that it can be chosen there."""
-    template, name = str(session.get("template", "nothing")), str(session.get("new-name", "")).strip()
-    try:
-        made = flows.blank(actor, name) if template == "nothing" else flows.begin(actor, template, name)
-    except WorkbenchError as error:
-        session.keep("not-made", error)
-        return
-    session.forget("not-made")
-    session.choose_flow(made.name)
+def tools_form(copy: editor.Work) -> None:
+    """The tools, and what can be done with the one that was chosen on the picture."""
+    editor.rename_row(copy)
+    tool_forms.tools_form(copy)
 
 
-def begin_form() -> None:
-    """A new draft from a template, or from nothing."""
-    with st.popover("New flow", icon=":material/add:"):
-        st.selectbox("Begin from", ["nothing", *(t.name for t in flows.templates())], key="template")
-        name = st.text_input(
-            "Name", key="new-name", placeholder="returns-desk", help="Small letters, digits and dashes."
-        )
-        st.button("Create", key="create", type="primary", disabled=not name, on_click=create)
-        if error := session.get("not-made"):
-            show.failure(error)
+FORMS: dict[str, Callable[[editor.Work], None]] = {
+    "Agents": editor.agent_form,
+    "Tools": tools_form,
+    "Guardrails": guardrail_forms.guardrails_form,
+    "Coverage": lambda copy: coverage.panel(copy.spec),
+    "Settings": editor.settings_form,
+    "YAML": editor.yaml_form,
+    "Versions": lambda copy: editor.versions_form(actor, copy),
+}
 
 
-def save_row(copy: editor.Work) -> None:
-    """Save, discard, and whether something is unsaved."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Save draft", key="save", type="primary", disabled=not copy.changed, icon=":material/save:"):
-            with show.errors():
-                editor.save(actor, copy)
-                session.keep("saved", f"Saved as save {copy.base}.")
-                st.rerun()
-        if copy.changed:
-            with st.popover("Discard", icon=":material/undo:"):
-                st.caption("Unsaved changes to this flow and its prompts are lost.")
-                if st.button("Discard them", key="discard"):
-                    editor.reload(copy.flow)
-                    st.rerun()
-            st.caption("Unsaved changes")
-        else:
-            st.caption(session.get("saved") or f"Save {copy.base}, unchanged")
-        nav.link("evaluate", "Evaluate", {"flow": copy.flow})
-        nav.link("releases", "Release", {"flow": copy.flow})
+@st.fragment
+def edit(name: str, wide: DeltaGenerator, aside: DeltaGenerator | None) -> None:
+    """The editor. It is drawn anew by itself after an edit, without the chat beside it.
 
-
-def findings(copy: editor.Work) -> None:
-    """Static findings, each beside what it is about, in words."""
-    for one in flows.findings(copy.spec, copy.texts):
-        words = f"**{show.plain(one.where)}** {show.plain(one.message)}"
-        (st.error if one.level == "error" else st.warning)(
-            words, icon=":material/error:" if one.level == "error" else ":material/warning:"
-        )
+    The forms come first, because they change the copy; what is drawn from it follows. A large picture goes into `wide`,
+    the YAML into `aside` where that is given.
+    """
+    with st.container(key="editor"), show.errors():
+        copy = editor.work(name)
+        picture, bar, found = st.container(), st.container(), st.container()
+        editor.begin(copy)
+        for part, holder in editor.parts(copy, aside).items():
+            with holder:
+                FORMS[part](copy)
+        editor.finish(actor, copy)
+        with bar:
+            editor.bar(actor, copy)
+        with found:
+            editor.clash(actor, copy)
+            editor.found(copy)
+        with wide if editor.is_wide(copy) else picture:
+            editor.picture(copy)
 
 
 with show.errors():
-    drafts = [draft.name for draft in flows.drafts()]
-    if drafts:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            chosen = session.pick_flow(drafts)
-            begin_form()
-    else:
-        show.empty(
-            "No flows yet",
-            "Begin from the template “order-desk”: a triage agent that hands over to refunds and shipping.",
-        )
-        begin_form()
-    if drafts and chosen:
-        copy = editor.work(chosen)
+    names = [draft.name for draft in flows.drafts()]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = session.pick_flow(names) if names else ""
+        editor.new_flow(actor, names)
+        if chosen:
+            nav.link("evaluate", "Evaluate", {"flow": chosen})
+            nav.link("releases", "Release", {"flow": chosen})
+    if chosen:
+        wide = st.container()
         left, right = st.container(key="split").columns([8, 5], gap="large")
-        with left:
-            picture, bar, found = st.container(), st.container(), st.container()
-            agents, tools, rails, setting, yaml = st.tabs(["Agents", "Tools", "Guardrails", "Settings", "YAML"])
-            with agents:
-                editor.agent_form(copy)
-            with tools:
-                tool_forms.tools_form(copy)
-            with rails:
-                guardrail_forms.guardrails_form(copy)
-            with setting:
-                editor.settings_form(copy)
-            with yaml:
-                editor.yaml_form(copy)
-            with picture:
-                st.caption(show.plain(copy.body.get("purpose", "")))
-                charts.network(copy.spec)
-            with bar:
-                save_row(copy)
-            with found:
-                findings(copy)
         with right:
-            playground.panel(actor, copy)
+            aside = st.container(key="aside") if editor.beside() else None
+        with left:
+            edit(chosen, wide, aside)
+        if aside is None:
+            with right:
+                playground.panel(actor, editor.work(chosen))

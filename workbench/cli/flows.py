@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from workbench import access, flows
 from workbench.cli.output import Json, emit, no, read_file, write_file
+from workbench.errors import Invalid
 from workbench.runtime import spec
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, check, import, export.")
@@ -47,9 +49,20 @@ def check(flow: Annotated[str, typer.Argument(help="A flow's name, or a file.")]
 
 
 @app.command("import")
-def import_(file: Path, json: Json = False) -> None:
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file, or - for standard input.")],
+    name: Annotated[
+        str | None,
+        typer.Option("--as", help="FILE holds recorded conversations, as file or folder: the flow to make of them."),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Take in a flow from YAML or JSON: a new draft, or the next save of the one with its name."""
-    made, new = flows.put(access.local(), read_file(file))
+    if name is not None:
+        taken = flows.take_in_conversations(access.local(), name, file)
+        emit(taken.plain, taken.words, as_json=json)
+        return
+    made, new = flows.put(access.local(), _input(file))
     text = f"{made.name}: {'created' if new else 'saved'}, save {made.version}"
     emit({"flow": made.name, "version": made.version, "new": new}, text, as_json=json)
 
@@ -63,3 +76,12 @@ def export(flow: str, file: Annotated[Path | None, typer.Argument()] = None, jso
         emit({"flow": flow, "file": file}, f"{flow} written to {file}", as_json=json)
     else:
         emit(spec.plain(found.spec), spec.write(found.spec).rstrip(), as_json=json)
+
+
+def _input(file: Path) -> str:
+    if file != Path("-"):
+        return read_file(file)
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise Invalid("Standard input is not text in UTF-8.") from None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -23,14 +27,25 @@ from workbench.store.tables import Frozen
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A prompt text that was saved with a draft and has no number yet. `base` is the number that it was edited from."""
+
+    text: str
+    base: int
+
+
+@dataclass(frozen=True)
 class Draft:
-    """A flow's working copy. `version` counts its saves."""
+    """A flow's working copy. `version` counts its saves; `texts` are the prompt texts that wait for their number."""
 
     name: str
     spec: FlowSpec
     version: int
     saved_by: str
     saved_at: dt.datetime
+    texts: Mapping[str, Waiting] = field(default_factory=dict)
+    template: str = ""
+    forked_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,30 +61,40 @@ class Template:
 def drafts() -> list[Draft]:
     """All drafts, by name."""
     with session() as open_session:
-        return [_draft(row) for row in open_session.exec(select(Row).order_by(Row.name))]
+        return [as_draft(row) for row in open_session.exec(select(Row).order_by(Row.name))]
 
 
 def draft(name: str) -> Draft:
     """The draft called `name`. Raises NotFound listing the known ones."""
     with session() as open_session:
-        row = open_session.get(Row, name)
-        if row is None:
-            known = ", ".join(open_session.exec(select(Row.name).order_by(Row.name))) or "none yet"
-            raise NotFound(f"There is no flow called {name}.", remedy=f"Known: {known}.")
-        return _draft(row)
+        return as_draft(stored(open_session, name))
+
+
+def saves(name: str) -> int:
+    """How often the draft called `name` was saved. Raises NotFound listing the known ones."""
+    with session() as open_session:
+        found = open_session.exec(select(Row.version).where(Row.name == name)).first()
+        return found if found is not None else stored(open_session, name).version
 
 
 def templates(folder: Path | None = None) -> list[Template]:
     """The flows to begin from, simplest first."""
     folder = folder or settings.load().seed / "flows"
-    read = [spec.read(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))]
+    read = [_template(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))]
     return sorted(
         (Template(one.flow, one.purpose, len(one.agents), one) for one in read), key=lambda t: (t.agents, t.name)
     )
 
 
-def create(actor: Actor, made: FlowSpec, texts: Mapping[str, PromptText] | None = None) -> Draft:
-    """Store a new draft, and new prompts with it, in one transaction.
+def create(
+    actor: Actor,
+    made: FlowSpec,
+    texts: Mapping[str, PromptText] | None = None,
+    *,
+    template: str = "",
+    forked_from: str = "",
+) -> Draft:
+    """Store a new draft, and new prompts with it, in one transaction. `forked_from` says in words what it began as.
 
     Raises Refused, and Conflict where a name is taken; then nothing is changed.
     """
@@ -82,10 +107,13 @@ def create(actor: Actor, made: FlowSpec, texts: Mapping[str, PromptText] | None 
             )
         for name, text in (texts or {}).items():
             prompts.write(open_session, actor, name, text.text, purpose=text.purpose, base=0)
-        row = Row(name=made.flow, spec=spec.plain(made), saved_by=actor.name)
+        row = Row(
+            name=made.flow, spec=spec.plain(made), saved_by=actor.name, template=template, forked_from=forked_from
+        )
         open_session.add(row)
-        audit.append(open_session, actor, "edit a flow", made.flow, {"version": 1, "how": "created"})
-        return _draft(row)
+        detail = {"version": 1, "how": f"forked from {forked_from}" if forked_from else "created"}
+        audit.append(open_session, actor, "edit a flow", made.flow, detail)
+        return as_draft(row)
 
 
 def begin(actor: Actor, template: str, name: str) -> Draft:
@@ -93,12 +121,10 @@ def begin(actor: Actor, template: str, name: str) -> Draft:
     found = next((one for one in templates() if one.name == template), None)
     if found is None:
         raise NotFound(f"There is no template {template}.", remedy=f"Known: {', '.join(t.name for t in templates())}.")
-    body = spec.plain(found.spec)
     if name == template:
-        return create(actor, found.spec)
-    texts = {f"{name}/{agent.lower()}": prompts.get(found.spec.agents[agent].prompt) for agent in body["agents"]}
-    agents = {agent: {**one, "prompt": f"{name}/{agent.lower()}"} for agent, one in body["agents"].items()}
-    return create(actor, spec.parse({**body, "flow": name, "agents": agents}), texts)
+        return create(actor, found.spec, template=template)
+    made, texts = _own(found.spec, name, lambda agent: prompts.get(found.spec.agents[agent].prompt))
+    return create(actor, made, texts, template=template)
 
 
 def blank(actor: Actor, name: str) -> Draft:
@@ -115,6 +141,23 @@ def blank(actor: Actor, name: str) -> Draft:
     return create(actor, made, {text.name: text})
 
 
+def fork(actor: Actor, source: str, name: str) -> Draft:
+    """A new draft called `name` from the draft `source` as it is saved, with prompts of its own.
+
+    Raises NotFound, Invalid, Refused or Conflict.
+    """
+    origin = draft(source)
+    resolve = overlay({one: text.text for one, text in origin.texts.items()})
+    made, texts = _own(origin.spec, name, lambda agent: resolve(origin.spec.agents[agent].prompt))
+    return create(actor, made, texts, forked_from=f"{source}, save {origin.version}")
+
+
+def fork_release(actor: Actor, origin: Release, name: str) -> Draft:
+    """A new draft called `name` from a release, with prompts of its own. Raises Invalid, Refused or Conflict."""
+    made, texts = _own(origin.spec, name, lambda agent: origin.content.prompts[agent])
+    return create(actor, made, texts, forked_from=f"{origin.name}, {origin.version}")
+
+
 def save(
     actor: Actor,
     changed: FlowSpec,
@@ -122,21 +165,25 @@ def save(
     base: int,
     texts: Mapping[str, str] | None = None,
     bases: Mapping[str, int] | None = None,
+    number: bool = True,
 ) -> Draft:
     """Save a draft that was loaded at version `base`, and the prompt texts edited with it, in one transaction.
 
-    `bases` names the number of each prompt that its text was edited from.
+    `bases` names the number of each prompt that its text was edited from. With `number` the texts become the next
+    numbers of their prompts; without, they stay with the draft and wait. Without `texts`, those that wait go on waiting.
     Raises Refused, NotFound, and Conflict where somebody saved it meanwhile; then nothing is changed.
     """
     require(actor, "edit a flow")
     with session() as open_session:
         audit.lock(open_session)
+        waiting: dict[str, Waiting] | None = None if texts is None else {}
         for name, text in (texts or {}).items():
-            prompts.write(open_session, actor, name, text, base=(bases or {}).get(name))
-        _put(open_session, actor, changed, base)
-        row = open_session.get(Row, changed.flow, populate_existing=True)
-        assert row is not None  # noqa: S101  (updated above in the same transaction)
-        return _draft(row)
+            if number:
+                prompts.write(open_session, actor, name, text, base=(bases or {}).get(name))
+            elif waiting is not None:
+                waiting[name] = Waiting(text, (bases or {}).get(name, newest(open_session, name)))
+        put_row(open_session, actor, changed, base, waiting, how="saved" if number else "saved by itself")
+        return as_draft(stored(open_session, changed.flow))
 
 
 def put(actor: Actor, text: str) -> tuple[Draft, bool]:
@@ -152,18 +199,75 @@ def put(actor: Actor, text: str) -> tuple[Draft, bool]:
     return save(actor, made, base=known.version), False
 
 
+def rename(made: FlowSpec, kind: Literal["agent", "tool"], old: str, new: str) -> FlowSpec:
+    """The flow with an agent or a tool called otherwise, everywhere it is named.
+
+    Raises NotFound where there is none called `old`, Conflict where `new` is taken, Invalid where it is not a name.
+    """
+    body = spec.plain(made)
+    named = body["agents"] if kind == "agent" else body.get("tools", {})
+    if old not in named:
+        raise NotFound(f"There is no {kind} called {old}.", remedy=f"Known: {', '.join(named) or 'none'}.")
+    if new != old and new in named:
+        raise Conflict(f"There is {'an agent' if kind == 'agent' else 'a tool'} called {new} already.")
+
+    def other(name: str) -> str:
+        return new if name == old else name
+
+    def listed(holder: dict[str, Any], key: str) -> None:
+        if isinstance(holder.get(key), list):
+            holder[key] = [other(name) for name in holder[key]]
+
+    def single(holder: Any, key: str) -> None:
+        if isinstance(holder, dict) and key in holder:
+            holder[key] = other(holder[key])
+
+    for agent in body["agents"].values():
+        listed(agent, "handoffs" if kind == "agent" else "tools")
+        if kind == "agent":
+            single(agent.get("fallback"), "agent")
+    if kind == "agent":
+        single(body, "entry")
+        for tool in body.get("tools", {}).values():
+            single(tool, "agent")
+        for guardrail in body.get("guardrails", []):
+            listed(guardrail, "agents")
+    body["agents" if kind == "agent" else "tools"] = {other(name): one for name, one in named.items()}
+    return spec.parse(body)
+
+
+def waiting(name: str) -> dict[str, str]:
+    """The prompt texts that wait in the draft called `name`; none where there is no such draft."""
+    with session() as open_session:
+        row = open_session.get(Row, name)
+        return {one: text["text"] for one, text in row.texts.items()} if row else {}
+
+
 def findings(made: FlowSpec, texts: Mapping[str, str] | None = None) -> list[Finding]:
-    """The static findings of a flow, with unsaved prompt `texts` by name taken into account."""
-    return check(made, overlay(texts or {}), knowledge.names())
+    """The static findings of a flow, with unsaved prompt `texts` by name: by default those that wait in its draft."""
+    return check(made, overlay(waiting(made.flow) if texts is None else texts), knowledge.names())
 
 
 def freeze(made: FlowSpec, texts: Mapping[str, str] | None = None, *, number: int | None = None) -> Release:
-    """Freeze a flow so that it can run. Raises Invalid listing the errors where it has any."""
+    """Freeze a flow so that it can run, with unsaved prompt `texts`: by default those that wait in its draft.
+
+    Raises Invalid listing the errors where it has any.
+    """
+    texts = waiting(made.flow) if texts is None else texts
     errors = [one for one in findings(made, texts) if one.level == "error"]
     if errors:
         listed = "\n".join(f"{one.where}: {one.message}" for one in errors)
         raise Invalid(f"{made.flow} cannot run yet:\n{listed}")
-    return release.freeze(made, overlay(texts or {}), knowledge.collection, number=number)
+    return release.freeze(made, overlay(texts), knowledge.collection, number=number)
+
+
+def sketch(made: FlowSpec, prompt: Callable[[str], PromptText]) -> Release:
+    """A flow as a release to compare and not to run: it may have errors. What cannot be found is left out."""
+    found: dict[str, Any] = {}
+    for name, agent in made.agents.items():
+        with contextlib.suppress(NotFound):
+            found[name] = prompt(agent.prompt).model_dump(mode="json")
+    return release.of({"spec": spec.plain(made), "prompts": found, "tools": {}})
 
 
 def overlay(texts: Mapping[str, str]) -> Callable[[str], PromptText]:
@@ -203,18 +307,71 @@ def frozen(digest: str, *, number: int | None = None) -> Release:
     return found
 
 
-def _put(open_session: Session, actor: Actor, changed: FlowSpec, base: int) -> None:
+def stored(open_session: Session, name: str) -> Row:
+    """The row of the draft called `name`, inside a transaction. Raises NotFound listing the known ones."""
+    row = open_session.get(Row, name, populate_existing=True)
+    if row is None:
+        known = ", ".join(open_session.exec(select(Row.name).order_by(Row.name))) or "none yet"
+        raise NotFound(f"There is no flow called {name}.", remedy=f"Known: {known}.")
+    return row
+
+
+def newest(open_session: Session, name: str) -> int:
+    """The newest number of the prompt called `name`; 0 where it has none."""
+    try:
+        return prompts.read(open_session, name).number
+    except NotFound:
+        return 0
+
+
+def put_row(
+    open_session: Session,
+    actor: Actor,
+    changed: FlowSpec,
+    base: int,
+    texts: Mapping[str, Waiting] | None,
+    *,
+    how: str,
+) -> None:
+    """Write the next save of a draft inside a transaction. Raises NotFound, and Conflict where it is not at `base`."""
+    values: dict[str, Any] = {"spec": spec.plain(changed), "version": base + 1, "saved_by": actor.name}
+    if texts is not None:
+        values["texts"] = {name: asdict(one) for name, one in texts.items()}
     done = open_session.execute(
         update(Row)
         .where(col(Row.name) == changed.flow, col(Row.version) == base)
-        .values(spec=spec.plain(changed), version=base + 1, saved_by=actor.name, saved_at=now())
+        .values(**values, saved_at=now())
+        .execution_options(synchronize_session=False)
     )
     if done.rowcount == 0:  # type: ignore[attr-defined]
-        if open_session.get(Row, changed.flow) is None:
-            raise NotFound(f"There is no flow called {changed.flow}.", remedy="Create it first.")
+        stored(open_session, changed.flow)
         raise changed_elsewhere(f"The flow {changed.flow}")
-    audit.append(open_session, actor, "edit a flow", changed.flow, {"version": base + 1})
+    audit.append(open_session, actor, "edit a flow", changed.flow, {"version": base + 1, "how": how})
 
 
-def _draft(row: Row) -> Draft:
-    return Draft(row.name, spec.parse(row.spec), row.version, row.saved_by, row.saved_at)
+def as_draft(row: Row) -> Draft:
+    """A stored row as a draft."""
+    texts = {name: Waiting(**one) for name, one in row.texts.items()}
+    return Draft(
+        row.name, spec.parse(row.spec), row.version, row.saved_by, row.saved_at, texts, row.template, row.forked_from
+    )
+
+
+@functools.lru_cache(maxsize=200)
+def _template(text: str) -> FlowSpec:
+    return spec.read(text)
+
+
+def _own(made: FlowSpec, name: str, text_of: Callable[[str], PromptText]) -> tuple[FlowSpec, dict[str, PromptText]]:
+    """The flow under another name, with copies of its prompts under that name. Agents that share a text go on sharing it."""
+    body, copies, targets = spec.plain(made), dict[str, PromptText](), dict[tuple[str, str], str]()
+    for agent, one in body["agents"].items():
+        text = text_of(agent)
+        if (text.name, text.text) not in targets:
+            tail = text.name.partition("/")[2] or agent.lower()
+            free = (f"{name}/{tail}{f'-{place}' if place > 1 else ''}" for place in itertools.count(1))
+            target = next(candidate for candidate in free if candidate not in copies)
+            targets[text.name, text.text] = target
+            copies[target] = text
+        one["prompt"] = targets[text.name, text.text]
+    return spec.parse({**body, "flow": name}), copies

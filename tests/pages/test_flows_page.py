@@ -1,0 +1,480 @@
+"""The editor of flows: form, YAML and picture agree; nothing is lost; what may not be is told in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from tests.pages.test_every_page import opened, words
+from workbench import flows, prompts
+from workbench.access import Actor
+from workbench.flows import versions
+from workbench.runtime import spec
+from workbench.ui.editor import Work
+
+EVE = Actor("eve", "architect")
+FLOW = "order-desk"
+
+
+def copy(app: AppTest, flow: str = FLOW) -> Work:
+    """The working copy of the app's session."""
+    found = app.session_state[f"work-{flow}"]
+    assert isinstance(found, Work)
+    return found
+
+
+def yaml(app: AppTest) -> Any:
+    """The field with the flow as YAML."""
+    return next(t for t in app.text_area if t.label == "The flow as YAML")
+
+
+def told(app: AppTest) -> str:
+    """Every error on the page."""
+    return " ".join(str(one.value) for one in app.error).replace("\\", "")
+
+
+def rested(app: AppTest) -> AppTest:
+    """What the page does a while after the last change."""
+    copy(app).asked.append("quiet")
+    return app.run()
+
+
+@pytest.fixture
+def app(seeded: Path) -> AppTest:
+    """The page of the sample flow, as an architect sees it."""
+    return opened("flows", "architect")
+
+
+def test_an_edit_is_saved_by_itself_and_its_text_waits_for_a_number(app: AppTest) -> None:
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("Greet at $shop_name.").run()
+    assert "Unsaved changes" in words(app)
+    rested(app)
+    assert "Saved as save 2." in words(app)
+    draft = flows.draft(FLOW)
+    assert (draft.version, draft.spec.agents["triage"].model) == (2, "main")
+    assert draft.texts["order-desk/triage"].text == "Greet at $shop_name."
+    assert prompts.get("order-desk/triage").number == 1
+    assert "New instructions of triage: Save draft gives them a number." in words(app)
+    app.button(key="save").click().run()
+    assert "Saved as save 3." in words(app)
+    assert (prompts.get("order-desk/triage").number, flows.draft(FLOW).texts) == (2, {})
+    assert app.button(key="save").disabled
+
+
+def test_a_flow_with_errors_is_saved_by_itself_too(app: AppTest) -> None:
+    app.multiselect(key="order-desk-0-handoffs-triage").set_value(["refunds"])
+    app.multiselect(key="order-desk-0-handoffs-triage").set_value([]).run()
+    assert "Nobody hands over to" in told(app)
+    rested(app)
+    assert flows.draft(FLOW).spec.agents["triage"].handoffs == ()
+
+
+def test_who_may_not_edit_saves_nothing_and_is_told_once(seeded: Path) -> None:
+    app = opened("flows", "rep")
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    assert ["nothing of them will be saved" in one.value for one in app.toast] == [True]
+    rested(app)
+    assert list(app.toast) == []
+    assert "Unsaved changes" in words(app)
+    assert flows.draft(FLOW).version == 1
+
+
+def test_what_is_unsaved_is_there_again_after_the_browser_was_loaded_anew(app: AppTest) -> None:
+    app.selectbox(key="order-desk-0-model-triage").set_value("reasoning").run()
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("Half a text").run()
+    assert flows.draft(FLOW).version == 1
+    again = opened("flows", "architect")
+    assert again.selectbox(key="order-desk-0-model-triage").value == "reasoning"
+    assert again.text_area(key="order-desk-0-prompt-triage-1").value == "Half a text"
+    assert "Unsaved changes" in words(again)
+    again.button(key="discard").click().run()
+    assert opened("flows", "architect").selectbox(key="order-desk-0-model-triage").value == "small"
+
+
+def test_every_step_can_be_undone_and_done_again(app: AppTest) -> None:
+    work = copy(app)
+    for place in range(120):
+        work.replace({**work.body, "purpose": f"Step {place}"})
+        work.record()
+    app.run()
+    app.button(key="undo").click().run()
+    assert work.body["purpose"] == "Step 118"
+    work.asked += ["undo"] * 119
+    app.run()
+    assert work.body["purpose"] == "Answers order questions; refunds small amounts."
+    assert app.button(key="undo").disabled
+    app.button(key="redo").click().run()
+    work.asked += ["redo"] * 119
+    app.run()
+    assert work.body["purpose"] == "Step 119"
+    assert app.button(key="redo").disabled
+    assert next(one for one in app.text_input if one.label == "Purpose").value == "Step 119"
+
+
+def test_an_edit_that_is_still_in_its_field_is_the_step_that_undo_takes_back(app: AppTest) -> None:
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("Just typed")
+    app.button(key="undo").click().run()
+    assert copy(app).texts == {}
+    assert copy(app).spec.agents["triage"].model == "main"
+    app.button(key="redo").click().run()
+    assert copy(app).texts == {"order-desk/triage": "Just typed"}
+
+
+def test_undo_reaches_back_over_a_save_to_the_older_text(app: AppTest) -> None:
+    before = prompts.get("order-desk/triage").text
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("New for $shop_name.").run()
+    app.button(key="save").click().run()
+    assert prompts.get("order-desk/triage").number == 2
+    app.button(key="undo").click().run()
+    assert copy(app).texts == {"order-desk/triage": before}
+    app.button(key="save").click().run()
+    assert [one.text for one in prompts.versions("order-desk/triage")] == [before, "New for $shop_name.", before]
+    app.button(key="redo").click().run()
+    assert copy(app).texts == {"order-desk/triage": "New for $shop_name."}
+
+
+def test_keys_that_come_in_a_burst_are_all_done_in_order(app: AppTest) -> None:
+    for role in ("main", "reasoning"):
+        app.selectbox(key="order-desk-0-model-triage").set_value(role).run()
+    copy(app).asked += ["undo", "undo", "redo"]
+    app.run()
+    assert copy(app).body["agents"]["triage"].get("model", "main") == "main"
+    assert (len(copy(app).past), len(copy(app).future)) == (1, 1)
+
+
+def test_form_and_yaml_agree_and_a_style_of_ones_own_stays_in_the_field(app: AppTest) -> None:
+    mine = str(yaml(app).value).replace("entry: triage", "entry:   triage   # the first one")
+    mine = mine.replace("model: small", "model: reasoning")
+    yaml(app).set_value(mine).run()
+    assert app.selectbox(key="order-desk-1-model-triage").value == "reasoning"
+    assert yaml(app).value == mine
+    app.selectbox(key="order-desk-1-model-triage").set_value("small").run()
+    assert yaml(app).value == spec.write(copy(app).spec)
+    assert "reasoning" not in str(yaml(app).value)
+
+
+def test_yaml_that_cannot_be_read_is_kept_aside_when_the_form_is_changed(app: AppTest) -> None:
+    broken = str(yaml(app).value).replace("entry:", "entyr:")
+    yaml(app).set_value(broken).run()
+    assert "entyr: unknown key; did you mean `entry`?" in told(app)
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    assert told(app) == ""
+    assert yaml(app).value == spec.write(copy(app).spec)
+    assert any(str(block.value).strip() == broken.strip() for block in app.code)
+
+
+def test_a_colleagues_save_is_shown_where_nothing_was_changed_here(app: AppTest) -> None:
+    draft = flows.draft(FLOW)
+    flows.save(EVE, draft.spec.model_copy(update={"purpose": "Eve's purpose."}), base=1)
+    app.run()
+    assert app.text_input(key="order-desk-1-purpose").value == "Eve's purpose."
+    assert "eve saved save 2" in words(app)
+    app.button(key="undo").click().run()
+    assert copy(app).body["purpose"] == draft.spec.purpose
+
+
+def conflict(app: AppTest) -> None:
+    """Eve saves another purpose, a handoff less and a text; here the purpose and a model role are changed."""
+    draft = flows.draft(FLOW)
+    body = spec.plain(draft.spec)
+    body["purpose"] = "Eve's purpose."
+    body["limits"] = {**body.get("limits", {}), "turns": 5}
+    app.text_input(key="order-desk-0-purpose").set_value("My purpose.").run()
+    app.selectbox(key="order-desk-0-model-triage").set_value("reasoning").run()
+    texts = {"order-desk/refunds": "Eve's words for $shop_name."}
+    flows.save(EVE, spec.parse(body), base=1, texts=texts, number=False)
+    rested(app)
+
+
+def test_a_conflict_shows_both_sides_in_words_and_saves_nothing(app: AppTest) -> None:
+    conflict(app)
+    assert "was changed by somebody else meanwhile" in told(app)
+    assert "eve saved save 2 after you had begun from save 1" in told(app)
+    labels = " ".join(box.label for box in app.checkbox).replace("\\", "")
+    assert "limit turns 12 → 5" in labels
+    assert "triage: model role small → reasoning" in labels
+    assert "refunds: instructions changed" in labels
+    assert labels.count("both changed this") == 2
+    assert flows.draft(FLOW).version == 2
+    rested(app)
+    assert flows.draft(FLOW).version == 2
+
+
+def test_theirs_can_be_taken_and_undo_brings_mine_back(app: AppTest) -> None:
+    conflict(app)
+    app.button(key="take-theirs").click().run()
+    assert told(app) == ""
+    assert (copy(app).body["purpose"], copy(app).changed) == ("Eve's purpose.", False)
+    assert copy(app).texts == {"order-desk/refunds": "Eve's words for $shop_name."}
+    app.button(key="undo").click().run()
+    assert copy(app).body["purpose"] == "My purpose."
+    assert copy(app).body["agents"]["triage"]["model"] == "reasoning"
+    rested(app)
+    assert (flows.draft(FLOW).version, flows.draft(FLOW).spec.purpose) == (3, "My purpose.")
+
+
+def test_mine_can_be_kept_and_theirs_is_among_the_versions(app: AppTest) -> None:
+    conflict(app)
+    app.button(key="keep-mine").click().run()
+    draft = flows.draft(FLOW)
+    assert (draft.version, draft.spec.purpose, draft.spec.limits.turns) == (3, "My purpose.", 12)
+    kept = versions.versions(FLOW)[0]
+    assert (kept.spec.purpose, kept.spec.limits.turns) == ("Eve's purpose.", 5)
+    assert prompts.get(f"order-desk/refunds@{kept.prompts['order-desk/refunds']}").text == "Eve's words for $shop_name."
+    assert "Saved as save 3." in words(app)
+
+
+def test_changes_are_merged_one_by_one(app: AppTest) -> None:
+    conflict(app)
+    app.button(key="merge").click().run()
+    draft = flows.draft(FLOW)
+    assert (draft.version, draft.spec.purpose, draft.spec.limits.turns) == (3, "My purpose.", 5)
+    assert draft.spec.agents["triage"].model == "reasoning"
+    assert copy(app).live == {} or draft.texts["order-desk/refunds"].text == "Eve's words for $shop_name."
+    assert flows.freeze(draft.spec).content.prompts["refunds"].text == "Eve's words for $shop_name."
+
+
+def test_two_changes_to_the_same_thing_cannot_both_be_merged(app: AppTest) -> None:
+    conflict(app)
+    contested = [box for box in app.checkbox if "both changed this" in box.label]
+    assert [box.value for box in contested] == [False, True]
+    contested[0].check().run()
+    assert app.button(key="merge").disabled
+    next(box for box in app.checkbox if "both changed this" in box.label and box.value)
+    [box for box in app.checkbox if "both changed this" in box.label][1].uncheck().run()
+    app.button(key="merge").click().run()
+    assert flows.draft(FLOW).spec.purpose == "Eve's purpose."
+
+
+def test_the_same_change_on_both_sides_is_no_conflict(app: AppTest) -> None:
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    body = copy(app).spec
+    flows.save(EVE, body, base=1)
+    rested(app)
+    assert told(app) == ""
+    assert (copy(app).base, copy(app).changed) == (2, False)
+
+
+def test_an_agent_is_renamed_everywhere(app: AppTest) -> None:
+    app.text_input(key="order-desk-0-rename-agent-triage").set_value("reception").run()
+    app.button(key="order-desk-0-rename-agent-do-triage").click().run()
+    made = copy(app).spec
+    assert (made.entry, next(iter(made.agents))) == ("reception", "reception")
+    assert told(app) == ""
+
+
+def test_a_rename_to_a_name_that_is_taken_is_told(app: AppTest) -> None:
+    app.text_input(key="order-desk-0-rename-agent-triage").set_value("refunds").run()
+    app.button(key="order-desk-0-rename-agent-do-triage").click().run()
+    assert "There is an agent called refunds already" in told(app)
+    assert copy(app).changed is False
+
+
+def test_a_tool_that_was_chosen_on_the_picture_can_be_renamed(app: AppTest) -> None:
+    copy(app).chosen = ("tool", "find_order")
+    app.run()
+    app.text_input(key="order-desk-0-rename-tool-find_order").set_value("look_up_order").run()
+    app.button(key="order-desk-0-rename-tool-do-find_order").click().run()
+    made = copy(app).spec
+    assert "look_up_order" in made.tools
+    assert "find_order" not in made.tools
+    assert "look_up_order" in made.agents["refunds"].tools
+
+
+def test_an_agent_is_added_with_a_handoff_to_it(app: AppTest) -> None:
+    app.text_input(key="order-desk-0-new-agent").set_value("billing").run()
+    app.button(key="order-desk-0-add-agent").click().run()
+    made = copy(app).spec
+    assert "billing" in made.agents["triage"].handoffs
+    assert copy(app).texts["order-desk/billing"] == "You are the billing agent."
+    assert told(app) == ""
+    rested(app)
+    assert flows.freeze(flows.draft(FLOW).spec).content.prompts["billing"].text == "You are the billing agent."
+
+
+def test_the_rest_of_an_agent_is_edited_in_the_form(app: AppTest) -> None:
+    app.number_input(key="order-desk-0-temperature-triage").set_value(0.3).run()
+    app.selectbox(key="order-desk-0-receives-triage").set_value("last").run()
+    app.selectbox(key="order-desk-0-fallback-model-triage").set_value("reasoning").run()
+    app.selectbox(key="order-desk-0-fallback-agent-triage").set_value("refunds").run()
+    app.text_input(key="order-desk-0-fallback-reply-triage").set_value("Please try again later.").run()
+    agent = copy(app).spec.agents["triage"]
+    assert (agent.temperature, agent.receives) == (0.3, "last")
+    assert agent.fallback == spec.Fallback(model="reasoning", agent="refunds", reply="Please try again later.")
+    app.selectbox(key="order-desk-0-fallback-model-triage").set_value("none").run()
+    assert copy(app).spec.agents["triage"].fallback == spec.Fallback(agent="refunds", reply="Please try again later.")
+
+
+def test_a_structured_reply_is_a_table_and_json(app: AppTest) -> None:
+    app.session_state["order-desk-0-output-triage"] = {
+        "edited_rows": {},
+        "added_rows": [
+            {"name": "topic", "type": "text", "description": "What it is about.", "required": True},
+            {"name": "urgent", "type": "yes or no", "description": "", "required": False},
+        ],
+        "deleted_rows": [],
+    }
+    app.run()
+    wanted = {
+        "additionalProperties": False,
+        "type": "object",
+        "properties": {"topic": {"type": "string", "description": "What it is about."}, "urgent": {"type": "boolean"}},
+        "required": ["topic"],
+    }
+    assert copy(app).spec.agents["triage"].output == wanted
+    app.run()
+    assert copy(app).spec.agents["triage"].output == wanted
+    schema = next(t for t in app.text_area if t.label == "JSON Schema")
+    assert '"urgent"' in str(schema.value)
+    schema.set_value('{"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}}').run()
+    assert copy(app).spec.agents["triage"].output == {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}}
+    schema = next(t for t in app.text_area if t.label == "JSON Schema")
+    schema.set_value("{").run()
+    assert "The JSON cannot be read" in told(app)
+    assert copy(app).spec.agents["triage"].output == {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}}
+
+
+def test_the_settings_of_the_flow_are_edited_in_the_form(app: AppTest) -> None:
+    app.checkbox(key="order-desk-0-writes").uncheck().run()
+    app.number_input(key="order-desk-0-approval-hours").set_value(2.0).run()
+    app.checkbox(key="order-desk-0-approval-another").uncheck().run()
+    app.text_input(key="order-desk-0-charter-kpi").set_value("First contact resolution").run()
+    made = copy(app).spec
+    assert (made.writes, made.approvals) == ("go", spec.ApprovalRules(hours=2, another=False))
+    assert made.charter is not None
+    assert made.charter.kpi == "First contact resolution"
+
+
+def test_a_variable_is_added_once(app: AppTest) -> None:
+    app.session_state["order-desk-0-variables"] = {
+        "edited_rows": {0: {"value": "Elm Street"}},
+        "added_rows": [{"name": "city", "value": "Ghent"}],
+        "deleted_rows": [],
+    }
+    app.run()
+    app.run()
+    assert dict(copy(app).spec.variables) == {"shop_name": "Elm Street", "city": "Ghent"}
+
+
+def test_a_version_is_named_compared_and_restored(app: AppTest) -> None:
+    app.text_input(key="order-desk-0-version-title").set_value("As it began")
+    app.text_area(key="order-desk-0-version-note").set_value("With <b>three</b> agents.")
+    next(b for b in app.button if b.label == "Keep it").click().run()
+    assert [one.title for one in versions.versions(FLOW)] == ["As it began"]
+    assert "As it began" in words(app)
+    assert not any(m.allow_html for m in app.markdown if "three" in m.value)
+    app.selectbox(key="order-desk-0-model-triage").set_value("main").run()
+    app.selectbox(key="before-order-desk").set_value("version 1: As it began").run()
+    assert "triage: model role small → main" in words(app)
+    app.button(key="restore-order-desk-1").click().run()
+    assert copy(app).body["agents"]["triage"]["model"] == "small"
+    assert "Version 1 restored as save" in words(app)
+    assert versions.versions(FLOW)[0].spec.agents["triage"].model == "main"
+    app.button(key="undo").click().run()
+    assert copy(app).body["agents"]["triage"].get("model", "main") == "main"
+
+
+def test_a_release_is_compared_with_the_draft_in_words(app: AppTest) -> None:
+    app.number_input(key="order-desk-0-turns").set_value(9).run()
+    app.selectbox(key="before-order-desk").set_value("release v1").run()
+    assert "limit turns 12 → 9" in words(app)
+    app.number_input(key="order-desk-0-turns").set_value(12).run()
+    assert "Nothing differs between the two." in words(app)
+
+
+def test_a_fork_says_what_it_came_from(app: AppTest) -> None:
+    app.session_state["new-flow"] = True
+    app.run()
+    app.button(key="use-order-desk, save 1").click().run()
+    assert app.text_input(key="new-name").value == "order-desk-2"
+    app.button(key="create-order-desk, save 1").click().run()
+    assert app.selectbox(key="flow").value == "order-desk-2"
+    assert flows.draft("order-desk-2").forked_from == "order-desk, save 1"
+    assert "Forked from order-desk, save 1." in words(app)
+    app.session_state["new-flow"] = True
+    app.run()
+    app.selectbox(key="template").set_value("order-desk v1, in production")
+    app.text_input(key="new-name").set_value("third-desk").run()
+    app.button(key="create").click().run()
+    assert flows.draft("third-desk").forked_from == "order-desk, v1"
+
+
+def test_single_agents_stand_first_in_the_gallery(app: AppTest) -> None:
+    app.session_state["new-flow"] = True
+    app.run()
+    cards = [b.key for b in app.button if str(b.key).startswith("use-")]
+    made = {f"use-{one.name}": one.agents for one in flows.templates()}
+    numbers = [made[str(key)] for key in cards if key in made]
+    assert numbers == sorted(numbers)
+    assert len(numbers) == len(made)
+
+
+def test_a_file_makes_a_new_flow_and_a_bad_one_says_where_it_is_wrong(app: AppTest) -> None:
+    app.session_state["new-flow"] = True
+    app.run()
+    good = spec.write(flows.draft(FLOW).spec).replace("flow: order-desk", "flow: from-file")
+    app.file_uploader(key="new-file").set_value(("desk.yaml", b"flow: x\nagents: [", "application/yaml")).run()
+    assert "desk.yaml: The YAML cannot be read: line 2" in told(app)
+    app.file_uploader(key="new-file").set_value(("desk.yaml", good.encode(), "application/yaml")).run()
+    assert told(app) == ""
+    assert spec.write(flows.draft("from-file").spec) == good
+    app.run()
+    assert flows.draft("from-file").version == 1
+
+
+def test_a_file_is_taken_into_the_open_flow_and_can_be_undone(app: AppTest) -> None:
+    text = spec.write(flows.draft(FLOW).spec)
+    upload = app.file_uploader(key="order-desk-0-upload")
+    upload.set_value(("a.yaml", text.replace("model: small", "model: tiny").encode(), "application/yaml")).run()
+    assert "a.yaml: agents.triage.model" in told(app)
+    assert copy(app).changed is False
+    upload = app.file_uploader(key="order-desk-0-upload")
+    upload.set_value(("a.yaml", text.replace("flow: order-desk", "flow: other").encode(), "application/yaml")).run()
+    assert "this draft is called order-desk" in told(app)
+    upload = app.file_uploader(key="order-desk-0-upload")
+    upload.set_value(("a.yaml", text.replace("model: small", "model: reasoning").encode(), "application/yaml")).run()
+    assert copy(app).body["agents"]["triage"]["model"] == "reasoning"
+    assert yaml(app).value == text.replace("model: small", "model: reasoning")
+    app.button(key="undo").click().run()
+    assert copy(app).body["agents"]["triage"]["model"] == "small"
+
+
+def test_only_the_open_form_of_a_large_flow_is_drawn(seeded: Path) -> None:
+    body = spec.plain(flows.draft(FLOW).spec)
+    body["flow"] = "a-large-desk"
+    body["tools"] |= {f"find_{place}": {"kind": "python", "call": "find_order"} for place in range(30)}
+    flows.create(EVE, spec.parse(body))
+    app = AppTest.from_file(str(ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.session_state["last-flow"] = "a-large-desk"
+    app.run()
+    app.switch_page(str(ROOT / "pages" / "flows.py")).run()
+    assert any(str(one.key).endswith("handoffs-triage") for one in app.multiselect)
+    assert not any(t.label == "The flow as YAML" for t in app.text_area)
+    app.session_state["part-a-large-desk"] = "YAML"
+    app.run()
+    assert yaml(app).value == spec.write(spec.parse(body))
+    assert not any(str(one.key).endswith("handoffs-triage") for one in app.multiselect)
+
+
+def test_the_yaml_can_stand_beside_the_form(app: AppTest) -> None:
+    app.session_state["beside"] = "yaml"
+    app.run()
+    assert [t.label for t in app.text_area].count("The flow as YAML") == 1
+    assert list(app.chat_input) == []
+    yaml(app).set_value(str(yaml(app).value).replace("model: small", "model: reasoning")).run()
+    assert app.selectbox(key="order-desk-1-model-triage").value == "reasoning"
+
+
+def test_a_page_without_flows_opens_the_gallery(migrated: Path) -> None:
+    prompts.take_in()
+    app = opened("flows", "architect")
+    assert "No flows yet" in words(app)
+    app.button(key="use-help-answers").click().run()
+    app.button(key="create-help-answers").click().run()
+    assert app.selectbox(key="flow").value == "help-answers"
