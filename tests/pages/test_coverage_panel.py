@@ -86,7 +86,7 @@ def test_each_cell_says_in_words_what_its_icon_says() -> None:
         "results, on tool results": "",
         "polite, on the reply": "",
         "clerk-reply, on the reply": "never fires",
-        "nobody, on the input": "never fires",
+        "nobody, on the reply": "never fires",
         "approval": "when amount is above 50",
         "reply": "",
         "holes": "",

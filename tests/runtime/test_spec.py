@@ -23,7 +23,7 @@ from workbench.runtime.spec import canonical
         (
             "kind: python, call: look_up",
             "kind: shell, call: look_up",
-            "tools.look_up: unknown kind; use python, http or mcp.",
+            "tools.look_up: unknown kind; use python, http, mcp, mock or agent.",
         ),
         ("format: 1", "format: 7", "format: this version reads flow format 1, not 7."),
         ("model: small", "model: gpt-5", "agents.front.model"),
