@@ -95,7 +95,7 @@ def test_each_cell_says_in_words_what_its_icon_says() -> None:
     assert row(DESK, "money", "calls fetch")["effect"] == "read, http"
     assert row(DESK, "clerk", "is asked by agents")["reply"] == "never replies"
     over = row(DESK, "front", "hands over to money")
-    assert (over["results, on tool results"], over["money-only, on the input"]) == ("ends", "begins")
+    assert (over["results, on tool results"], over["money-only, on the input"]) == ("ends", "goes on")
     assert over["injection, on the input"] == "goes on"
     assert row(BARE, "front", "replies")["reply"] == "hole"
     assert row(BARE, "front", "calls note")["holes"] == "hole: not guarded"
