@@ -50,16 +50,38 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const root = parentElement.querySelector(".canvas") || parentElement;
   const mine = (kept[data.name] = kept[data.name] || { events: [], zoom: 0 });
-  if (mine.token !== data.token) { mine.events = []; mine.token = data.token; mine.quiet = ""; }
+  if (mine.token !== data.token) Object.assign(mine, { events: [], token: data.token, quiet: "", flying: false });
   const send = (kind, name = "", what = "") => {
     mine.events.push({ kind, name, what });
-    setStateValue("events", { token: data.token, list: mine.events.slice() });
+    if (!mine.flying) mine.fly();
   };
   draw(root, data, mine, send);
   if (data.still) return;
-  listen(data, mine, send);
-  rest(data, mine, send);
-  return () => { clearTimeout(mine.timer); clearTimeout(mine.typing); (mine.stop || (() => {}))(); };
+  Object.assign(mine, { data, send });
+  mine.fly = () => {
+    mine.flying = true;
+    clearTimeout(mine.patience);
+    mine.patience = setTimeout(() => mine.fly(), 5000);
+    setStateValue("events", { token: data.token, list: mine.events.slice() });
+  };
+  arrived(mine);
+  listen(mine);
+  rest(mine);
+  return () => {
+    for (const timer of [mine.timer, mine.typing, mine.patience]) clearTimeout(timer);
+    mine.stop();
+  };
+}
+
+/* One message is on its way at a time; what happened meanwhile goes along with the next. */
+function arrived(mine) {
+  if (mine.data.seen < mine.events.length) {
+    if (mine.flying && mine.data.seen > (mine.seen || 0)) mine.fly();
+  } else {
+    clearTimeout(mine.patience);
+    mine.flying = false;
+  }
+  mine.seen = mine.data.seen;
 }
 
 function draw(root, data, mine, send) {
@@ -239,28 +261,31 @@ function drag(view) {
   };
 }
 
-/* After a tool was chosen, its row in the form gets the focus as soon as it is there. */
+/* After a tool was chosen, its row in the form gets the focus as soon as it is there, and keeps it while it is drawn. */
 function seek(data, mine, name) {
-  const until = Date.now() + 4000;
+  const begun = Date.now();
+  let found = 0, host = document.activeElement;
   clearInterval(mine.seeking);
   mine.seeking = setInterval(() => {
-    if (Date.now() > until) { clearInterval(mine.seeking); return; }
+    const now = document.activeElement;
+    const elsewhere = found && now && now !== document.body && now !== host && now !== mine.field;
+    if (elsewhere || Date.now() - (found || begun) > (found ? 1200 : 4000)) { clearInterval(mine.seeking); return; }
+    if (found && now === mine.field && now.isConnected) return;
     const scope = document.querySelector(data.scope);
-    if (!scope) return;
-    const fits = (one) => one.offsetParent && !one.closest("button,textarea,[role=tab]") && one.textContent.trim() === name;
-    const title = [...scope.querySelectorAll('[role="tabpanel"] strong, [role="tabpanel"] h4, [role="tabpanel"] h5')].find(fits);
+    const titles = scope ? scope.querySelectorAll('[role="tabpanel"] :is(strong, h4, h5)') : [];
+    const title = [...titles].find((one) => one.offsetParent && one.textContent.trim() === name && !one.closest("button"));
     if (!title) return;
-    clearInterval(mine.seeking);
     let row = title;
-    while (row && row !== scope && !row.querySelector("input, button, select, textarea")) row = row.parentElement;
-    const field = row && row.querySelector("input, select, textarea, button");
-    title.scrollIntoView({ block: "center" });
-    if (field) field.focus({ preventScroll: true });
+    while (row !== scope && !row.querySelector("input, select, textarea, button")) row = row.parentElement;
+    mine.field = row.querySelector("input, select, textarea, button");
+    if (!found) title.scrollIntoView({ block: "center" });
+    found = found || Date.now();
+    mine.field.focus({ preventScroll: true });
   }, 80);
 }
 
 /* Ctrl+Z and Ctrl+Shift+Z where nobody types; a field in which somebody stopped typing is taken over. */
-function listen(data, mine, send) {
+function listen(mine) {
   if (mine.stop) mine.stop();
   const kinds = ["stTextArea", "stTextInput", "stNumberInput"].map((kind) => `[data-testid="${kind}"]`).join();
   const typed = (target) => target && target.closest && target.closest(kinds);
@@ -269,18 +294,18 @@ function listen(data, mine, send) {
     const typing = target && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName || ""));
     if (typing || event.altKey || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
-    send(event.shiftKey ? "redo" : "undo");
+    mine.send(event.shiftKey ? "redo" : "undo");
   };
   const input = (event) => {
     const target = event.target;
-    if (!target.closest || !target.closest(data.scope) || !typed(target)) return;
+    if (!target.closest || !target.closest(mine.data.scope) || !typed(target)) return;
     clearTimeout(mine.timer);
     clearTimeout(mine.typing);
     mine.typing = setTimeout(() => {
       const enter = { key: "Enter", code: "Enter", keyCode: 13, which: 13, bubbles: true, cancelable: true };
       target.dispatchEvent(new KeyboardEvent("keydown", { ...enter, ctrlKey: target.tagName === "TEXTAREA" }));
-      rest(data, mine, send);
-    }, data.pause);
+      rest(mine);
+    }, mine.data.pause);
   };
   document.addEventListener("keydown", keys, true);
   document.addEventListener("input", input, true);
@@ -291,10 +316,11 @@ function listen(data, mine, send) {
 }
 
 /* A while after the last change, say so once: then it is saved. */
-function rest(data, mine, send) {
+function rest(mine) {
+  const { unsaved, quiet } = mine.data;
   clearTimeout(mine.timer);
-  if (!data.unsaved || mine.quiet === data.unsaved) return;
-  mine.timer = setTimeout(() => { mine.quiet = data.unsaved; send("quiet", data.unsaved); }, data.quiet);
+  if (!unsaved || mine.quiet === unsaved) return;
+  mine.timer = setTimeout(() => { mine.quiet = unsaved; mine.send("quiet", unsaved); }, quiet);
 }
 """
 
@@ -378,6 +404,7 @@ def draw(
             "still": False,
             "name": name,
             "token": session.kept(f"{key}-token", lambda: f"{name}-{id(object())}"),
+            "seen": int(session.get(f"{key}-seen", 0)),
             "told": _told(spec),
             "legend": _legend(made),
             "chosen": {"kind": chosen[0], "name": chosen[1]} if chosen else None,

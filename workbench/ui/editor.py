@@ -65,6 +65,7 @@ class Work:
     told: str = ""
     yaml: str = ""
     typed: str = ""
+    pages: int = 0
     aside: str = ""
     forked_from: str = ""
 
@@ -635,11 +636,11 @@ def _add_agent(copy: Work, name: str, chosen: str) -> None:
 
 
 def rename_row(copy: Work) -> None:
-    """For the tool that was chosen on the picture: what it is called."""
-    if copy.chosen and copy.chosen[0] == "tool" and copy.chosen[1] in copy.body.get("tools", {}):
-        name = copy.chosen[1]
-        used = [agent for agent, one in copy.body["agents"].items() if name in one.get("tools", [])]
-        with st.container(horizontal=True, vertical_alignment="center"):
+    """For the tool that was chosen on the picture: who uses it, and what it is called."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kind, name = copy.chosen or ("", "")
+        if kind == "tool" and name in copy.body.get("tools", {}):
+            used = [agent for agent, one in copy.body["agents"].items() if name in one.get("tools", [])]
             st.caption(show.plain(f"Chosen: {name}, used by {', '.join(used) or 'nobody'}."))
             with st.popover(f"Rename {name}", icon=":material/edit:", type="tertiary"):
                 _rename_form(copy, "tool", name)
@@ -756,13 +757,13 @@ def _charter(copy: Work) -> None:
 
 def yaml_form(copy: Work) -> None:
     """The same flow as YAML; a change here changes the forms, once it can be read. Also as a file, out and in."""
-    text, key = spec.write(copy.spec), f"yaml-{copy.flow}"
-    shown = session.get(key)
+    text, shown = spec.write(copy.spec), session.get(f"yaml-{copy.flow}-{copy.pages}")
     if shown is None or copy.yaml != text:
         copy.aside = shown if shown not in (None, copy.yaml, copy.typed) else copy.aside
-        session.keep(key, text)
         copy.yaml = copy.typed = text
-    edited = str(st.text_area("The flow as YAML", height=520, key=key, label_visibility="collapsed"))
+        copy.pages += 1
+    key = f"yaml-{copy.flow}-{copy.pages}"
+    edited = str(st.text_area("The flow as YAML", copy.typed, height=520, key=key, label_visibility="collapsed"))
     if copy.aside:
         with st.expander("Your YAML as it was before the form was changed", icon=":material/history_edu:"):
             st.code(copy.aside, language="yaml")

@@ -47,6 +47,12 @@ class Hand:
         field.press("Tab")
         settled(self.page)
 
+    def press(self, key: str) -> None:
+        """Press a key."""
+        self.count += 1
+        self.page.keyboard.press(key)
+        settled(self.page)
+
     def tab(self, name: str) -> None:
         """Open a tab of the editor."""
         self.click(self.page.get_by_role("tab", name=name))
@@ -65,12 +71,14 @@ class Hand:
                 self.count += 1
                 self.page.keyboard.type(option)
             self.click(found)
+            self.page.wait_for_timeout(500)
+            settled(self.page)
         self.page.keyboard.press("Escape")
         settled(self.page)
 
     def saved(self) -> None:
         """Wait until everything is saved by itself."""
-        expect(self.page.get_by_text(re.compile(r"^Saved as save \d+\.$"))).to_be_visible(timeout=SLOW)
+        expect(self.page.get_by_text(re.compile(r"^Saved as save \d+\."))).to_be_visible(timeout=SLOW)
 
 
 @contextmanager
@@ -136,6 +144,7 @@ def build(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("combobox", name="Check"))
     hand.click(hand.page.get_by_role("option", name="prompt injection"))
     hand.button("Add")
+    hand.press("Escape")
     expect(hand.canvas.get_by_text("guarded: input").first).to_be_visible(timeout=SLOW)
     expect(hand.canvas.get_by_text("a person approves amount above 50")).to_be_visible()
 
@@ -304,6 +313,7 @@ def test_the_picture_is_walked_by_keyboard_and_opens_the_forms(seeded: Path) -> 
             page.keyboard.press("Enter")
             expect(page.get_by_role("tab", name="Tools")).to_have_attribute("aria-selected", "true", timeout=SLOW)
             expect(page.get_by_text("Chosen: find_order, used by refunds, shipping.")).to_be_visible(timeout=SLOW)
-            page.wait_for_function("() => document.activeElement && document.activeElement.tagName !== 'BODY'")
+            page.wait_for_timeout(1500)
+            assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Effect"
             picture(page, f"editor-4-keyboard-{scheme}")
             context.close()
