@@ -282,6 +282,7 @@ async def _execute(job: Job, sink: Sink | None, visible: Visible | None) -> Resu
         end.error = f"{type(bug).__name__}: {bug}"
         raise
     finally:
+        await job.settle()
         _live.pop(recorder.trace, None)
         finished = Finished(
             recorder=recorder,

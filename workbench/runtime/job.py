@@ -77,6 +77,7 @@ class Job:
     spent: float = 0.0
     busy: int = 0
     calm: asyncio.Event = field(default_factory=asyncio.Event)
+    under_way: set[asyncio.Task[Any]] = field(default_factory=set)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     config: Any = None
 
@@ -110,3 +111,16 @@ class Job:
         self.busy -= 1
         if self.busy == 0:
             self.calm.set()
+
+    def enters(self) -> None:
+        """The task that asks this is a tool call: the run does not end before it has."""
+        if (task := asyncio.current_task()) is not None:
+            self.under_way.add(task)
+            task.add_done_callback(self.under_way.discard)
+
+    async def settle(self) -> None:
+        """Stop the tool calls that still go on, and wait until they have stopped."""
+        left = [one for one in self.under_way if one is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -27,6 +27,7 @@ UNSETTLED = "may have taken effect"
 async def invoke(context: Any, name: str, arguments: str) -> str:
     """Run one tool call for the SDK: wait for the guardrails where it must, record it, and tell failures as text."""
     job: Job = context.context
+    job.enters()
     recorder = job.recorder
     declared = job.spec.tools.get(name)
     call = ToolCall(
