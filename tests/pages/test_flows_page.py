@@ -126,6 +126,20 @@ def test_an_edit_that_is_still_in_its_field_is_the_step_that_undo_takes_back(app
     assert copy(app).texts == {"order-desk/triage": "Just typed"}
 
 
+def test_a_text_that_is_typed_as_the_last_thing_before_another_agent_is_chosen_is_taken(app: AppTest) -> None:
+    app.text_area(key="order-desk-0-prompt-triage-1").set_value("Typed last.")
+    app.text_input(key="order-desk-0-about-triage").set_value("Receives everybody.")
+    app.session_state["order-desk-0-agent"] = "shipping"
+    app.run()
+    assert copy(app).texts == {"order-desk/triage": "Typed last."}
+    assert copy(app).spec.agents["triage"].description == "Receives everybody."
+    assert app.text_area(key="order-desk-0-prompt-shipping-1").value == prompts.get("order-desk/shipping").text
+    app.session_state["order-desk-0-agent"] = "triage"
+    app.run()
+    app.text_input(key="order-desk-0-about-triage").set_value("").run()
+    assert copy(app).spec.agents["triage"].description == ""
+
+
 def test_undo_reaches_back_over_a_save_to_the_older_text(app: AppTest) -> None:
     before = prompts.get("order-desk/triage").text
     app.text_area(key="order-desk-0-prompt-triage-1").set_value("New for $shop_name.").run()
@@ -459,6 +473,7 @@ def test_only_the_open_form_of_a_large_flow_is_drawn(seeded: Path) -> None:
     app.session_state["part-a-large-desk"] = "YAML"
     app.run()
     assert yaml(app).value == spec.write(spec.parse(body))
+    app.run()
     assert not any(str(one.key).endswith("handoffs-triage") for one in app.multiselect)
 
 

@@ -170,7 +170,7 @@ function node(box, chosen, data, svg, mine, send) {
     if (box.kind === "fold") send("fold", box.agent);
     else send("pick", box.name, box.kind);
   };
-  group.onclick = act;
+  group.onclick = (event) => { if (event.detail) group.blur(); act(); };
   group.act = act;
   return group;
 }

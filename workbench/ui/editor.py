@@ -6,6 +6,7 @@ change is a step that can be undone, and is saved by itself a while after the la
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -66,6 +67,7 @@ class Work:
     yaml: str = ""
     typed: str = ""
     pages: int = 0
+    part: str = ""
     aside: str = ""
     forked_from: str = ""
 
@@ -198,6 +200,7 @@ def begin(copy: Work) -> None:
 def finish(actor: Actor, copy: Work) -> None:
     """After the forms: record the step, do what was asked by key, save after a rest, notice what others saved."""
     copy.record()
+    copy.part = str(session.get(f"part-{copy.flow}", PARTS[0]))
     asked, copy.asked = copy.asked, []
     for one in asked:
         if one == "undo":
@@ -294,11 +297,12 @@ def beside() -> bool:
 def parts(copy: Work, aside: Any) -> dict[str, Any]:
     """Where each form goes: into its tab, and the YAML into `aside` where that is given.
 
-    Of a large flow only what is open is returned, so that the others need not be drawn.
+    Of a large flow only what is open is returned, so that the others need not be drawn; and once more what was open
+    before, because somebody may have typed there as the last thing.
     """
     tabs = dict(zip(PARTS, st.tabs(PARTS, key=f"part-{copy.flow}", on_change="rerun"), strict=True))
     large = len(copy.body["agents"]) + len(copy.body.get("tools", {})) > LARGE
-    drawn = {name: tab for name, tab in tabs.items() if tab.open or not large}
+    drawn = {name: tab for name, tab in tabs.items() if tab.open or not large or name == copy.part}
     if aside is not None:
         tabs["YAML"].caption("The YAML stands beside the form.")
         drawn["YAML"] = aside
@@ -406,11 +410,12 @@ def agent_form(copy: Work) -> None:
     agent["description"] = left.text_input(
         "What it is for",
         agent.get("description", ""),
-        key=copy.key("about", chosen),
+        **_taking(copy, copy.key("about", chosen), "agents", chosen, "description"),
         help="Other agents read this when they choose whom to hand over to.",
     )
     role = agent.get("model", "main")
-    agent["model"] = right.selectbox("Model role", ROLES, ROLES.index(role), key=copy.key("model", chosen))
+    taking = _taking(copy, copy.key("model", chosen), "agents", chosen, "model")
+    agent["model"] = right.selectbox("Model role", ROLES, ROLES.index(role), **taking)
     _prompt(copy, chosen, agent)
     left, right = st.columns(2)
     declared = list(copy.body.get("tools", {}))
@@ -418,7 +423,7 @@ def agent_form(copy: Work) -> None:
         "Tools",
         [*declared, *(t for t in agent.get("tools", []) if t not in declared)],
         agent.get("tools", []),
-        key=copy.key("tools", chosen),
+        **_taking(copy, copy.key("tools", chosen), "agents", chosen, "tools"),
         help="Declare more tools on the Tools tab.",
     )
     others = [name for name in agents if name != chosen]
@@ -426,12 +431,31 @@ def agent_form(copy: Work) -> None:
         "Hands over to",
         [*others, *(h for h in agent.get("handoffs", []) if h not in others)],
         agent.get("handoffs", []),
-        key=copy.key("handoffs", chosen),
+        **_taking(copy, copy.key("handoffs", chosen), "agents", chosen, "handoffs"),
     )
     with st.expander("Temperature, what it receives, structured reply, fallback", icon=":material/tune:"):
         _more(copy, chosen, agent, others)
     put(copy, ("agents", chosen), agent)
     _agents_row(copy, chosen)
+
+
+def _taking(copy: Work, key: str, *path: str) -> dict[str, Any]:
+    """What makes a widget's change a change of the copy at once, even where the next run does not draw it any more."""
+
+    def take() -> None:
+        body = json.loads(json.dumps(copy.body))
+        holder = body
+        for one in path[:-1]:
+            if one not in holder and one != "fallback":
+                return
+            holder = holder.setdefault(one, {})
+        holder[path[-1]] = session.get(key)
+        if holder[path[-1]] == "":
+            holder.pop(path[-1])
+        with contextlib.suppress(Invalid):
+            copy.body = tidy(body)
+
+    return {"key": key, "on_change": take}
 
 
 RECEIVES = {
@@ -449,7 +473,7 @@ def _more(copy: Work, chosen: str, agent: dict[str, Any], others: list[str]) -> 
         2.0,
         agent.get("temperature"),
         0.1,
-        key=copy.key("temperature", chosen),
+        **_taking(copy, copy.key("temperature", chosen), "agents", chosen, "temperature"),
         placeholder="as the model has it",
     )
     agent["receives"] = right.selectbox(
@@ -467,7 +491,8 @@ def _more(copy: Work, chosen: str, agent: dict[str, Any], others: list[str]) -> 
     agents += [] if other in agents else [other]
     role = one.selectbox("Then ask the model", roles, roles.index(role), key=copy.key("fallback-model", chosen))
     other = two.selectbox("Then the agent", agents, agents.index(other), key=copy.key("fallback-agent", chosen))
-    reply = three.text_input("Then reply", fallback.get("reply") or "", key=copy.key("fallback-reply", chosen))
+    taking = _taking(copy, copy.key("fallback-reply", chosen), "agents", chosen, "fallback", "reply")
+    reply = three.text_input("Then reply", fallback.get("reply") or "", **taking)
     given = {"model": role, "agent": other, "reply": reply}
     agent["fallback"] = {key: value for key, value in given.items() if value not in ("none", "")} or None
     agent["output"] = _schema(copy, chosen, agent.get("output"))
@@ -584,16 +609,15 @@ def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
             copy.record()
             again()
         return
-    edited = st.text_area(
-        f"Instructions · {label}",
-        copy.texts.get(name, text),
-        height=200,
-        key=copy.key("prompt", chosen, str(saved.number)),
-    )
-    if edited != text:
-        copy.texts[name] = edited or ""
-    else:
-        copy.texts.pop(name, None)
+    key = copy.key("prompt", chosen, str(saved.number))
+
+    def take() -> None:
+        if session.get(key) != text:
+            copy.texts[name] = session.get(key) or ""
+        else:
+            copy.texts.pop(name, None)
+
+    st.text_area(f"Instructions · {label}", copy.texts.get(name, text), height=200, key=key, on_change=take)
 
 
 def _saved(copy: Work, reference: str) -> PromptText:
