@@ -440,9 +440,15 @@ def agent_form(copy: Work) -> None:
 
 
 def _taking(copy: Work, key: str, *path: str) -> dict[str, Any]:
-    """What makes a widget's change a change of the copy at once, even where the next run does not draw it any more."""
+    """What makes a widget's change a change of the copy at once, even where the next run does not draw it any more.
+
+    A widget that is gone already, or of a copy that was replaced since, has nothing to say.
+    """
+    generation = copy.generation
 
     def take() -> None:
+        if copy.generation != generation or not session.has(key):
+            return
         body = json.loads(json.dumps(copy.body))
         holder = body
         for one in path[:-1]:
@@ -611,7 +617,11 @@ def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
         return
     key = copy.key("prompt", chosen, str(saved.number))
 
+    generation = copy.generation
+
     def take() -> None:
+        if copy.generation != generation or not session.has(key):
+            return
         if session.get(key) != text:
             copy.texts[name] = session.get(key) or ""
         else:

@@ -37,6 +37,11 @@ def get(key: str, default: Any = None) -> Any:
     return st.session_state.get(key, default)
 
 
+def has(key: str) -> bool:
+    """Whether anything is kept under `key`, by us or by a widget that is drawn."""
+    return key in st.session_state
+
+
 def forget(*keys: str) -> None:
     """Forget what was kept under `keys`."""
     for key in keys:
