@@ -310,6 +310,10 @@ def test_an_agent_is_added_with_a_handoff_to_it(app: AppTest) -> None:
     assert told(app) == ""
     rested(app)
     assert flows.freeze(flows.draft(FLOW).spec).content.prompts["billing"].text == "You are the billing agent."
+    for chosen in ("triage", "billing", "triage"):
+        app.session_state["order-desk-1-agent"] = chosen
+        app.run()
+        assert "billing" in copy(app).spec.agents["triage"].handoffs
 
 
 def test_the_rest_of_an_agent_is_edited_in_the_form(app: AppTest) -> None:
