@@ -27,10 +27,21 @@ with show.errors():
         waiting = sum(one.open for one in listed)
         st.caption(f"{waiting} {'waits' if waiting == 1 else 'wait'} for a decision, of {len(listed)} in all.")
         linked = session.linked("approval", list(titles))
+        known = st.query_params.get("approval", linked) in titles
         key = f"approval-{'-'.join(sorted({one.state for one in listed}))}-{linked}"
         chosen = st.selectbox(
-            "Call", list(titles), list(titles).index(linked), key=key, format_func=lambda identity: titles[identity]
+            "Call",
+            list(titles),
+            list(titles).index(linked) if known else None,
+            key=f"{key}-{known}",
+            format_func=lambda identity: titles[identity],
         )
+        if chosen is None:
+            st.warning(
+                show.plain(f"There is no approval {st.query_params.get('approval', '')}. Choose one from the list."),
+                icon=":material/link_off:",
+            )
+            st.stop()
         session.point("approval", chosen)
         one = next(item for item in listed if item.id == chosen)
         left, right = st.container(key="split").columns([3, 2], gap="large")
@@ -43,9 +54,12 @@ with show.errors():
                 {
                     "asked": a.asked_at,
                     "tool": a.tool,
+                    "with": approval.given(a),
                     "flow": a.flow,
                     "state": approval.WORDS[a.state],
+                    "asked by": a.asked_by,
                     "decided by": a.decided_by,
+                    "reason": a.message,
                 }
                 for a in listed
             ]

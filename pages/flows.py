@@ -58,10 +58,13 @@ with show.errors():
     names = [draft.name for draft in flows.drafts()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = session.pick_flow(names) if names else ""
-        editor.new_flow(actor, names)
+        if names:
+            editor.new_flow(actor, names)
         if chosen:
             nav.link("evaluate", "Evaluate", {"flow": chosen})
             nav.link("releases", "Release", {"flow": chosen})
+    if not names:
+        editor.new_flow(actor, names)
     if chosen:
         wide = st.container()
         left, right = st.container(key="split").columns([8, 5], gap="large")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from workbench import traces
+from workbench import flows, traces
 from workbench.datasets import labelling
 from workbench.ui import nav, show
 
@@ -31,6 +31,7 @@ ROLES: tuple[tuple[str, str, tuple[tuple[str, str, dict[str, str]], ...]], ...] 
 )
 
 with show.errors():
+    names = [draft.name for draft in flows.drafts()]
     waiting = sum(queue.waiting for queue in labelling.queues())
     cards = st.container(horizontal=True)
     for role, words, links in ROLES:
@@ -38,7 +39,10 @@ with show.errors():
             st.subheader(role, anchor=False)
             st.write(words)
             for address, label, parameters in links:
-                nav.link(address, label, parameters)
+                if address != "flows" or parameters["flow"] in names:
+                    nav.link(address, label, parameters)
+                else:
+                    nav.link(address, "Begin a flow")
             if role == "Rep" and waiting:
                 st.caption(f"{waiting} runs wait for a verdict.")
 

@@ -23,7 +23,12 @@ WORDS = {
 
 def title(one: approvals.Approval) -> str:
     """An approval in a list; it ends with its short id, because the browser tells a choice back by its words."""
-    return f"{one.tool} · {one.flow} · {WORDS[one.state]} · {one.id[-6:]}"
+    return f"{one.tool} ({given(one)}) · {one.flow} · {WORDS[one.state]} · {one.id[-6:]}"
+
+
+def given(one: approvals.Approval) -> str:
+    """The arguments of a call in a few words."""
+    return traces.brief(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one.arguments.items()))
 
 
 def decide(actor: Actor, one: approvals.Approval, approved: bool) -> None:
@@ -50,10 +55,12 @@ def form(actor: Actor, one: approvals.Approval) -> None:
     for name, value in one.arguments.items():
         st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(str(value))}")
     asked = f"Asked by {one.asked_by}" if one.asked_by else "Asked by a run"
-    st.caption(f"{show.plain(asked)} at {one.asked_at:%d %b %H:%M} UTC · until {one.expires_at:%d %b %H:%M} UTC")
+    st.caption(f"{show.plain(asked)} at {one.asked_at:%d %b %H:%M} UTC · decide until {one.expires_at:%d %b %H:%M} UTC")
     if one.state == "waiting":
         st.text_area(
-            "Message", key=f"message-{one.id}", help="A rejection needs a reason: the model tells the customer."
+            "Reason (the customer is told)",
+            key=f"message-{one.id}",
+            help="A rejection needs one; an approval may have one.",
         )
         with st.container(horizontal=True):
             if st.button("Approve", type="primary", icon=":material/check:", key=f"approve-{one.id}"):

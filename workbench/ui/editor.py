@@ -1070,22 +1070,20 @@ def _origins(names: list[str]) -> dict[str, Draft | Release]:
 def _cards(
     actor: Actor, cards: list[tuple[str, str, FlowSpec]], chosen: str, origins: Mapping[str, Draft | Release]
 ) -> None:
-    for start in range(0, len(cards), 3):
-        for column, (name, purpose, made) in zip(st.columns(3), cards[start : start + 3], strict=False):
-            with column.container(border=True, height="stretch"):
-                agents = len(made.agents)
-                st.markdown(f"**{show.plain(name)}**")
-                st.caption(show.plain(purpose))
-                canvas.still(made, key=f"card-{name}")
-                tools = f"{len(made.tools)} tool{'' if len(made.tools) == 1 else 's'}"
-                st.caption(
-                    f"{'One agent' if agents == 1 else f'{agents} agents'}, {tools if made.tools else 'no tools'}"
-                )
-                if name == chosen and session.get("new-name"):
-                    label = f"Create {session.get('new-name')}"
-                    st.button(label, key=f"create-{name}", type="primary", on_click=_create, args=(actor, origins))
-                else:
-                    st.button("Use this", key=f"use-{name}", on_click=_choose, args=(name, made.flow))
+    grid = st.grid("auto", min_column_width=250)
+    for name, purpose, made in cards:
+        with grid.container(border=True, height="stretch"):
+            agents = len(made.agents)
+            st.markdown(f"**{show.plain(name)}**")
+            st.caption(show.plain(purpose))
+            canvas.still(made, key=f"card-{name}")
+            tools = f"{len(made.tools)} tool{'' if len(made.tools) == 1 else 's'}"
+            st.caption(f"{'One agent' if agents == 1 else f'{agents} agents'}, {tools if made.tools else 'no tools'}")
+            if name == chosen and session.get("new-name"):
+                label = f"Create {session.get('new-name')}"
+                st.button(label, key=f"create-{name}", type="primary", on_click=_create, args=(actor, origins))
+            else:
+                st.button("Use this", key=f"use-{name}", on_click=_choose, args=(name, made.flow))
 
 
 def _choose(label: str, flow: str) -> None:
