@@ -77,7 +77,7 @@ def history(flow: str) -> None:
         column_config={"made": show.moments("made")},
     )
     with st.container(horizontal=True):
-        for name, number in releases.environments(flow).items() if len(found) > 1 else ():
+        for name, number in releases.environments(flow).items():
             with st.popover(f"Roll back {name}", icon=":material/undo:"):
                 seen = session.seen(f"running-{flow}-{name}", number)
                 st.caption(f"{name} runs v{number}. The next run uses the release before it.")
