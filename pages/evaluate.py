@@ -38,7 +38,7 @@ def progress(job_id: str) -> None:
     if job.ended:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.share, f"{job.title}: {job.done} of {job.total} cases")
+        st.progress(job.share, show.plain(f"{job.title}: {job.done} of {job.total} cases"))
         if st.button("Cancel", key=f"cancel-{job_id}"):
             with show.errors():
                 jobs.cancel(actor, job_id)

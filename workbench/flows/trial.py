@@ -70,6 +70,12 @@ async def try_tool(
     if not mocked and effect != "read" and not confirmed:
         raise Refused(f"{name} is {_harm(effect)}: calling it changes something.", remedy="Confirm that it shall.")
     if not mocked and effect != "read":
+        require(actor, "edit a flow")
+        if spec.tools[name].approve:
+            raise Refused(
+                f"{name} asks a person before it is called, so it is not called alone.",
+                remedy="Try it in the chat and decide on Approvals, or give it a mock.",
+            )
         with session() as open_session:
             audit.append(open_session, actor, "run a flow", f"{spec.flow}: {name}", {"tried alone": effect})
     begun = time.perf_counter()

@@ -121,11 +121,11 @@ async def guard_reply(job: Job, agent: str, reply: str) -> None:
 
 
 async def guard_result(job: Job, call: ToolCall) -> Verdict | None:
-    """Let every guardrail on tool results read what a call brought back; the first that trips, or None."""
+    """Let every guardrail on tool results read what a call brought back, its failure too; the first that trips, or None."""
     specs = [one for one in job.spec.guardrails if one.on == "tool_result" and applies(one, call.agent)]
     if not specs:
         return None
-    verdicts = await _all(job, specs, [call.output], about=call.call_id)
+    verdicts = await _all(job, specs, [call.error or call.output], about=call.call_id)
     return next((one for one in verdicts if one.tripped), None)
 
 

@@ -46,7 +46,12 @@ async def invoke(context: Any, name: str, arguments: str) -> str:
     if refused:
         call.error = refused
     else:
-        await _answer(job, call, declared)
+        try:
+            await _answer(job, call, declared)
+        except asyncio.CancelledError:
+            if call.effect != "read":
+                call.error = f"{name} was stopped half-way; it {UNSETTLED}."
+            raise
     if call.error and not call.replayed:
         spare = None if refused or declared is None else declared.fallback
         call.output = json.dumps({"error": call.error}, ensure_ascii=False) if spare is None else spare
@@ -85,7 +90,27 @@ def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
         return False
     if TOO_LONG not in before.error and UNSETTLED not in before.error:
         return False
-    return (before.name, before.arguments) == (call.name, call.arguments)
+    return before.name == call.name and _plain(before.arguments) == _plain(call.arguments)
+
+
+def _plain(arguments: str) -> Any:
+    """Arguments without their spelling: 80, 80.0 and "80" are the same to a tool that wants a number."""
+    try:
+        given = json.loads(arguments or "{}")
+    except ValueError:
+        return arguments
+    return _unspelled(given)
+
+
+def _unspelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unspelled(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_unspelled(one) for one in value]
+    try:
+        return float(value) if isinstance(value, (int, float, str)) else value
+    except (ValueError, OverflowError):
+        return value.strip() if isinstance(value, str) else value
 
 
 async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
@@ -102,7 +127,7 @@ async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
             await _call(job, call, declared)
         finally:
             job.ended()
-    if not call.error and call.name not in CONTROLS and (tripped := await guard_result(job, call)) is not None:
+    if call.name not in CONTROLS and (tripped := await guard_result(job, call)) is not None:
         call.error = f"The result was withheld by the guardrail {tripped.name}: {tripped.reason}."
 
 

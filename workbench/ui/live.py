@@ -10,9 +10,9 @@ from contextlib import closing
 
 import streamlit as st
 
-from workbench import runtime, traces
-from workbench.access import Actor, require
-from workbench.errors import Unavailable, WorkbenchError
+from workbench import flows, runtime, traces
+from workbench.access import Actor, may, require
+from workbench.errors import Refused, Unavailable, WorkbenchError
 from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
 from workbench.runtime.mocks import Mock
 
@@ -58,11 +58,25 @@ def converse(
 
     Raises Refused, or what `runtime.run` raises.
     """
+    _only_saved(actor, release)
     with closing(_together(actor, [release], text, conversation, resources, mocked)) as events:
         for _, event in events:
             if isinstance(event, WorkbenchError):
                 raise event
             yield event
+
+
+def _only_saved(actor: Actor, release: Release) -> None:
+    """Who may not edit a flow tries it as it is saved: taking a rule away must not be a way round it."""
+    if may(actor, "edit a flow"):
+        return
+    saved = flows.draft(release.name)
+    texts = {name: one.text for name, one in saved.texts.items()}
+    if flows.freeze(saved.spec, texts).digest != release.digest:
+        raise Refused(
+            f"A {actor.role} tries a flow as it is saved, not with changes.",
+            remedy="Discard them, or act as an architect.",
+        )
 
 
 def side_by_side(

@@ -49,7 +49,7 @@ def panel(actor: Actor, copy: Work) -> None:
         if not chat.turns and not text:
             st.caption("Write as a customer would. The draft answers as it is in the editor, saved or not.")
             for place, example in enumerate(datasets.questions(copy.flow)):
-                if st.button(example, key=f"example-{place}", type="tertiary"):
+                if st.button(show.plain(example), key=f"example-{place}", type="tertiary"):
                     text = example
         for turn in chat.turns:
             _turn(actor, turn)
