@@ -62,13 +62,27 @@ def test_a_mock_that_fits_stands_in_and_nothing_is_called(rep: Actor) -> None:
     assert CALLED == []
 
 
-def test_what_changes_something_is_only_called_when_it_is_confirmed(rep: Actor) -> None:
+def test_what_changes_something_is_only_called_when_it_is_confirmed(architect: Actor) -> None:
     CALLED.clear()
     with pytest.raises(Refused, match="pay_out is high-stakes: calling it changes something"):
-        attempt(rep, flow(), "pay_out", {"amount": 20})
+        attempt(architect, flow(), "pay_out", {"amount": 20})
     assert CALLED == []
-    assert attempt(rep, flow(), "pay_out", {"amount": 20}, confirmed=True).answer == '{"paid": 20.0}'
+    assert attempt(architect, flow(), "pay_out", {"amount": 20}, confirmed=True).answer == '{"paid": 20.0}'
     assert CALLED == [("pay_out", 20.0)]
+
+
+def test_what_changes_something_is_called_alone_by_no_rep_and_never_where_a_person_is_to_be_asked(
+    rep: Actor, architect: Actor
+) -> None:
+    CALLED.clear()
+    with pytest.raises(Refused, match="A rep may not edit a flow"):
+        attempt(rep, flow(), "pay_out", {"amount": 20}, confirmed=True)
+    asks = flow(
+        pays={"kind": "python", "call": "pay_out", "effect": "high-stakes", "approve": {"amount": {"above": 50}}}
+    )
+    with pytest.raises(Refused, match="pays asks a person before it is called"):
+        attempt(architect, asks, "pays", {"amount": 20}, confirmed=True)
+    assert CALLED == []
 
 
 def test_a_declaration_does_not_make_a_function_harmless(rep: Actor) -> None:
@@ -78,15 +92,15 @@ def test_a_declaration_does_not_make_a_function_harmless(rep: Actor) -> None:
         attempt(rep, made, "sly", {"amount": 20})
 
 
-def test_an_http_tool_is_called(rep: Actor, crm: Site) -> None:
+def test_an_http_tool_is_called(architect: Actor, crm: Site) -> None:
     reads = {"kind": "http", "url": crm.url + "/{order_id}", "effect": "read", "description": "", "parameters": NUMBER}
     writes = {**reads, "method": "POST", "effect": "write"}
     made = flow(reads=reads, writes=writes)
-    assert attempt(rep, made, "reads", {"order_id": 7}).answer == '{"status": "late"}'
+    assert attempt(architect, made, "reads", {"order_id": 7}).answer == '{"status": "late"}'
     with pytest.raises(Refused, match="writes is one that writes"):
-        attempt(rep, made, "writes", {"order_id": 7})
+        attempt(architect, made, "writes", {"order_id": 7})
     assert [seen.target for seen in crm.seen] == ["/7"]
-    assert attempt(rep, made, "writes", {"order_id": 7}, confirmed=True).error == ""
+    assert attempt(architect, made, "writes", {"order_id": 7}, confirmed=True).error == ""
     assert crm.seen[1].method == "POST"
 
 
