@@ -175,7 +175,9 @@ def example(tried: Sequence[Tried]) -> str | None:
     """A few messages to begin with; the one that was clicked."""
     found = datasets.questions(tried[0].release.name) if tried else []
     with st.container(gap="xsmall"):
-        clicked = [st.button(show.plain(one), key=f"side-example-{place}", type="tertiary") for place, one in enumerate(found)]
+        clicked = [
+            st.button(show.plain(one), key=f"side-example-{place}", type="tertiary") for place, one in enumerate(found)
+        ]
     return found[clicked.index(True)] if True in clicked else None
 
 
