@@ -64,10 +64,11 @@ def test_a_mock_that_fits_stands_in_and_nothing_is_called(rep: Actor) -> None:
 
 def test_what_changes_something_is_only_called_when_it_is_confirmed(architect: Actor) -> None:
     CALLED.clear()
-    with pytest.raises(Refused, match="pay_out is high-stakes: calling it changes something"):
-        attempt(architect, flow(), "pay_out", {"amount": 20})
+    made = flow(pays={"kind": "python", "call": "pay_out", "effect": "high-stakes"})
+    with pytest.raises(Refused, match="pays is high-stakes: calling it changes something"):
+        attempt(architect, made, "pays", {"amount": 20})
     assert CALLED == []
-    assert attempt(architect, flow(), "pay_out", {"amount": 20}, confirmed=True).answer == '{"paid": 20.0}'
+    assert attempt(architect, made, "pays", {"amount": 20}, confirmed=True).answer == '{"paid": 20.0}'
     assert CALLED == [("pay_out", 20.0)]
 
 
@@ -77,11 +78,8 @@ def test_what_changes_something_is_called_alone_by_no_rep_and_never_where_a_pers
     CALLED.clear()
     with pytest.raises(Refused, match="A rep may not edit a flow"):
         attempt(rep, flow(), "pay_out", {"amount": 20}, confirmed=True)
-    asks = flow(
-        pays={"kind": "python", "call": "pay_out", "effect": "high-stakes", "approve": {"amount": {"above": 50}}}
-    )
-    with pytest.raises(Refused, match="pays asks a person before it is called"):
-        attempt(architect, asks, "pays", {"amount": 20}, confirmed=True)
+    with pytest.raises(Refused, match="pay_out asks a person before it is called"):
+        attempt(architect, flow(), "pay_out", {"amount": 20}, confirmed=True)
     assert CALLED == []
 
 

@@ -303,6 +303,16 @@ def test_what_a_tool_brings_back_is_withheld_when_a_guardrail_on_results_trips()
     assert result.outcome == "answered"
 
 
+def test_a_failure_that_a_tool_brings_back_is_read_by_the_guardrails_too() -> None:
+    text = (
+        AGENTS + "guardrails:\n  - {name: results, on: tool_result, check: phrases, settings: {phrases: [order_id]}}\n"
+    )
+    steps = [[function_call("look_up", {"order_id": "x"}, call_id="c1")], [assistant_message("I cannot see it.")]]
+    result = asyncio.run(runtime.run(freeze(text), "Where is it?", models=Scripted(steps)))
+    call = next(c for c in result.record["calls"] if c["kind"] == "tool")
+    assert call["error"] == "The result was withheld by the guardrail results: it holds “order_id”."
+
+
 # The holes that the SDK documents in its own guardrails. Each is shown on the bare SDK first.
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -147,3 +148,23 @@ def test_a_check_is_measured_on_labelled_texts(rep: Actor) -> None:
 def test_a_labelled_file_that_cannot_be_used_is_told_by_line(content: str, told: str) -> None:
     with pytest.raises(Invalid, match=told):
         probe.labelled(content)
+
+
+@pytest.mark.parametrize("text", ["1 " * 10_000, "4111 " * 4_000, "4 1-1.1 " * 2_500])
+def test_the_longest_message_of_digits_is_read_in_a_moment(text: str) -> None:
+    started = time.perf_counter()
+    guardrails.card_numbers(text)
+    assert time.perf_counter() - started < 2
+
+
+def test_a_card_number_is_found_behind_many_digits() -> None:
+    assert (
+        guardrails.card_numbers("7 " * 300 + "4111 1111 1111 1111") == "it holds a payment card number ending in 1111"
+    )
+
+
+def test_a_phrase_with_many_stars_is_matched_in_a_moment() -> None:
+    started = time.perf_counter()
+    phrases = guardrails.Phrases(phrases=("a*a*a*a*a*a*b",))
+    assert guardrails.phrases("a" * 20_000, phrases) is None
+    assert time.perf_counter() - started < 2
