@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_told_by_argument(seeded: Path) -> None:
 
 
 def test_what_changes_something_is_called_for_real_only_when_that_is_ticked(seeded: Path) -> None:
-    app = unfold(opened("flows", "rep"), "Try it alone-refund_order")
+    app = unfold(opened("flows", "architect"), "Try it alone-refund_order")
     assert "This tool is high-stakes: for real, it changes something." in boxes(app)
     app.number_input(key="order-desk-0-argument-refund_order-order_id").set_value(1015)
     app.number_input(key="order-desk-0-argument-refund_order-amount").set_value(5.0)
