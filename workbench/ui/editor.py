@@ -622,7 +622,7 @@ def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
     def take() -> None:
         if copy.generation != generation or not session.has(key):
             return
-        if session.get(key) != text:
+        if session.get(key) not in (text, _newest(name).text):
             copy.texts[name] = session.get(key) or ""
         else:
             copy.texts.pop(name, None)
