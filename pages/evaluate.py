@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from workbench import datasets, evals, flows, jobs, releases
-from workbench.ui import declining, nav, session, show
+from workbench.ui import declining, for_real, nav, session, show
 
 actor = session.actor()
 place = nav.place("evaluate")
@@ -18,11 +18,14 @@ def start_form(names: list[str], sets: list[str]) -> tuple[str, str]:
         own = sets.index(flow) if flow in sets else 0
         dataset = st.selectbox("Dataset", sets, own, key="dataset", bind="query-params", width=240)
         repeat = st.number_input("Times each", 1, 20, 1, key="repeat", width=120)
-        if st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:"):
-            with show.errors():
-                made = evals.create(actor, releases.resolve(flow), dataset, repeat=int(repeat))
-                jobs.start(made.job_id)
-                session.point("experiment", made.id)
+        pressed = st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:")
+    with show.errors():
+        release = releases.resolve(flow)
+        real = for_real.switch([release], "experiment-for-real", samples=True)
+        if pressed:
+            made = evals.create(actor, release, dataset, repeat=int(repeat), real=real)
+            jobs.start(made.job_id)
+            session.point("experiment", made.id)
     return flow, str(dataset)
 
 

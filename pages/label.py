@@ -4,8 +4,9 @@ import streamlit as st
 
 from workbench import traces
 from workbench.datasets import labelling
+from workbench.runtime import mocks
 from workbench.runtime.spec import OUTCOMES
-from workbench.ui import keys, nav, session, show, transcript
+from workbench.ui import keys, mock_forms, nav, session, show, transcript
 
 actor = session.actor()
 place = nav.place("label")
@@ -41,6 +42,7 @@ def act(key: str, queue: labelling.Queue, item: labelling.Item | None) -> None:
             make_case=bool(session.get("make-case", True)),
             contains=session.get("contains") or "",
             outcome=session.get("right-outcome") or "",
+            keep_mocks=bool(session.get("keep-mocks", False)),
         )
         made = f" It made the case {given.case_id} in {queue.dataset}." if given.case_id else ""
         session.keep("last", f"Labelled “{given.value}”.{made}")
@@ -76,12 +78,14 @@ def work(name: str) -> None:
         nav.link("evaluate", "Run the cases", {"dataset": queue.dataset})
         return
     left, right = st.container(key="split").columns([3, 2], gap="large")
+    record = traces.record(item.run_id)
     with left:
-        transcript.record(traces.record(item.run_id))
+        transcript.record(record)
     with right:
         st.markdown(f"**{show.plain(queue.criterion.question)}**")
         st.caption(f":material/flag: {show.plain(item.reason)}")
         st.toggle("Make it a case", True, key="make-case", help=f"The case goes into the dataset {queue.dataset}.")
+        mock_forms.keep(mocks.used(record["calls"]), "keep-mocks")
         st.selectbox(
             "If it is bad: the right outcome",
             ["", *OUTCOMES],

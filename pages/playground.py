@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from workbench.ui import nav, session, show, side_by_side
+from workbench.ui import for_real, nav, session, show, side_by_side
 
 actor = session.actor()
 place = nav.place("playground")
@@ -11,6 +11,7 @@ show.head(place.title, place.purpose)
 
 def one_message(tried: list[side_by_side.Tried]) -> None:
     """A message that every variant answers at once."""
+    real = for_real.switch([one.release for one in tried], "for-real-message")
     with st.container():
         text = st.chat_input(
             "Message as the customer", key="side-message", submit_mode="stop", max_chars=8000, disabled=not tried
@@ -23,7 +24,7 @@ def one_message(tried: list[side_by_side.Tried]) -> None:
         text = side_by_side.example(tried)
     if text:
         with show.errors():
-            side_by_side.converse(actor, tried, text)
+            side_by_side.converse(actor, tried, text, real=real)
             st.rerun()
 
 
@@ -34,8 +35,9 @@ def over_cases(tried: list[side_by_side.Tried]) -> None:
         show.empty("No dataset yet", "Label some runs: each verdict makes a case.")
         nav.link("label", "Label some runs")
         return
-    side_by_side.begin(actor, tried, sets)
-    side_by_side.results(actor)
+    real = for_real.switch([one.release for one in tried], "for-real-dataset", samples=True)
+    side_by_side.begin(actor, tried, sets, real=real)
+    side_by_side.results(actor, real=real)
 
 
 with show.errors():

@@ -1,4 +1,4 @@
-"""Runs: find a run, read what happened, replay it, flag it."""
+"""Runs: find a run, read what happened, replay it, fork it, compare it, flag it."""
 
 import json
 
@@ -7,7 +7,7 @@ import streamlit as st
 
 from workbench import traces
 from workbench.runtime.spec import OUTCOMES
-from workbench.ui import charts, nav, playground, session, show, transcript
+from workbench.ui import charts, compare_view, fork_forms, nav, playground, session, show, transcript
 from workbench.ui.charts import timeline
 
 actor = session.actor()
@@ -66,8 +66,8 @@ def listing(found: list[traces.Run]) -> str:
         },
     )
     picked = event["selection"]["rows"]
-    if picked and picked[0] < len(found):
-        st.query_params["run"] = found[picked[0]].id
+    if picked and picked[0] < len(found) and found[picked[0]].id != st.query_params.get("run"):
+        compare_view.point(found[picked[0]].id)
     known = [r.id for r in found]
     asked = st.query_params.get("run", "")
     return asked if asked else known[0]
@@ -91,6 +91,7 @@ def reading(run_id: str) -> None:
             on_click="ignore",
         )
         playground.flag_button(actor, run_id, key=run_id)
+        other = compare_view.picker(record)
     if verdict := session.get(f"verdict-{run_id}"):
         if verdict.verdict == "faithful":
             st.success(
@@ -102,7 +103,10 @@ def reading(run_id: str) -> None:
                 f"**{verdict.verdict.capitalize()}** {show.plain(f'{verdict.span}: {verdict.what}' if verdict.span else verdict.what)}",
                 icon=":material/difference:",
             )
-    conversation, spans, exact = st.tabs(["Conversation", "Timeline", "Exact requests"])
+    if other:
+        with show.errors():
+            compare_view.panel(actor, record, other)
+    conversation, spans, exact, fork = st.tabs(["Conversation", "Timeline", "Exact requests", "Fork from here"])
     with conversation:
         transcript.record(record)
     with spans:
@@ -120,6 +124,8 @@ def reading(run_id: str) -> None:
             title = f"{number}. {call['agent']}: {what} ({call['seconds'] * 1000:.1f} ms)"
             with st.expander(show.plain(title)):
                 st.code(json.dumps(call, indent=1, ensure_ascii=False), language="json")
+    with fork, show.errors():
+        fork_forms.panel(actor, record)
 
 
 with show.errors():

@@ -13,8 +13,9 @@ from typer.core import TyperGroup
 from workbench.errors import WorkbenchError
 
 NOUNS = {
-    "flows": "Drafts: list, show, check, import, export.",
+    "flows": "Drafts: list, show, check, import, export, walk.",
     "runs": "Recorded runs: list, show, export, import, replay.",
+    "approvals": "Calls that wait for a person: list, expire.",
     "datasets": "Datasets of cases: list, import, export.",
     "evals": "Experiments and the gate.",
     "releases": "Frozen versions of flows and the environments that point to them.",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.test_commands import here, look
 from workbench import flows, prompts, traces
 from workbench.access import Actor
 from workbench.errors import Conflict, Invalid, NotFound, Refused
@@ -17,6 +18,7 @@ from workbench.flows.signatures import Signature
 from workbench.flows.transcripts import Transcript
 from workbench.runtime import FlowSpec, Release, mocks, spec
 from workbench.runtime.spec import Effect
+from workbench.traces import approvals
 from workbench.traces.walk import Walk, tally, walk
 
 pytestmark = pytest.mark.usefixtures("migrated")
@@ -361,6 +363,40 @@ def test_a_walked_run_replays_faithfully(shop: flows.Imported, architect: Actor)
     traces.flush()
     ids = [turn.run_id for one in walks for turn in one.turns if turn.run_id]
     assert [str(traces.replay(architect, one)) for one in ids] == ["faithful"] * 3
+
+
+def test_a_command_walks_recorded_conversations_and_says_how_many_turns_are_faithful(
+    shop: flows.Imported, tmp_path: Path
+) -> None:
+    told = look("flows", "walk", tmp_path / "shop", "--flow", "plants")
+    assert (told["flow"], told["turns"]) == ("plants", {"faithful": 2, "unanswered": 1, "ends with a call": 1})
+    assert [[turn["verdict"] for turn in one["turns"]] for one in told["walks"]] == [
+        ["faithful", "faithful", "unanswered"],
+        ["ends with a call"],
+    ]
+    assert here("flows", "walk", tmp_path / "shop", "--flow", "plants").out.splitlines()[0] == "2 of 4 turns faithful"
+    assert traces.ids() == []
+
+
+def test_a_command_says_why_a_walk_stops_and_keeps_its_runs_without_asking_anybody(
+    shop: flows.Imported, tmp_path: Path, architect: Actor
+) -> None:
+    body = spec.plain(shop.draft.spec)
+    body["tools"]["refund_order"]["approve"] = {"amount": {"above": 10}}
+    flows.put(architect, json.dumps(body))
+    done = here("flows", "walk", tmp_path / "shop", "--flow", "plants", "--keep")
+    assert done.code == 1
+    assert done.out.splitlines() == [
+        "talks.jsonl, line 1: turn 2, approval at refund_order: the call waits for a person",
+        "1 of 4 turns faithful",
+        "1 of 4 turns stopped: approval",
+        "1 of 4 turns not reached",
+        "1 of 4 turns ends with a call",
+    ]
+    assert len(traces.find(source="walk")) == 3
+    assert approvals.find() == []
+    lost = here("flows", "walk", tmp_path / "nowhere", "--flow", "plants")
+    assert (lost.code, lost.out, len(lost.err.splitlines())) == (2, "", 1)
 
 
 def stopped(walked: Walk) -> tuple[list[str], str, str]:

@@ -191,3 +191,56 @@ def test_who_may_not_run_a_flow_starts_nothing(seeded: Path, monkeypatch: pytest
     monkeypatch.setitem(access.people.PERMISSIONS, "run a flow", frozenset())
     with pytest.raises(Refused):
         list(live.side_by_side(access.local("rep"), [releases.resolve("order-desk")], QUESTION))
+
+
+def roles_of(app: AppTest) -> list[str]:
+    """The model role of each variant."""
+    return [str(box.value) for box in app.selectbox if str(box.key).startswith("role-")]
+
+
+def test_the_link_holds_the_role_changes(seeded: Path) -> None:
+    app = linked("order-desk,order-desk")
+    app.selectbox(key=key(app, "role")).set_value("reasoning").run()
+    assert app.query_params["variants"] == "order-desk,order-desk~reasoning"
+    app.multiselect(key=key(app, "named")).set_value(["triage", "refunds"]).run()
+    link = app.query_params["variants"]
+    assert link == "order-desk,order-desk~reasoning~triage.refunds"
+    other = linked(link)
+    assert roles_of(other) == ["as in the flow", "reasoning"]
+    assert other.multiselect(key=key(other, "named")).value == ["triage", "refunds"]
+    assert "triage on reasoning · refunds on reasoning" in words(other)
+    assert other.query_params["variants"] == link
+    other.selectbox(key=key(other, "role")).set_value("as in the flow").run()
+    assert other.query_params["variants"] == "order-desk,order-desk"
+    assert roles_of(linked("order-desk~small")) == ["small"]
+
+
+@pytest.mark.parametrize("link", ["order-desk~huge", "order-desk~small~nobody", "order-desk~small~triage~x", "x~small"])
+def test_a_link_with_a_role_or_an_agent_that_is_not_there_changes_nothing(seeded: Path, link: str) -> None:
+    app = linked(link)
+    assert flows_of(app) == ["order-desk", "order-desk@production"]
+    assert roles_of(app) == ["as in the flow", "as in the flow"]
+
+
+def test_an_edited_prompt_is_kept_with_the_grid_and_shown_when_it_is_opened(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "start", jobs.run_here)
+    one = datasets.case_of({"id": "one", "input": QUESTION}, where="case")
+    datasets.put(access.local("architect"), "one", [one])
+    app = linked("order-desk,order-desk~small")
+    assert "The address leaves out" not in words(app)
+    edit(app, "shipping", THANKS)
+    assert "The address leaves out the edited prompt of variant B; a grid over a dataset keeps it." in words(app)
+    app.segmented_control(key="over").set_value("A dataset").run()
+    app.selectbox(key="grid-dataset").set_value("one").run()
+    app.button(key="run-grid").click().run()
+    other = linked("help-answers")
+    other.segmented_control(key="over").set_value("A dataset").run()
+    assert [e.label for e in other.expander] == ["Edited prompt of shipping"]
+    assert other.code[0].value.endswith(THANKS)
+    other.button(key="take-up").click().run()
+    assert [e.message for e in other.exception] == []
+    assert other.query_params["variants"] == "order-desk,order-desk~small"
+    assert str(other.text_area(key=key(other, "text")).value).endswith(THANKS)
+    assert "model small · prompt of shipping edited" in words(other)

@@ -20,12 +20,13 @@ def run(
     evaluators: Annotated[str, typer.Option(help="Names, with commas; default: all that apply.")] = "",
     repeat: Annotated[int, typer.Option(min=1, max=20)] = 1,
     workers: Annotated[int, typer.Option(min=1, max=100)] = 8,
+    real: Annotated[bool, typer.Option("--real", help="Call tools that change something for real.")] = False,
     json: Json = False,
 ) -> None:
     """Run a flow over a dataset and score it. Exit code 1 where a case fails."""
     names = [name.strip() for name in evaluators.split(",") if name.strip()]
     made = evals.create(
-        access.local(), releases.resolve(flow), dataset, evaluators=names, repeat=repeat, workers=workers
+        access.local(), releases.resolve(flow), dataset, evaluators=names, repeat=repeat, workers=workers, real=real
     )
     jobs.run_here(made.job_id, watch=lambda job: progress(f"{job.done} of {job.total} cases"))
     _tell(made.id, json)

@@ -1,4 +1,4 @@
-"""`flows`: list, show, check, import, export."""
+"""`flows`: list, show, check, import, export, walk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from workbench import access, flows
-from workbench.cli.output import Json, emit, no, read_file, write_file
+from workbench import access, flows, releases, traces
+from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
+from workbench.flows import transcripts
 from workbench.runtime import spec
+from workbench.traces import walk as walking
 
-app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, check, import, export.")
+app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, check, import, export, walk.")
 
 
 @app.command("list")
@@ -76,6 +78,31 @@ def export(flow: str, file: Annotated[Path | None, typer.Argument()] = None, jso
         emit({"flow": flow, "file": file}, f"{flow} written to {file}", as_json=json)
     else:
         emit(spec.plain(found.spec), spec.write(found.spec).rstrip(), as_json=json)
+
+
+@app.command()
+def walk(
+    file: Annotated[Path, typer.Argument(help="Recorded conversations, as file or folder.")],
+    flow: Annotated[str, typer.Option(help="name (its draft), name@v3 or name@production")],
+    keep: Annotated[bool, typer.Option("--keep", help="Store the runs, so that they can be read.")] = False,
+    json: Json = False,
+) -> None:
+    """Walk recorded conversations through a flow with their own tool answers. Exit code 1 where a turn stops."""
+    access.require(access.local(), "run a flow")
+    release, recorded = releases.resolve(flow), transcripts.read(file).transcripts
+    sink = traces.sink(asks=False) if keep else None
+    walks = []
+    for number, one in enumerate(recorded, 1):
+        progress(f"{number} of {len(recorded)}")
+        walks.append(walking.walk(release, one, sink=sink))
+    traces.flush()
+    came = walking.tally(walks)
+    data = {"flow": release.name, "version": release.version, "digest": release.digest, "turns": came, "walks": walks}
+    count = sum(came.values())
+    lines = [str(one) for one in walks if one.stop] + [f"{many} of {count} turns {what}" for what, many in came.items()]
+    emit(data, "\n".join(lines), as_json=json)
+    if any(one.stop for one in walks):
+        no()
 
 
 def _input(file: Path) -> str:

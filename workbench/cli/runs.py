@@ -1,4 +1,4 @@
-"""`run` and `runs`: run a flow, list, show, export, import, replay."""
+"""`run` and `runs`: run a flow, list, show, export, import, replay, fork, compare."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from workbench import access, releases, runtime, traces
 from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.traces import step_words
+from workbench.traces.compare import Comparison, Pair
+from workbench.traces.fork import change_words, read_change, read_tools
 
 Asked = tuple[str, tuple[dict[str, str], ...]]
 """A message and what was said before it."""
 
-app = typer.Typer(no_args_is_help=True, help="Recorded runs: list, show, export, import, replay.")
+app = typer.Typer(no_args_is_help=True, help="Recorded runs: list, show, export, import, replay, fork, compare.")
 
 
 def run(
@@ -139,6 +141,92 @@ def replay(
     emit(verdicts, "\n".join([*lines, f"{faithful} of {len(verdicts)} faithful"]), as_json=json)
     if faithful < len(verdicts):
         no()
+
+
+@app.command()
+def steps(run_id: Annotated[str, typer.Argument(metavar="ID")], json: Json = False) -> None:
+    """The steps of a run with their numbers: where a fork can begin."""
+    found = traces.steps(traces.record(run_id))
+    emit(found, "\n".join(f"{one.number:>4}  {one.words}" for one in found), as_json=json)
+
+
+@app.command()
+def fork(
+    run_id: Annotated[str, typer.Argument(metavar="ID")],
+    at: Annotated[str, typer.Option(help="A step: its number in `runs steps`, start, end, or the id of a span.")],
+    change: Annotated[Path, typer.Option(help="JSON with exactly one change.")],
+    tools: Annotated[Path | None, typer.Option(help="JSON: who answers the calls of which tool.")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Let live tools change something for real.")] = False,
+    json: Json = False,
+) -> None:
+    """Run again with exactly one change from a step on, and compare. Exit code 1 where the run does not replay.
+
+    \b
+    The change is one of:
+      {"instructions": {"agent": "refunds", "text": "..."}}
+      {"model": {"agent": "refunds", "role": "small|main|reasoning"}}
+      {"answer": any JSON}    what the tool call at the step answers
+      {"error": "..."}        how it fails
+      {"guardrail": {"name": "no-cards", "remove": true}}
+      {"guardrail": {"name": "no-cards", "settings": {...}}}
+      {"message": "..."}      what the customer writes, at start or end
+
+    \b
+    The tools' file names who answers calls from the step on; "recorded" where it says nothing:
+      {"find_order": "live",
+       "crm_note": {"use": "recorded", "miss": "refuse|mock|live",
+                    "answers": [{"when": {...}, "answer": ..., "error": "..."}]}}
+    """
+    asked = read_change(read_file(change))
+    policies = read_tools(read_file(tools)) if tools else None
+    made = traces.fork(access.local(), run_id, at, asked, tools=policies, confirmed=confirm)
+    plain = None if made.comparison is None else made.comparison.plain
+    forked = None if made.record is None else made.record["forked"]
+    told = {"run_id": made.run_id, "replay": made.replay, "words": made.words, "forked": forked, "comparison": plain}
+    lines = [made.words]
+    if made.record is not None and made.comparison is not None:
+        record = made.record
+        lines = [f"{record['reply'] or record['error']}", f"[{record['outcome']} · {made.run_id}]", ""]
+        lines += [f"{change_words(record['forked']['change'])}, from step {record['forked']['step']} of {run_id}"]
+        lines += [made.words, *_compared(made.comparison)]
+    emit(told, "\n".join(lines), as_json=json)
+    if made.record is None:
+        no()
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="A")],
+    other: Annotated[str, typer.Argument(metavar="B")],
+    json: Json = False,
+) -> None:
+    """Two runs step by step. Exit code 1 where they differ."""
+    found = traces.between(one, other)
+    parted = found.divergence
+    first = f"First divergence at {parted}." if parted else "The runs are the same, step by step."
+    emit(found.plain, "\n".join([first, *_compared(found)]), as_json=json)
+    if parted:
+        no()
+
+
+def _compared(found: Comparison) -> list[str]:
+    """Each pair of steps in a line, the texts that differ below it, and what both runs took."""
+    lines = []
+    for pair in found.pairs:
+        sides = " | ".join("   -" if side is None else f"{side.number:>4}" for side in (pair.one, pair.other))
+        lines.append(f"{sides}  {pair.step.title}" + (f": {pair.words}" if pair.words else ""))
+        if pair.verdict == "changed":
+            lines += [line for part in pair.what for line in _changed(part, pair)]
+    return [*lines, *(f"{d.name}: {_value(d.one)} and {_value(d.other)}" for d in found.deltas)]
+
+
+def _changed(part: str, pair: Pair) -> list[str]:
+    signs = {"removed": "-", "added": "+"}
+    return [f"             {signs[line.kind]} {part}: {line.text}" for line in pair.diff(part) if line.kind in signs]
+
+
+def _value(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:g}"
 
 
 def moment(text: str) -> dt.datetime | None:

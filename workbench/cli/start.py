@@ -45,8 +45,9 @@ def health(json: bool) -> None:
 
 
 def work() -> None:
-    """Take jobs until stopped. Raises Invalid where another process is the worker of this SQLite database."""
+    """Take jobs, and let approvals expire, until stopped. Raises Invalid where another process is the worker of this SQLite database."""
     from workbench import evals, jobs  # noqa: F401  (evals registers its kind of job)
+    from workbench.traces import clock
 
     store.migrate()
     if not jobs.launch(worker=True):
@@ -55,11 +56,13 @@ def work() -> None:
             "Another process is the worker of this database.",
             remedy="With SQLite the app works itself; for more workers set WORKBENCH_DATABASE_URL to PostgreSQL.",
         )
+    clock.start()
     ended = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: ended.set())
     progress("The worker waits for jobs (Ctrl-C ends it)")
     ended.wait()
+    clock.stop()
     jobs.stop()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
@@ -12,6 +14,8 @@ from sqlmodel import Session, col, select
 from workbench.access import Actor, audit, require
 from workbench.datasets.cases import Case, Expected, ExpectedTool, add, new_id
 from workbench.errors import Conflict, Invalid, NotFound
+from workbench.runtime import mocks
+from workbench.runtime.mocks import Mock
 from workbench.runtime.spec import OUTCOMES
 from workbench.store import now, session
 from workbench.store.pack import unpack
@@ -184,11 +188,13 @@ def label(
     make_case: bool = True,
     contains: str = "",
     outcome: str = "",
+    keep_mocks: bool = False,
 ) -> Label:
     """Give a verdict on an item; with `make_case`, a good or bad verdict becomes a case of the queue's dataset.
 
     A good run's case expects its outcome, agent and tools again (must stay). A bad run's case expects what the
-    reviewer says should have happened: `outcome`, or words that the reply must contain (must not repeat).
+    reviewer says should have happened: `outcome`, or words that the reply must contain (must not repeat). With
+    `keep_mocks`, the mocked answers that the run was given stand in for its tools in the case too.
     Raises Refused, NotFound, Invalid for an unknown value, or Conflict where the item was labelled meanwhile.
     """
     require(actor, "label")
@@ -209,7 +215,9 @@ def label(
             raise Conflict("This item was labelled, or is held by somebody else.", remedy="Take the next one.")
         case_id = ""
         if make_case and value in ("good", "bad"):
-            made = _case(open_session, item, value, contains=contains, outcome=outcome)
+            record = _record(open_session, item.run_id)
+            kept = mocks.used(record["calls"]) if keep_mocks else ()
+            made = _case(record, value, contains=contains, outcome=outcome, kept=kept)
             add(open_session, actor, row.dataset, [made], purpose="Cases from labels.", run_id=item.run_id)
             case_id = made.id
         given = LabelRow(
@@ -276,11 +284,37 @@ def labels(run_id: str = "", queue_name: str = "") -> list[Label]:
         return [_label(row) for row in open_session.exec(query)]
 
 
-def _case(open_session: Session, item: QueueItem, value: str, *, contains: str, outcome: str) -> Case:
-    body = open_session.get(RunBody, item.run_id)
+def save(
+    actor: Actor,
+    run_id: str,
+    dataset: str,
+    *,
+    contains: str = "",
+    outcome: str = "",
+    kept: Sequence[Mock] = (),
+) -> Case:
+    """Make a stored run a case of a dataset, with the mocks in `kept`; returns the case.
+
+    It expects the run's outcome, agent and tools again, or, where one is given, the right `outcome` or what the reply
+    must contain. Raises Refused, NotFound, or Invalid for a name or an outcome that cannot be used.
+    """
+    require(actor, "edit a dataset")
+    with session() as open_session:
+        value = "bad" if contains.strip() or outcome else "good"
+        made = _case(_record(open_session, run_id), value, contains=contains, outcome=outcome, kept=kept)
+        add(open_session, actor, dataset, [made], purpose="Cases from runs.", run_id=run_id)
+        return made
+
+
+def _record(open_session: Session, run_id: str) -> dict[str, Any]:
+    body = open_session.get(RunBody, run_id)
     if body is None:
-        raise NotFound(f"There is no run {item.run_id}.", remedy="Skip this item.")
-    record = unpack(body.body)
+        raise NotFound(f"There is no run {run_id}.", remedy="Take another run.")
+    record: dict[str, Any] = unpack(body.body)
+    return record
+
+
+def _case(record: Mapping[str, Any], value: str, *, contains: str, outcome: str, kept: Sequence[Mock]) -> Case:
     if value == "good":
         called = [c for c in record["calls"] if c["kind"] == "tool" and not c["error"]]
         expected = Expected(
@@ -309,6 +343,7 @@ def _case(open_session: Session, item: QueueItem, value: str, *, contains: str, 
             "expected": expected.model_dump(exclude_none=True),
             "tags": ("labelled", record["flow"]),
             "polarity": "must-stay" if value == "good" else "must-not-repeat",
+            "mocks": tuple(kept),
         }
     )
 

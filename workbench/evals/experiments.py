@@ -15,6 +15,7 @@ from workbench import datasets, flows, jobs, runtime
 from workbench.access import Actor, audit, require
 from workbench.datasets import Case
 from workbench.errors import Invalid, NotFound
+from workbench.evals import effects
 from workbench.evals.evaluators import evaluators as known_evaluators
 from workbench.evals.evaluators import score
 from workbench.evals.statistics import Rate, rate
@@ -78,17 +79,28 @@ class Report:
 
 
 def create(
-    actor: Actor, release: Release, dataset: str, *, evaluators: Sequence[str] = (), repeat: int = 1, workers: int = 8
+    actor: Actor,
+    release: Release,
+    dataset: str,
+    *,
+    evaluators: Sequence[str] = (),
+    repeat: int = 1,
+    workers: int = 8,
+    real: bool = False,
 ) -> Experiment:
     """Store a new experiment with its job; nothing runs yet: hand `job_id` to `jobs.start` or `jobs.run_here`.
 
-    Raises Refused, NotFound for an unknown dataset or evaluator, Invalid for an empty dataset.
+    Tools that change something are answered by a case's mocks or held back, unless `real`; those that work on a sample
+    in memory are called. Raises Refused, also for `real` where the actor may not release; NotFound for an unknown
+    dataset or evaluator; Invalid for an empty dataset.
     """
     require(actor, "run an experiment")
     with session() as open_session:
         audit.lock(open_session)
         cases = datasets.freeze(open_session, dataset)
-        return add(open_session, actor, release, cases, evaluators=evaluators, repeat=repeat, workers=workers)
+        return add(
+            open_session, actor, release, cases, evaluators=evaluators, repeat=repeat, workers=workers, real=real
+        )
 
 
 def add(
@@ -100,9 +112,12 @@ def add(
     evaluators: Sequence[str] = (),
     repeat: int = 1,
     workers: int = 8,
+    real: bool = False,
     note: Mapping[str, Any] | None = None,
 ) -> Experiment:
     """Like `create`, inside a transaction and over frozen cases. `note` is kept among the arguments of its job."""
+    if real:
+        effects.allow(actor)
     if not 1 <= repeat <= 20 or not 1 <= workers <= 100:
         raise Invalid("An experiment repeats each case 1 to 20 times, with 1 to 100 workers.")
     known = known_evaluators()
@@ -110,7 +125,7 @@ def add(
         raise NotFound(f"There is no evaluator {', '.join(unknown)}.", remedy=f"Known: {', '.join(known)}.")
     flows.keep(open_session, release)
     identity = f"exp_{uuid.uuid4().hex[:16]}"
-    arguments = {**(note or {}), "experiment": identity, "workers": workers}
+    arguments = {**(note or {}), "experiment": identity, "workers": workers, **({"real": True} if real else {})}
     title = f"{release.name} {release.version} over {cases.dataset}"
     job = jobs.row(KIND, title, arguments, actor, total=len(cases.cases) * repeat)
     row = Row(
@@ -127,7 +142,8 @@ def add(
     )
     open_session.add(job)
     open_session.add(row)
-    audit.append(open_session, actor, "run an experiment", identity, {"flow": release.name, "dataset": cases.dataset})
+    detail = {"flow": release.name, "dataset": cases.dataset, **({"for real": True} if real else {})}
+    audit.append(open_session, actor, "run an experiment", identity, detail)
     return _experiment(row)
 
 
@@ -186,7 +202,8 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
     with session() as open_session:
         there = _there(open_session, row.id)
     todo = [(cases[case_id], number) for case_id, number in shard if (case_id, number) not in there]
-    results = asyncio.run(_run_all(release, [case for case, _ in todo], arguments["workers"]))
+    real = bool(arguments.get("real"))
+    results = asyncio.run(_run_all(release, [case for case, _ in todo], arguments["workers"], real=real))
     with session() as open_session:
         audit.lock(open_session)
         there = _there(open_session, row.id)
@@ -220,13 +237,14 @@ def _there(open_session: Session, identity: str) -> set[tuple[str, int]]:
     return set(open_session.exec(query).all())
 
 
-async def _run_all(release: Release, cases: list[Case], workers: int) -> list[runtime.Result]:
+async def _run_all(release: Release, cases: list[Case], workers: int, *, real: bool) -> list[runtime.Result]:
     models, free = runtime.Models(), asyncio.Semaphore(workers)
 
     async def one(case: Case) -> runtime.Result:
         async with free:
             talk = runtime.Conversation(id=f"conv_{uuid.uuid4().hex}", items=case.history)
-            answers = mocks.policy(case.mocks) if case.mocks else None
+            held = effects.policy(release, case.mocks, where="the experiment", samples=True)
+            answers = mocks.policy(case.mocks) if real else held
             return await runtime.run(
                 release, case.question, models=models, conversation=talk, answers=answers, source="experiment"
             )

@@ -184,11 +184,14 @@ def resolve(variant: Variant, find: Find) -> Release:
     return made
 
 
-def create(actor: Actor, variants: Sequence[Variant], dataset: str, find: Find, *, repeat: int = 1) -> str:
+def create(
+    actor: Actor, variants: Sequence[Variant], dataset: str, find: Find, *, repeat: int = 1, real: bool = False
+) -> str:
     """Freeze every variant and the dataset, and store one experiment for each in one transaction; returns the grid's id.
 
-    Nothing runs yet: hand the experiments' `job_id` to `jobs.start` or `jobs.run_here`. Raises Refused, Invalid unless
-    one to four variants are given, and what `resolve` and `evals.create` raise; then nothing is stored.
+    Nothing runs yet: hand the experiments' `job_id` to `jobs.start` or `jobs.run_here`. `real` is that of
+    `evals.create`. Raises Refused, Invalid unless one to four variants are given, and what `resolve` and
+    `evals.create` raise; then nothing is stored.
     """
     require(actor, "run an experiment")
     _count(variants)
@@ -196,10 +199,10 @@ def create(actor: Actor, variants: Sequence[Variant], dataset: str, find: Find, 
     with session() as open_session:
         audit.lock(open_session)
         cases = datasets.freeze(open_session, dataset)
-        return _store(open_session, actor, list(zip(variants, frozen, strict=True)), cases, repeat)
+        return _store(open_session, actor, list(zip(variants, frozen, strict=True)), cases, repeat, real)
 
 
-def again(actor: Actor, grid_id: str) -> str:
+def again(actor: Actor, grid_id: str, *, real: bool = False) -> str:
     """Store a grid of the same frozen flows over the same frozen cases; returns its id. Raises Refused or NotFound."""
     require(actor, "run an experiment")
     kept = _kept(grid_id)
@@ -207,7 +210,7 @@ def again(actor: Actor, grid_id: str) -> str:
     sides = [(variant, _frozen(one)) for variant, one in kept]
     with session() as open_session:
         audit.lock(open_session)
-        return _store(open_session, actor, sides, datasets.version(first.dataset_digest), first.repeat)
+        return _store(open_session, actor, sides, datasets.version(first.dataset_digest), first.repeat, real)
 
 
 def grid(grid_id: str) -> Grid:
@@ -289,12 +292,17 @@ def _prompts(base: Release, variant: Variant) -> dict[str, Any]:
 
 
 def _store(
-    open_session: Session, actor: Actor, sides: Sequence[tuple[Variant, Release]], cases: datasets.Version, repeat: int
+    open_session: Session,
+    actor: Actor,
+    sides: Sequence[tuple[Variant, Release]],
+    cases: datasets.Version,
+    repeat: int,
+    real: bool,
 ) -> str:
     identity = f"grid_{uuid.uuid4().hex[:16]}"
     for place, (variant, frozen) in enumerate(sides):
         note = {"grid": identity, "place": place, "variant": variant.plain}
-        add(open_session, actor, frozen, cases, repeat=repeat, note=note)
+        add(open_session, actor, frozen, cases, repeat=repeat, real=real, note=note)
     return identity
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from workbench.errors import Invalid, NotFound, Refused
 from workbench.flows import coverage
-from workbench.runtime import arguments, guardrails, http_tools, mcp_tools, secret, tools
+from workbench.runtime import arguments, guardrails, http_tools, mcp_tools, patterns, secret, tools
 from workbench.runtime.fetch import SAFE
 from workbench.runtime.reach import Reach, place
 from workbench.runtime.release import ASK, PromptText
@@ -33,6 +33,7 @@ def check(spec: FlowSpec, prompt: Callable[[str], PromptText], collections: list
         *_handoffs(spec),
         *_reach(spec),
         *_agent_tools(spec),
+        *_outputs(spec),
         *_tools(spec),
         *_prompts(spec, prompt),
         *_guardrails(spec),
@@ -78,6 +79,12 @@ def _agent_tools(spec: FlowSpec) -> Iterator[Finding]:
     for one in spec.tools:
         if one not in used:
             yield Finding(f"tools.{one}", "warning", f"No agent uses the tool {one}.")
+
+
+def _outputs(spec: FlowSpec) -> Iterator[Finding]:
+    for name, agent in spec.agents.items():
+        if agent.output is not None and (slow := patterns.fault(agent.output)):
+            yield Finding(f"agents.{name}.output", "error", f"The output schema of {name} cannot be used: {slow}.")
 
 
 def _tools(spec: FlowSpec) -> Iterator[Finding]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Invalid
+from workbench.runtime import patterns
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -42,18 +44,29 @@ def fault(schema: Any) -> str:
     if reference := outside(schema):
         return f"{reference[:_SHOWN]} points outside the schema"
     try:
-        _validator(schema).check_schema(dict(schema))
+        validator(schema).check_schema(dict(schema))
+        return patterns.fault(schema)
     except SchemaError as error:
         where = ".".join(str(part) for part in error.absolute_path)
         return f"{where}: {_short(error.message)}" if where else _short(error.message)
     except RecursionError:
         return "they are nested too deeply"
-    return ""
 
 
 def outside(schema: Any) -> str:
     """The first reference in `schema` that points outside it, which is never followed; empty where there is none."""
     return next(_outside(schema), "")
+
+
+def validator(schema: Mapping[str, Any]) -> Validator:
+    """What checks values against `schema`. Its patterns must have been found to be no fault."""
+    # An empty registry: without one, the library fetches what a $ref names, wherever that is.
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    made: Validator = _kind(validator_for(dict(schema), default=Draft202012Validator))(schema, registry=Registry())
+    return made
 
 
 def names(schema: Mapping[str, Any]) -> list[str]:
@@ -78,11 +91,14 @@ def _problems(given: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[s
     except (TypeError, ValueError, RecursionError):
         yield "they are not JSON"
         return
+    if patterns.names_too_long(schema, given):
+        yield f"a name has more than {patterns.LONGEST:,} characters"
+        return
     known = names(schema)
     if not _OPEN & schema.keys():
         yield from (f"{name[:_SHOWN]} is not an argument of this tool" for name in given if name not in known)
     try:
-        for error in _validator(schema).iter_errors(dict(given)):
+        for error in validator(schema).iter_errors(dict(given)):
             yield from _words(error, given)
     except (Unresolvable, RecursionError):
         yield "the tool's parameters point to something that is not there, or to themselves"
@@ -101,15 +117,23 @@ def _words(error: ValidationError, given: Mapping[str, Any]) -> Iterator[str]:
         yield f"{path}: {_short(error.message)}" if path else _short(error.message)
 
 
-def _validator(schema: Mapping[str, Any]) -> Validator:
-    # An empty registry: without one, the library fetches what a $ref names, wherever that is.
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import validator_for
-    from referencing import Registry
+@functools.cache
+def _kind(kind: Any) -> Any:
+    from jsonschema import validators
 
-    kind: Any = validator_for(dict(schema), default=Draft202012Validator)
-    made: Validator = kind(schema, registry=Registry())
-    return made
+    return validators.extend(kind, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+def _pattern(kind: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """The library's rule, but no pattern reads a text on which it could take long."""
+    from jsonschema import ValidationError
+
+    if not kind.is_type(value, "string"):
+        return
+    if patterns.too_long(pattern, value):
+        yield ValidationError(f"it has more than {patterns.LONGEST:,} characters, too many for its pattern")
+    elif not patterns.search(pattern, value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _outside(node: Any) -> Iterator[str]:

@@ -25,7 +25,7 @@ from agents.strict_schema import ensure_strict_json_schema
 
 from workbench.errors import Invalid
 from workbench.runtime import arguments as checked
-from workbench.runtime import guardrails, tools
+from workbench.runtime import guardrails, patterns, tools
 from workbench.runtime.release import Release
 from workbench.runtime.spec import AgentSpec, ArgumentRule
 
@@ -77,6 +77,8 @@ def _agent(release: Release, name: str, made: Mapping[str, FunctionTool], contro
     missing = [one for one in spec.tools if one not in made]
     if missing:
         raise Invalid(f"agents.{name}.tools: there is no tool called {', '.join(missing)}.")
+    if spec.output is not None and (slow := patterns.fault(spec.output)):
+        raise Invalid(f"agents.{name}.output: {slow}.")
     text = release.content.prompts[name].text
 
     def instructions(context: RunContextWrapper[Any], _agent: Agent[Any]) -> str:
@@ -131,6 +133,8 @@ def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
     if declared.kind == "agent" and declared.agent not in release.spec.agents:
         raise Invalid(f"tools.{name}.agent: there is no agent called {declared.agent}.")
     if declared.kind != "python":
+        if slow := patterns.fault(schema.parameters):
+            raise Invalid(f"tools.{name}.parameters: {slow}.")
         return _function_tool(name, schema.description, schema.parameters, invoke, approval)
     known = tools.find(declared.call)
     if known.parameters != schema.parameters:
@@ -216,16 +220,17 @@ class JsonOutput(AgentOutputSchemaBase):
 
     def validate_json(self, json_str: str) -> Any:
         """The parsed output. Raises OutputDoesNotFit, which never quotes the answer: no guardrail has seen it yet."""
-        import jsonschema
+        from jsonschema.exceptions import best_match
 
         if checked.outside(self._schema):
             raise OutputDoesNotFit("its schema points outside itself")
         try:
             value = json.loads(json_str)
-            jsonschema.validate(value, self._schema)
         except ValueError:
             raise OutputDoesNotFit("it is not JSON") from None
-        except jsonschema.ValidationError as error:
+        if patterns.fault(self._schema) or patterns.names_too_long(self._schema, value):
+            raise OutputDoesNotFit("a pattern of its schema could take very long")
+        if (error := best_match(checked.validator(self._schema).iter_errors(value))) is not None:
             path = ".".join(str(p) for p in error.absolute_path) or "the answer"
-            raise OutputDoesNotFit(f"{path} breaks the rule `{error.validator}`") from None
+            raise OutputDoesNotFit(f"{path} breaks the rule `{error.validator}`")
         return value

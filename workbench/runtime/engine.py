@@ -16,6 +16,7 @@ from workbench.errors import Invalid
 from workbench.runtime import tools
 from workbench.runtime.barrier import Barrier, Tripped, guard_reply
 from workbench.runtime.build import OutputDoesNotFit, network
+from workbench.runtime.forked import Past, Turning
 from workbench.runtime.job import Answers, Decision, Held, Job, Ledger
 from workbench.runtime.modelcalls import LimitReached, ModelFailed, Recorded, explain
 from workbench.runtime.models import Diverged, Models, Tape
@@ -26,7 +27,7 @@ from workbench.runtime.toolbox.control import Knowledge
 from workbench.runtime.toolcalls import invoke, waiting
 from workbench.runtime.visible import Visible, Words, speaker
 
-__all__ = ["Answers", "Decision", "Event", "Ledger", "Result", "Words", "explain", "resume", "run", "stream"]
+__all__ = ["Answers", "Decision", "Event", "Ledger", "Result", "Words", "explain", "fork", "resume", "run", "stream"]
 
 LONGEST = 20_000
 """Characters of one message."""
@@ -187,6 +188,26 @@ async def resume(
     job = _prepare(flow, record["question"], how, None)
     job.past, job.answers = Tape(record["calls"]), answers
     job.recorder.resumes, job.recorder.root = record["id"], record.get("root") or record["id"]
+    try:
+        return await _execute(job, how.sink, None)
+    finally:
+        await _leave(job, how)
+
+
+async def fork(
+    flow: Release, text: str, past: Mapping[str, Any], forked: Mapping[str, Any], **options: Unpack[Options]
+) -> Result:
+    """Repeat the first calls of a recorded run, as many as `forked` says, and go on live from there with `flow`.
+
+    `past` is the record of that run. Nothing that it answers is asked or called again; the guardrails
+    on the message judge anew. Options as for `run`; `answers` is asked about the calls that follow the past. Raises
+    what `run` raises, and Diverged where the past cannot be repeated.
+    """
+    how = _Options(**options)
+    job = _prepare(flow, text, how, None)
+    job.recorder.forked = forked
+    repeated = Past(job, past)
+    job.past, job.answers, job.config.model_provider = repeated.tape, repeated.answer, Turning(job)
     try:
         return await _execute(job, how.sink, None)
     finally:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 RULES = frozenset({"above", "below", "in"})
 
+NOT_CALLED = "Not called in "
+"""How the error of a call begins that a trial held back: nothing stood in for the tool."""
+
 
 class Mock(MockAnswer):
     """An answer that stands in for `tool` where the arguments fit `when`. With `error`, the call fails with it."""
@@ -56,6 +59,35 @@ def policy(mocks: Sequence[Mock]) -> Callable[[ToolCall], Mapping[str, Any] | No
         return None if found is None else {"output": text(found.answer), "error": found.error}
 
     return answers
+
+
+def used(calls: Sequence[Mapping[str, Any]], given: Sequence[Mock] = ()) -> tuple[Mock, ...]:
+    """The mocks that answered the recorded `calls`, each once: of `given`, else made anew from the call.
+
+    One that is made anew asks for the call's arguments, but not for free texts, because they may be worded otherwise.
+    """
+    found: list[Mock] = []
+    for call in calls:
+        if (
+            call["kind"] == "tool"
+            and call.get("mocked")
+            and not call["error"].startswith((NOT_CALLED, "The result was withheld"))
+        ):
+            arguments = json.loads(call["arguments"] or "{}")
+            one = first(given, call["name"], arguments) or _made(call, arguments)
+            found += [one] if one not in found else []
+    return tuple(found)
+
+
+def _made(call: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mock:
+    when = {name: _exactly(value) for name, value in arguments.items() if not (isinstance(value, str) and " " in value)}
+    if call["error"]:
+        return Mock(tool=call["name"], when=when, error=call["error"])
+    return Mock(tool=call["name"], when=when, answer=call["output"])
+
+
+def _exactly(value: Any) -> Any:
+    return {"in": [value]} if _rule(value) else value
 
 
 def _keeps(wanted: Any, value: Any) -> bool:

@@ -107,7 +107,7 @@ class Verdict:
 
 @dataclass
 class Recorder:
-    """Collects one run. `watch` is told of each step as it happens."""
+    """Collects one run. `watch` is told of each step as it happens; `forked` says which run it is a fork of, and where."""
 
     release: Release
     source: str
@@ -128,6 +128,7 @@ class Recorder:
     resumes: str = ""
     root: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
+    forked: Mapping[str, Any] | None = None
     wall: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
 
@@ -197,6 +198,7 @@ class Finished:
             "resumes": r.resumes,
             "root": r.root or r.id,
             "decisions": [dict(one) for one in r.decisions],
+            **({"forked": dict(r.forked)} if r.forked else {}),
             "reply_waited": {"seconds": round(r.reply_waited, 6), "for": list(r.reply_waited_for)},
             "models": sorted({call.model for call in models}),
             "usage": _usage([call for call in models if not call.replayed], r.verdicts),

@@ -1,17 +1,23 @@
-"""Runs: captured, found, flagged, replayed, exchanged."""
+"""Runs: captured, found, flagged, replayed, forked, compared, exchanged."""
 
 from workbench.traces.capture import close, flush, sink
+from workbench.traces.compare import Comparison, between, compare, steps
 from workbench.traces.exchange import export, take_in
+from workbench.traces.fork import Forked, fork
 from workbench.traces.query import Flag, Run, conversation, count, find, flag, flags, flow_names, ids, record, run
 from workbench.traces.replay import Verdict, replay, replay_record
 from workbench.traces.words import brief, step_words, tool_words, waits
 
 __all__ = [
+    "Comparison",
     "Flag",
+    "Forked",
     "Run",
     "Verdict",
+    "between",
     "brief",
     "close",
+    "compare",
     "conversation",
     "count",
     "export",
@@ -20,6 +26,7 @@ __all__ = [
     "flags",
     "flow_names",
     "flush",
+    "fork",
     "ids",
     "record",
     "replay",
@@ -27,6 +34,7 @@ __all__ = [
     "run",
     "sink",
     "step_words",
+    "steps",
     "take_in",
     "tool_words",
     "waits",

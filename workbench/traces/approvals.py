@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from workbench import flows, jobs, runtime
 from workbench.access import Actor, audit, may, require
@@ -107,14 +107,24 @@ def decide(actor: Actor, identity: str, *, approved: bool, message: str = "") ->
         return _approval(open_session, _row(open_session, identity))
 
 
-def expire() -> list[str]:
-    """Close what nobody decided in time; the ids of the jobs in which those runs go on, to hand to `jobs.start`."""
-    begun: list[str] = []
+def soonest() -> dt.datetime | None:
+    """When the next approval that waits expires; None where none waits."""
     with session() as open_session:
-        due = open_session.exec(select(Row).where(Row.state == "waiting", col(Row.expires_at) <= now())).all()
-        if not due:
-            return []
+        return open_session.exec(select(func.min(Row.expires_at)).where(col(Row.state) == "waiting")).one()
+
+
+def expire() -> list[str]:
+    """Close what nobody decided in time; the ids of the jobs in which those runs go on, to hand to `jobs.start`.
+
+    Of several processes that do it at once, one closes a call and gets its job.
+    """
+    begun: list[str] = []
+    first = soonest()
+    if first is None or first > now():
+        return []
+    with session() as open_session:
         audit.lock(open_session)
+        due = open_session.exec(select(Row).where(Row.state == "waiting", col(Row.expires_at) <= now())).all()
         system = Actor(NOBODY, "admin")
         for row in due:
             hours = (row.expires_at - row.asked_at).total_seconds() / 3600

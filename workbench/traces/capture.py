@@ -23,17 +23,20 @@ log = logging.getLogger("workbench.traces")
 
 SPILL = "unsaved-runs.jsonl"
 
-_writers: dict[str, Writer] = {}
+_writers: dict[tuple[str, bool], Writer] = {}
 _lock = threading.Lock()
 
 
-def sink() -> Writer:
-    """The writer of this process for the settings' database: a sink for `runtime.run`."""
+def sink(*, asks: bool = True) -> Writer:
+    """The writer of this process for the settings' database: a sink for `runtime.run`.
+
+    Unless it `asks`, the held runs that it stores ask nobody to decide: they were trials.
+    """
     url = settings.load().database_url
     with _lock:
-        if url not in _writers:
-            _writers[url] = Writer(lambda batch: write(batch, url), spill=_spill)
-        return _writers[url]
+        if (key := (url, asks)) not in _writers:
+            _writers[key] = Writer(lambda batch: write(batch, url, asks=asks), spill=_spill)
+        return _writers[key]
 
 
 def flush() -> bool:
@@ -52,16 +55,19 @@ def close() -> None:
         writer.close()
 
 
-def write(batch: list[Finished], url: str | None = None) -> None:
+def write(batch: list[Finished], url: str | None = None, *, asks: bool = True) -> None:
     """Store a batch in one transaction; a run that is stored already is left as it is."""
     with session(url) as open_session:
-        put(open_session, [(one.plain, one.recorder.release) for one in batch])
+        put(open_session, [(one.plain, one.recorder.release) for one in batch], asks=asks)
 
 
-def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]], *, source: str = "") -> list[str]:
+def put(
+    open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]], *, source: str = "", asks: bool = True
+) -> list[str]:
     """Store records with the frozen flows they ran, inside a transaction; returns the ids of those that are new.
 
-    `source` is what lists show as their source instead of what the records say of themselves.
+    `source` is what lists show as their source instead of what the records say of themselves. Unless it `asks`, held
+    runs ask nobody to decide.
     """
     ids = [record["id"] for record, _ in runs]
     known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
@@ -75,7 +81,7 @@ def put(open_session: Session, runs: Sequence[tuple[dict[str, Any], Release]], *
     )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     for record, frozen in runs:
-        if record["id"] in new:
+        if asks and record["id"] in new:
             ask(open_session, record, frozen, source or record["source"])
     return list(new)
 

@@ -162,6 +162,25 @@ class _Escalation(_Shape):
     facts: list[_Fact] = []
 
 
+class _Change(_Shape):
+    kind: Literal["instructions", "model", "answer", "guardrail", "message"]
+    agents: list[str] = []
+    name: str = ""
+    before: Any
+    after: Any
+
+
+class _Forked(_Shape):
+    run: str = Field(pattern=r"^run_[0-9a-f]{32}$")
+    step: int = Field(ge=1)
+    calls: int = Field(ge=0)
+    requests: int = Field(ge=0)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    usd: float | None
+    change: _Change
+    before: _Forked | None = None
+
+
 class _Record(_Shape):
     """What a reader of runs relies on; more may be there."""
 
@@ -191,6 +210,7 @@ class _Record(_Shape):
     resumes: str = ""
     root: str = ""
     decisions: list[_Decision] = []
+    forked: _Forked | None = None
     reply_waited: _Waited | None = None
     models: list[str]
     usage: _Usage

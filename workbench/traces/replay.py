@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import flows, runtime
 from workbench.access import Actor, require
@@ -13,6 +13,9 @@ from workbench.errors import WorkbenchError
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
 from workbench.traces import query
+
+if TYPE_CHECKING:
+    from workbench.runtime.engine import Options
 
 
 @dataclass(frozen=True)
@@ -48,23 +51,20 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     run_id = str(record["id"])
     if why := _impossible(record, release):
         return Verdict(run_id, "impossible", what=why)
-    tape = runtime.Tape(record["calls"])
-    talk = runtime.Conversation(id=record["conversation"], items=tuple(record["input"][:-1]), agent=record["starts_at"])
     answers = _Answers(record, release)
+    options: Options = {
+        "models": runtime.Tape(record["calls"]),
+        "conversation": runtime.Conversation(
+            id=record["conversation"], items=tuple(record["input"][:-1]), agent=record["starts_at"]
+        ),
+        "variables": record["variables"],
+        "answers": answers,
+        "decisions": [Decision(**one) for one in record.get("decisions", ())],
+        "verdicts": record["guardrails"],
+        "source": "replay",
+    }
     try:
-        result = asyncio.run(
-            runtime.run(
-                release,
-                record["question"],
-                models=tape,
-                conversation=talk,
-                variables=record["variables"],
-                answers=answers,
-                decisions=[Decision(**one) for one in record.get("decisions", ())],
-                verdicts=record["guardrails"],
-                source="replay",
-            )
-        )
+        result = asyncio.run(_again(record, release, options))
     except Diverged as diverged:
         if answers.unknown:
             return _unknown(run_id, answers)
@@ -74,6 +74,18 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     if answers.unknown:
         return _unknown(run_id, answers)
     return _compare(record, result.record)
+
+
+def _again(record: Mapping[str, Any], release: Release, options: Options) -> Coroutine[Any, Any, runtime.Result]:
+    """The recorded run once more; of a fork, the past as it was before what the fork changed."""
+    from workbench.runtime import engine
+
+    forked = record.get("forked")
+    if not forked:
+        return engine.run(release, record["question"], **options)
+    tape = runtime.Tape(record["calls"])
+    tape.next = min(forked["requests"], len(tape.calls))
+    return engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
 
 
 def _unknown(run_id: str, answers: _Answers) -> Verdict:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -27,7 +30,16 @@ def panel(actor: Actor, flow: str, dataset: str) -> None:
             for c in curve.cases
         ]
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="declining-rows")
+        if curve.left:
+            st.caption(left_out(curve.left))
         st.caption("Set the threshold as `abstain_below` under Settings of the flow.")
+
+
+def left_out(left: Sequence[abstaining.Left]) -> str:
+    """How many cases say nothing about knowledge, and why, the most frequent reason first."""
+    reasons = Counter(one.why for one in left).most_common()
+    count = f"{len(left)} case is" if len(left) == 1 else f"{len(left)} cases are"
+    return f"{count} left out: " + "; ".join(f"{many} because {show.plain(why)}" for why, many in reasons) + "."
 
 
 def words(point: abstaining.Point) -> str:

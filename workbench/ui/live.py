@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import streamlit as st
@@ -13,7 +13,9 @@ import streamlit as st
 from workbench import flows, runtime, traces
 from workbench.access import Actor, may, require
 from workbench.errors import Refused, Unavailable, WorkbenchError
+from workbench.evals import effects
 from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
+from workbench.runtime.job import Answers
 from workbench.runtime.mocks import Mock
 
 Event = Step | Words | Result
@@ -58,8 +60,9 @@ def converse(
 
     Raises Refused, or what `runtime.run` raises.
     """
+    answers = mocks.policy(mocked) if mocked else None
     _only_saved(actor, release)
-    with closing(_together(actor, [release], text, conversation, resources, mocked)) as events:
+    with closing(_together(actor, [release], text, conversation, resources, [answers])) as events:
         for _, event in events:
             if isinstance(event, WorkbenchError):
                 raise event
@@ -80,14 +83,21 @@ def _only_saved(actor: Actor, release: Release) -> None:
 
 
 def side_by_side(
-    actor: Actor, releases: Sequence[Release], text: str
+    actor: Actor,
+    releases: Sequence[Release],
+    text: str,
+    *,
+    mocked: Mapping[str, Sequence[Mock]] | None = None,
+    real: bool = False,
 ) -> Generator[tuple[int, Event | WorkbenchError], None, None]:
     """Run several flows on the same message at once, yielding what each does as it comes, with the flow's place.
 
     The last event of each is its Result, or the error of one that could not run. Closing the generator stops them all.
-    Raises Refused.
+    A call that a mock of its flow fits is answered by it; unless `real`, calls that change something are held back,
+    and what waits for a person asks nobody. Raises Refused.
     """
-    return _together(actor, releases, text, None, ())
+    answers = effects.side_by_side(actor, releases, mocked or {}, real=real)
+    return _together(actor, releases, text, None, (), answers, asks=real)
 
 
 def _together(
@@ -96,7 +106,9 @@ def _together(
     text: str,
     conversation: Conversation | None,
     resources: Sequence[object],
-    mocked: Sequence[Mock] = (),
+    answers: Sequence[Answers | None],
+    *,
+    asks: bool = True,
 ) -> Generator[tuple[int, Event | WorkbenchError], None, None]:
     require(actor, "run a flow")
     bridge = _loop()
@@ -109,10 +121,10 @@ def _together(
                 release,
                 text,
                 models=bridge.models,
-                sink=traces.sink(),
+                sink=traces.sink(asks=asks),
                 conversation=conversation,
                 resources=resources,
-                answers=mocks.policy(mocked) if mocked else None,
+                answers=answers[place],
                 source="playground",
                 person=actor.name,
             ):

@@ -13,7 +13,7 @@ import yaml
 
 from workbench.errors import Invalid
 from workbench.runtime.mocks import Mock
-from workbench.ui import session
+from workbench.ui import session, show
 
 HELP = "Arguments and their values, such as: order_id: 1042, amount: {above: 50}. Empty fits every call."
 
@@ -50,7 +50,10 @@ def tries(flow: str, key: str, tools: Sequence[str]) -> None:
     if not tools:
         st.caption("The flow declares no tools yet.")
         return
-    st.caption("These stand in for tools while you try them here. They are not part of the flow.")
+    st.caption(
+        "These stand in for tools while you try them here. They are not part of the flow; a case that you save from the "
+        "chat can keep those that answered."
+    )
     listed = table(key, [one.model_dump(exclude_defaults=True) for one in tried(flow)], tools)
     if missing := [number for number, one in enumerate(listed, 1) if not one.get("tool")]:
         raise Invalid(f"Row {missing[0]} names no tool.")
@@ -61,6 +64,14 @@ def tried(flow: str) -> tuple[Mock, ...]:
     """The mocks that stand in while this flow is tried."""
     found: tuple[Mock, ...] = session.get(f"try-mocks-{flow}", ())
     return found
+
+
+def keep(used: Sequence[Mock], key: str) -> bool:
+    """A switch that keeps the mocks that answered a run with its case; off, and not shown, where there were none."""
+    if not used:
+        return False
+    names = ", ".join(dict.fromkeys(show.plain(one.tool) for one in used))
+    return st.toggle("Keep the mocked answers with the case", True, key=key, help=f"Answered by a mock: {names}.")
 
 
 def _row(one: Mapping[str, Any]) -> dict[str, str]:

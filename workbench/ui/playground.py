@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,10 @@ import streamlit as st
 
 from workbench import datasets, flows, traces
 from workbench.access import Actor
-from workbench.runtime import Conversation, Release, Result, Step, Words
+from workbench.datasets import labelling
+from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
+from workbench.runtime.mocks import Mock
+from workbench.runtime.spec import OUTCOMES
 from workbench.ui import live, mock_forms, nav, session, show, transcript
 from workbench.ui.editor import Work
 
@@ -25,6 +29,9 @@ class Turn:
     run_id: str
     flagged: bool = False
     held: bool = False
+    flow: str = ""
+    mocks: tuple[Mock, ...] = ()
+    cases: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -64,7 +71,32 @@ def _turn(actor: Actor, turn: Turn) -> None:
     transcript.reply(turn.steps, turn.reply, turn.footer)
     if turn.held:
         nav.link("approvals", "Decide about it")
-    flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
+        case_button(actor, turn)
+
+
+def case_button(actor: Actor, turn: Turn) -> None:
+    """A small form that saves an exchange as a case, with the mocks that answered its calls."""
+    key = turn.run_id
+    with (
+        st.popover("Save as case", icon=":material/playlist_add_check:", type="tertiary"),
+        st.form(f"case-{key}", border=False),
+    ):
+        st.caption("The case expects what happened here, or what you say should have.")
+        dataset = st.text_input("Dataset", turn.flow, key=f"case-dataset-{key}", help="It is made where it is new.")
+        outcome = st.selectbox(
+            "Right outcome", ["", *OUTCOMES], key=f"case-outcome-{key}", format_func=lambda one: one or "as it was"
+        )
+        contains = st.text_input("The reply must contain", key=f"case-contains-{key}")
+        kept = turn.mocks if mock_forms.keep(turn.mocks, f"case-mocks-{key}") else ()
+        if st.form_submit_button("Save it", type="primary", key=f"case-save-{key}"):
+            with show.errors():
+                traces.flush()
+                made = labelling.save(actor, key, dataset, contains=contains, outcome=outcome, kept=kept)
+                turn.cases.append(f"{made.id} in {dataset}")
+    for case in turn.cases:
+        st.caption(f":material/check: Saved as {show.plain(case)}.")
 
 
 def flag_button(actor: Actor, run_id: str, *, key: str) -> None:
@@ -99,10 +131,10 @@ def _answer(actor: Actor, release: Release, text: str, chat: Chat) -> Turn:
                 agent = event.agent or agent
             else:
                 result = event
-        return _finished(chat, text, result)
+        return _finished(chat, text, result, mock_forms.tried(release.name))
 
 
-def _finished(chat: Chat, text: str, result: Any) -> Turn:
+def _finished(chat: Chat, text: str, result: Any, given: Sequence[Mock]) -> Turn:
     assert isinstance(result, Result)  # noqa: S101  (a stream ends with its Result, or raises)
     chat.conversation = result.conversation
     return Turn(
@@ -112,4 +144,6 @@ def _finished(chat: Chat, text: str, result: Any) -> Turn:
         footer=transcript.result_footer(result),
         held=result.outcome == "held",
         run_id=result.run_id,
+        flow=result.record["flow"],
+        mocks=mocks.used(result.record["calls"], given),
     )

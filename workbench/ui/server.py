@@ -10,6 +10,7 @@ from typing import Any
 from streamlit.web import bootstrap
 
 from workbench.operations.prepare import prepare, warm
+from workbench.traces import clock
 from workbench.ui import frame
 
 PATIENCE = 8.0
@@ -19,12 +20,15 @@ ENTRY = Path(__file__).resolve().parents[1] / "app.py"
 
 
 def serve(*, port: int, address: str, headless: bool) -> None:
-    """Serve the app until it is stopped; a while after, load the heavy libraries in the background."""
+    """Serve the app until it is stopped; a while after, load the heavy libraries and let approvals expire by themselves."""
     prepare()
 
     def later() -> None:
         frame.drawn.wait(PATIENCE)
-        warm()
+        try:
+            warm()
+        finally:
+            clock.start()
 
     threading.Thread(target=later, name="warm", daemon=True).start()
     options: dict[str, Any] = {"server_port": port, "server_address": address}

@@ -21,7 +21,7 @@ from workbench.evals import grid
 from workbench.evals.grid import Difference, Grid, Piece, Side, Variant
 from workbench.runtime import Release, Result, Step, Words
 from workbench.runtime.spec import ROLES, Role
-from workbench.ui import live, nav, session, show, transcript
+from workbench.ui import live, mock_forms, nav, session, show, transcript
 
 NARROWEST = 220
 """The least width in pixels of a column; where they do not fit beside each other, they stand below each other."""
@@ -50,6 +50,15 @@ class Column:
         roles = {name: self.role for name in self.named if self.role}
         prompts = {self.agent: self.texts[self.agent]} if self.agent in self.texts else {}
         return Variant(flow=self.reference, model=None if roles else self.role, models=roles, prompts=prompts)
+
+    @property
+    def link(self) -> str:
+        """The column in the address: `flow`, `flow~role` or `flow~role~agent.agent`. An edited prompt is left out."""
+        return "~".join([self.reference, *([self.role] if self.role else []), *self._agents])
+
+    @property
+    def _agents(self) -> list[str]:
+        return [".".join(self.named)] if self.role and self.named else []
 
 
 @dataclass(frozen=True)
@@ -117,10 +126,10 @@ def columns(known: Sequence[str]) -> list[Column]:
     kept[:] = [one for one in kept if one.reference in known] or _first(known)
     asked = st.query_params.get("variants", "")
     wanted = asked.split(",")
-    fits = len(wanted) <= grid.MOST and all(one in known for one in wanted)
+    fits = len(wanted) <= grid.MOST and all(_linked(one, known) is not None for one in wanted)
     chosen = session.linked("variants", [*([asked] if fits else []), _joined(kept)])
     if chosen != _joined(kept):
-        kept[:] = [Column(reference) for reference in chosen.split(",")]
+        kept[:] = [made for one in chosen.split(",") if (made := _linked(one, known)) is not None]
     return kept
 
 
@@ -140,6 +149,11 @@ def choose(made: list[Column], known: dict[str, str]) -> list[Tried]:
             found.append((variant, frozen))
             _note(variant, frozen, twin)
     session.point("variants", _joined(made))
+    if edited := [grid.LETTERS[place] for place, column in enumerate(made) if column.texts]:
+        st.caption(
+            f":material/link_off: The address leaves out the edited prompt of variant {' and '.join(edited)}; "
+            "a grid over a dataset keeps it."
+        )
     if len(found) < len(made):
         return []
     titles = grid.titles([variant for variant, _ in found])
@@ -156,13 +170,18 @@ def add(made: list[Column]) -> None:
         st.rerun()
 
 
-def converse(actor: Actor, tried: Sequence[Tried], text: str) -> None:
-    """Run every variant on a message at once, showing their steps and words as they come; the answers are kept."""
+def converse(actor: Actor, tried: Sequence[Tried], text: str, *, real: bool = False) -> None:
+    """Run every variant on a message at once, showing their steps and words as they come; the answers are kept.
+
+    Unless `real`, calls that change something are answered by the mocks for trying the flow, or held back.
+    """
     transcript.question(text)
     cells = st.grid(len(tried), min_column_width=NARROWEST, key="answers")
     places = [_Place(cells.container(border=True), one.title) for one in tried]
     found: dict[int, Answer] = {}
-    with closing(live.side_by_side(actor, [one.release for one in tried], text)) as events:
+    made = [one.release for one in tried]
+    mocked = {one.name: mock_forms.tried(one.name) for one in made}
+    with closing(live.side_by_side(actor, made, text, mocked=mocked, real=real)) as events:
         for number, event in events:
             if isinstance(event, Words | Step):
                 places[number].take(event)
@@ -206,7 +225,7 @@ def marked(pieces: Sequence[Piece]) -> str:
     return "".join(show.plain(one.text) if one.kind == "same" else _painted(one) for one in pieces)
 
 
-def begin(actor: Actor, tried: Sequence[Tried], sets: Sequence[str]) -> None:
+def begin(actor: Actor, tried: Sequence[Tried], sets: Sequence[str], *, real: bool = False) -> None:
     """Choose a dataset, and freeze every variant as an experiment over it that runs in the background."""
     own = tried[0].release.name if tried else ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -219,10 +238,10 @@ def begin(actor: Actor, tried: Sequence[Tried], sets: Sequence[str]) -> None:
     if pressed:
         with show.errors():
             variants = [one.variant for one in tried]
-            _start(grid.create(actor, variants, dataset, releases.resolve, repeat=int(repeat)))
+            _start(grid.create(actor, variants, dataset, releases.resolve, repeat=int(repeat), real=real))
 
 
-def results(actor: Actor) -> None:
+def results(actor: Actor, *, real: bool = False) -> None:
     """A grid chosen from the newest ones: its progress, or what each variant came to and the cases, differing ones first."""
     known = grid.grids()
     if not known:
@@ -242,11 +261,12 @@ def results(actor: Actor) -> None:
         _progress(actor, found.id)
         return
     _sides(found)
+    _take_up(found)
     _rows(found)
     _case(found)
     if st.button("Run this grid again", icon=":material/replay:", key="again", help="The same frozen flows and cases."):
         with show.errors():
-            _start(grid.again(actor, found.id))
+            _start(grid.again(actor, found.id, real=real))
             st.rerun()
 
 
@@ -258,7 +278,39 @@ def _first(known: Sequence[str]) -> list[Column]:
 
 
 def _joined(made: Sequence[Column]) -> str:
-    return ",".join(one.reference for one in made)
+    return ",".join(one.link for one in made)
+
+
+def _linked(link: str, known: Sequence[str]) -> Column | None:
+    """The column that a piece of the address names; None where it names a flow, role or agent that is not there."""
+    reference, *rest = link.split("~")
+    if reference not in known or len(rest) > 2 or (rest and rest[0] not in ROLES):
+        return None
+    named = rest[1].split(".") if len(rest) == 2 else []
+    if named and not set(named) <= set(releases.resolve(reference).spec.agents):
+        return None
+    return Column(reference, role=cast(Role, rest[0]) if rest else None, named=named)
+
+
+def _again(variant: Variant) -> Column | None:
+    """The column that tries `variant`; None where it changes more than a column can."""
+    roles = {*variant.models.values(), *([variant.model] if variant.model else [])}
+    if len(roles) > 1 or len(variant.prompts) > 1 or (variant.model and variant.models):
+        return None
+    role, agent = next(iter(roles), None), next(iter(variant.prompts), None)
+    return Column(variant.flow, role=role, named=list(variant.models), agent=agent, texts=dict(variant.prompts))
+
+
+def _take_up(found: Grid) -> None:
+    """A button that puts the variants of a grid, with their edited prompts, into the columns."""
+    made = [one for side in found.sides if (one := _again(side.variant)) is not None]
+    help = "With their roles and edited prompts; a draft is taken as it is now."
+    if len(made) == len(found.sides) and st.button(
+        "Try these variants", icon=":material/upgrade:", key="take-up", help=help
+    ):
+        session.keep("side-by-side", made)
+        session.point("variants", _joined(made))
+        st.rerun()
 
 
 def _head(made: list[Column], place: int, column: Column, known: dict[str, str]) -> None:
@@ -366,6 +418,9 @@ def _sides(found: Grid) -> None:
         with cells.container(border=True):
             st.markdown(f"**{show.plain(side.title)}**")
             _side(side)
+            for agent, text in side.variant.prompts.items():
+                with st.expander(f"Edited prompt of {agent}", icon=":material/edit_note:"):
+                    st.code(text, language=None, wrap_lines=True)
             nav.link("evaluate", "Read the experiment", {"experiment": side.experiment.id})
 
 

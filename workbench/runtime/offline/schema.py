@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.runtime import patterns
 from workbench.runtime.offline import matching
 
 
@@ -70,7 +71,7 @@ def fits(value: Any, spec: Mapping[str, Any]) -> bool:
     if isinstance(value, str):
         pattern = spec.get("pattern")
         sized = spec.get("minLength", 0) <= len(value) <= spec.get("maxLength", len(value))
-        return kind in ("string", "") and sized and (not pattern or re.search(pattern, value) is not None)
+        return kind in ("string", "") and sized and (not pattern or patterns.search(pattern, value))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = spec.get("minimum", value), spec.get("maximum", value)
         above = value > spec.get("exclusiveMinimum", value - 1) and value < spec.get("exclusiveMaximum", value + 1)

@@ -1,0 +1,31 @@
+"""The switch that lets a trial call tools that change something, and what happens to them while it is off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from workbench.evals import effects
+from workbench.runtime import Release
+from workbench.ui import show
+
+LABEL = "Call tools that change something for real"
+HELP = "It needs the permission to promote a release. While it is off, nothing outside is changed."
+
+
+def switch(releases: Sequence[Release], key: str, *, samples: bool = False) -> bool:
+    """The switch, off at first, with a note that names the tools; whether it is on. Nothing where there are none.
+
+    With `samples`, tools that work on a sample in memory are none of them.
+    """
+    names = dict.fromkeys(name for one in releases for name in effects.held(one, samples=samples))
+    if not names:
+        return False
+    listed = ", ".join(map(show.plain, names))
+    on = st.toggle(LABEL, key=key, help=HELP)
+    if on:
+        st.warning(f"Called for real, by every variant and case: {listed}.", icon=":material/warning:")
+    else:
+        st.caption(f":material/front_hand: Not called here: {listed}. Where a mock fits, it answers instead.")
+    return on
