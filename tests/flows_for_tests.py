@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from agents import Model
+from agents import Model, ModelResponse
 from agents.testing import ScriptedModel
 
 from workbench.runtime import Models, Release, Roles, ToolContext, spec, tool
 from workbench.runtime import release as releases
+from workbench.runtime.record import inside
 from workbench.runtime.release import PromptText
 
 CALLED: list[tuple[str, Any]] = []
@@ -93,6 +95,31 @@ def prompt(reference: str) -> PromptText:
 def freeze(text: str = DESK) -> Release:
     """A flow from YAML, frozen with the prompts above."""
     return releases.freeze(spec.read(text), prompt, lambda _: [])
+
+
+class SideBySide(Models):
+    """A script for each agent asked as a tool, by the call that asks it, and the seconds each of its answers takes."""
+
+    def __init__(self, scripts: Mapping[str, tuple[float, Sequence[Any]]]) -> None:
+        super().__init__(Roles())
+        self.waits = {call_id: seconds for call_id, (seconds, _) in scripts.items()}
+        self.models = {call_id: ScriptedModel(list(steps)) for call_id, (_, steps) in scripts.items()}
+
+    def get_model(self, model_name: str | None) -> Model:
+        """The model of whoever asks."""
+        return _ByCall(self)
+
+
+class _ByCall(Model):
+    def __init__(self, all_: SideBySide) -> None:
+        self.all = all_
+
+    async def get_response(self, *request: Any, **rest: Any) -> ModelResponse:
+        await asyncio.sleep(self.all.waits[inside.get()])
+        return await self.all.models[inside.get()].get_response(*request, **rest)
+
+    def stream_response(self, *request: Any, **rest: Any) -> AsyncIterator[Any]:
+        return self.all.models[inside.get()].stream_response(*request, **rest)
 
 
 class Scripted(Models):

@@ -18,17 +18,18 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from tests.conftest import ROOT
-from tests.flows_for_tests import CALLED, DESK, Scripted, freeze
+from tests.flows_for_tests import CALLED, DESK, Scripted, SideBySide, freeze
 from tests.traces import paying
 from tests.traces.recorded import refund
 from workbench import jobs, runtime, traces
 from workbench.access import Actor
-from workbench.errors import Conflict, Invalid, Refused
+from workbench.errors import Conflict, Invalid, Refused, Unavailable
+from workbench.jobs import work
 from workbench.runtime import Decision, Result
 from workbench.runtime.record import ToolCall
 from workbench.store import now, session
 from workbench.store.tables import Approval as Row
-from workbench.traces import approvals
+from workbench.traces import approvals, claims
 from workbench.traces.replay import replay_record
 
 SLOWLY = DESK.replace("pay_out: {kind: python, call: pay_out,", "pay_out: {kind: python, call: pay_slowly,")
@@ -286,11 +287,198 @@ def test_a_call_that_reported_success_is_not_repeated_when_the_run_was_not_store
 ) -> None:
     one = stored(SLOWLY)
     decided = approvals.decide(manager, one.id, approved=True)
-    claims = approvals.Claims(one.run_id)
-    call = ToolCall("money", "pay_out", "c3", "{}", "high-stakes", 0.0)
-    assert claims.begin(call) is None
+    ledger = claims.Claims(one.run_id)
+    call = ToolCall("money", "pay_out", "c3", AMOUNT, "high-stakes", 0.0, decided="mei")
+    assert ledger.begin(call) is None
     call.output = '{"paid": 80.0}'
-    claims.end(call)
+    ledger.end(call)
     assert jobs.run_here(decided.job_id).state == "done"
     assert lines(log) == []
     assert approvals.approval(one.id).answer == '{"paid": 80.0}'
+
+
+def killed_half_way(manager: Actor, log: Path) -> approvals.Approval:
+    """A call whose process died while it was under way, after its job has gone on without it."""
+    one = stored(SLOWLY)
+    decided = approvals.decide(manager, one.id, approved=True)
+    first = spawned(decided.job_id, **{paying.PAUSE: "60"})
+    for _ in range(600):
+        if lines(log):
+            break
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait(30)
+    assert spawned(decided.job_id).wait(60) == 0
+    return approvals.approval(one.id)
+
+
+def test_a_person_who_saw_that_a_call_did_not_happen_lets_it_be_made(migrated: Path, manager: Actor, log: Path) -> None:
+    unclear = killed_half_way(manager, log)
+    assert unclear.state == "unclear"
+    again = approvals.settle(manager, unclear.id, happened=False)
+    assert (again.state, again.result_run) == ("approved", "")
+    assert spawned(again.job_id).wait(60) == 0
+    done = approvals.approval(unclear.id)
+    assert (done.state, done.answer) == ("done", '{"paid": 80.0}')
+    assert lines(log) == [f"{unclear.run_id}:c3 80.0"] * 2
+    assert done.result_run not in ("", unclear.result_run)
+    assert traces.record(done.result_run)["outcome"] == "answered"
+
+
+def test_what_a_person_saw_happen_is_what_the_customer_is_told(migrated: Path, manager: Actor, log: Path) -> None:
+    unclear = killed_half_way(manager, log)
+    again = approvals.settle(manager, unclear.id, happened=True, answer='{"paid": 80.0}')
+    assert spawned(again.job_id).wait(60) == 0
+    record = traces.record(approvals.approval(unclear.id).result_run)
+    call = next(one for one in record["calls"] if one.get("call_id") == "c3")
+    assert (call["output"], call["error"]) == ('{"paid": 80.0}', "")
+    assert len(lines(log)) == 1
+
+
+def test_nobody_settles_an_own_call_but_a_manager(migrated: Path, architect: Actor, manager: Actor, log: Path) -> None:
+    unclear = killed_half_way(manager, log)
+    assert unclear.asked_by == architect.name
+    with pytest.raises(Refused, match="Somebody else must decide"):
+        approvals.settle(architect, unclear.id, happened=False)
+    assert approvals.approval(unclear.id).state == "unclear"
+
+
+def test_a_run_that_could_not_go_on_goes_on_when_a_person_says_so(migrated: Path, manager: Actor, log: Path) -> None:
+    one = stored(SLOWLY)
+    decided = approvals.decide(manager, one.id, approved=True)
+    with pytest.raises(Conflict, match="has gone on meanwhile"):
+        approvals.again(manager, one.id)
+    work.open_job(decided.job_id)
+    work.end_job(decided.job_id, "failed", "The database is locked.")
+    assert approvals.approval(one.id).trouble == "The database is locked."
+    again = approvals.again(manager, one.id)
+    assert (again.trouble, again.job_id == decided.job_id) == ("", False)
+    assert spawned(again.job_id).wait(60) == 0
+    assert approvals.approval(one.id).state == "done"
+    assert lines(log) == [f"{one.run_id}:c3 80.0"]
+
+
+class Broken:
+    """A ledger whose storage fails before or after the call."""
+
+    def __init__(self, *, before: bool) -> None:
+        self.before = before
+
+    def begin(self, call: ToolCall) -> None:
+        """Fails, or claims."""
+        if self.before:
+            raise Unavailable("The database is locked.")
+
+    def end(self, call: ToolCall) -> None:
+        """Always fails."""
+        raise Unavailable("The database is locked.")
+
+
+def test_nothing_is_called_and_no_run_made_where_the_ledger_cannot_be_asked() -> None:
+    before = held()
+    with pytest.raises(Unavailable, match="locked"):
+        asyncio.run(
+            runtime.resume(freeze(DESK), before.record, [YES], models=Scripted(DONE), ledger=Broken(before=True))
+        )
+    assert ("pay_out", 80.0) not in CALLED
+
+
+def test_a_call_whose_answer_could_not_be_kept_is_told_as_it_was_and_not_made_twice() -> None:
+    before = held()
+    asks_again = [[function_call("look_up", {"order_id": 1}, call_id="c9")], *DONE]
+    after = asyncio.run(
+        runtime.resume(freeze(DESK), before.record, [YES], models=Scripted(asks_again), ledger=Broken(before=False))
+    )
+    call = next(c for c in after.record["calls"] if c.get("name") == "pay_out")
+    assert (call["output"], call["error"]) == ('{"paid": 80.0}', "")
+    assert CALLED.count(("pay_out", 80.0)) == 1
+
+
+def test_an_answer_that_could_not_be_kept_at_once_is_kept_with_the_run(migrated: Path, manager: Actor) -> None:
+    one = stored()
+    approvals.decide(manager, one.id, approved=True)
+    assert (
+        claims.Claims(one.run_id).begin(ToolCall("money", "pay_out", "c3", AMOUNT, "high-stakes", 0.0, decided="m"))
+        is None
+    )
+    call = {"kind": "tool", "call_id": "c3", "done": True, "error": "", "replayed": False, "output": "paid"}
+    with session() as open_session:
+        claims.settle(open_session, one.run_id, {"calls": [call]})
+    assert (approvals.approval(one.id).state, approvals.approval(one.id).answer) == ("done", "paid")
+
+
+def test_calls_nobody_was_asked_about_are_not_repeated_when_going_on_begins_anew(database: str, manager: Actor) -> None:
+    one = stored()
+    record = traces.record(one.run_id)
+
+    def attempt(call_id: str) -> Result:
+        steps = [[function_call("pay_out", {"amount": 7}, call_id=call_id)], [assistant_message("Paid 7 as well.")]]
+        ledger = claims.Claims(one.run_id)
+        return asyncio.run(runtime.resume(freeze(DESK), record, [YES], models=Scripted(steps), ledger=ledger))
+
+    approvals.decide(manager, one.id, approved=True)
+    first, second = attempt("c7"), attempt("c8")
+    assert CALLED == [("look_up", 1042), ("pay_out", 80.0), ("pay_out", 7.0)]
+    assert first.reply == second.reply == "Paid 7 as well."
+    answered = next(c for c in second.record["calls"] if c.get("call_id") == "c8")
+    assert answered["output"] == '{"paid": 7.0}'
+
+
+def test_two_equal_calls_that_a_model_means_are_both_made(migrated: Path, manager: Actor) -> None:
+    one = stored()
+    approvals.decide(manager, one.id, approved=True)
+    steps = [
+        [function_call("pay_out", {"amount": 7}, call_id="c7"), function_call("pay_out", {"amount": 7}, call_id="c8")],
+        *DONE,
+    ]
+    ledger = claims.Claims(one.run_id)
+    record = traces.record(one.run_id)
+    asyncio.run(runtime.resume(freeze(DESK), record, [YES], models=Scripted(steps), ledger=ledger))
+    assert CALLED.count(("pay_out", 7.0)) == 2
+
+
+BESIDE = DESK.replace("tools: [look_up, pay_out]", "tools: [ask_payer, ask_finder]").replace(
+    "tools:\n  look_up",
+    "  payer: {prompt: desk/payer, tools: [pay_out]}\n  finder: {prompt: desk/finder, tools: [look_up]}\ntools:\n"
+    "  ask_payer: {kind: agent, agent: payer, description: Asks who pays.}\n"
+    "  ask_finder: {kind: agent, agent: finder, description: Asks who finds.}\n  look_up",
+)
+BOTH = [
+    [function_call("transfer_to_money", {}, call_id="c1")],
+    [
+        function_call("ask_payer", {"question": "Pay"}, call_id="p"),
+        function_call("ask_finder", {"question": "Find"}, call_id="f"),
+    ],
+]
+
+
+@pytest.mark.parametrize("slow", ["p", "f"])
+def test_agents_asked_side_by_side_replay_and_go_on_whoever_is_slower(slow: str) -> None:
+    waits = {"": 0.0, "p": 0.0, "f": 0.0} | {slow: 0.05}
+    scripts = {
+        "": [*BOTH, [assistant_message("Found, and paid.")]],
+        "p": [[function_call("pay_out", {"amount": 80}, call_id="c3")], [assistant_message("I paid.")]],
+        "f": [
+            [function_call("look_up", {"order_id": 7}, call_id="c4")],
+            [function_call("look_up", {"order_id": 8}, call_id="c5")],
+            [assistant_message("I found both.")],
+        ],
+    }
+    CALLED.clear()
+    models = SideBySide({lane: (waits[lane], steps) for lane, steps in scripts.items()})
+    before = asyncio.run(runtime.run(freeze(BESIDE), "My order is late", models=models))
+    assert before.outcome == "held"
+    assert str(replay_record(before.record, freeze(BESIDE))) == "faithful"
+    after = asyncio.run(runtime.resume(freeze(BESIDE), before.record, [YES], models=models))
+    assert (after.outcome, after.reply) == ("answered", "Found, and paid.")
+    assert sorted(CALLED) == [("look_up", 7), ("look_up", 8), ("pay_out", 80.0)]
+    assert str(replay_record(after.record, freeze(BESIDE))) == "faithful"
+
+
+def test_what_differs_inside_an_asked_agent_is_told_and_not_swallowed_as_a_failure_of_a_tool() -> None:
+    scripts = {"": [*BOTH, DONE[0]], "p": [[assistant_message("No.")]], "f": [[assistant_message("None.")]]}
+    models = SideBySide({lane: (0.0, steps) for lane, steps in scripts.items()})
+    record = asyncio.run(runtime.run(freeze(BESIDE), "My order is late", models=models)).record
+    asked = next(one for one in record["calls"] if one["kind"] == "model" and one["inside"] == "f")
+    asked["request"]["system"] = "You work for somebody else."
+    assert str(replay_record(record, freeze(BESIDE))) == "differs at model request 4: the instructions differ"

@@ -17,7 +17,7 @@ from workbench.runtime import tools
 from workbench.runtime.barrier import Barrier, Tripped, guard_reply
 from workbench.runtime.build import OutputDoesNotFit, network
 from workbench.runtime.forked import Past, Turning
-from workbench.runtime.job import Answers, Decision, Held, Job, Ledger
+from workbench.runtime.job import Answers, Decision, Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import LimitReached, ModelFailed, Recorded, explain
 from workbench.runtime.models import Diverged, Models, Tape
 from workbench.runtime.record import Conversation, Finished, Recorder, Sink, Step, ToolCall, clean
@@ -352,6 +352,10 @@ async def _run(job: Job, end: _Ending, visible: Visible | None) -> None:
         end.stop = str(tripped)
     except Held:
         _hold(job, end, speaker(job))
+    except Diverged:
+        raise
+    except Unclaimed as unclaimed:
+        raise unclaimed.cause from None
     except ModelFailed as failed:
         fallback = job.spec.agents[failed.agent].fallback
         end.error, end.reply = str(failed), (fallback.reply if fallback is not None else None) or ""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agents import AgentsException
 
 from workbench.runtime.models import Models, Tape
-from workbench.runtime.record import Recorder, ToolCall
+from workbench.runtime.record import Recorder, ToolCall, inside
 from workbench.runtime.spec import FlowSpec
 from workbench.runtime.tools import ToolContext
 
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 Answers = Callable[[ToolCall], Mapping[str, Any] | None]
 """A tool policy: the recorded or mocked answer (`output`, `error`) to a call, or None to call the tool."""
 
-inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="")
-"""The call id of the agent asked as a tool within which something happens; empty outside."""
-
 
 class Held(AgentsException):
     """A call deep inside waits for a person, so the whole run does."""
+
+
+class Unclaimed(AgentsException):
+    """The ledger cannot be asked, so nothing may be called: the run ends as if it had not been made, with the `cause`."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,13 @@ class Decision:
 
 
 class Ledger(Protocol):
-    """Told of each approved call right before and right after it is executed, so that none is executed twice."""
+    """Told of each call that may change something right before and after it is executed, so that none is executed twice."""
 
     def begin(self, call: ToolCall) -> Mapping[str, Any] | None:
-        """Claim the call. Returns its answer where it was executed before; raises where it must not be executed."""
+        """Claim the call. Returns its answer where it was executed before.
+
+        Raises Refused or Invalid where it must not be executed; anything else ends the run before the call.
+        """
 
     def end(self, call: ToolCall) -> None:
         """Keep the answer of the call."""
@@ -76,7 +84,9 @@ class Job:
     verdicts: Sequence[Mapping[str, Any]] | None = None
     spent: float = 0.0
     busy: int = 0
-    calm: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: dict[str, str] = field(default_factory=dict)
+    resting: list[str] = field(default_factory=list)
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: set[asyncio.Task[Any]] = field(default_factory=set)
     waiting: list[dict[str, Any]] = field(default_factory=list)
     config: Any = None
@@ -104,13 +114,40 @@ class Job:
     def began(self) -> None:
         """A tool has begun to work."""
         self.busy += 1
-        self.calm.clear()
 
     def ended(self) -> None:
         """A tool has ended its work."""
         self.busy -= 1
-        if self.busy == 0:
-            self.calm.set()
+        self.stirred.set()
+
+    @contextlib.contextmanager
+    def asks(self, call_id: str) -> Iterator[None]:
+        """Another agent works, asked by this call: what it does is inside the call."""
+        self.ended()
+        self.asking[call_id] = inside.get()
+        token = inside.set(call_id)
+        try:
+            yield
+        finally:
+            inside.reset(token)
+            del self.asking[call_id]
+            self.began()
+            self.stirred.set()
+
+    async def rest(self) -> None:
+        """Wait until nothing that goes on beside a held call works any more: it ends, or is held as well.
+
+        So what a held run has done does not depend on who was faster.
+        """
+        self.ended()
+        self.resting.append(inside.get())
+        try:
+            while self.busy or set(self.asking) - {*self.asking.values(), *self.resting}:
+                self.stirred.clear()
+                await self.stirred.wait()
+        finally:
+            self.resting.remove(inside.get())
+            self.began()
 
     def enters(self) -> None:
         """The task that asks this is a tool call: the run does not end before it has."""

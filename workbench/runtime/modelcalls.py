@@ -11,9 +11,9 @@ from agents import AgentsException, Model, ModelProvider, ModelResponse
 from agents.items import TResponseStreamEvent
 from agents.usage import Usage
 
-from workbench.runtime.job import Job, inside
-from workbench.runtime.models import Diverged, RecordedError
-from workbench.runtime.record import ModelCall
+from workbench.runtime.job import Job
+from workbench.runtime.models import RecordedError
+from workbench.runtime.record import ModelCall, inside
 from workbench.runtime.visible import speaker
 
 log = logging.getLogger("workbench.runtime")
@@ -66,7 +66,7 @@ class RecordedModel(Model):
             model, call = self._begin(role, request)
             try:
                 response = await model.get_response(*request, tracing, **rest)
-            except (Diverged, AgentsException):
+            except AgentsException:
                 raise
             except Exception as error:  # noqa: BLE001  (every failure of a model is an outcome, told and logged)
                 failed = self._fail(call, error)
@@ -96,7 +96,7 @@ class RecordedModel(Model):
                         self._end(call, _completed(event.response))
                     yield event
                 return
-            except (Diverged, AgentsException):
+            except AgentsException:
                 raise
             except Exception as error:  # noqa: BLE001  (as above)
                 failed = self._fail(call, error)

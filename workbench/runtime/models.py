@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from agents import (
     AgentOutputSchemaBase,
+    AgentsException,
     Handoff,
     Model,
     ModelProvider,
@@ -24,7 +26,7 @@ from openai import AsyncOpenAI
 from pydantic import TypeAdapter
 
 from workbench.runtime.environment import OFFLINE, Roles, Served, roles
-from workbench.runtime.record import request
+from workbench.runtime.record import inside, request
 
 
 class Models(ModelProvider):
@@ -74,7 +76,7 @@ class Models(ModelProvider):
         return kind(served.name, self._clients[at])
 
 
-class Diverged(Exception):
+class Diverged(AgentsException):
     """A replayed run asked for something else than was recorded. `call` counts from 1."""
 
     def __init__(self, call: int, what: str) -> None:
@@ -106,16 +108,28 @@ def response_of(recorded: Mapping[str, Any]) -> ModelResponse:
 
 
 class Tape(ModelProvider):
-    """A recorded run's model answers, served in order; a request that differs raises Diverged."""
+    """A recorded run's model answers, from number `start` on; a request that differs raises Diverged.
 
-    def __init__(self, calls: Sequence[Mapping[str, Any]]) -> None:
+    They are served in order within each agent asked as a tool: agents asked side by side may come in any order.
+    """
+
+    def __init__(self, calls: Sequence[Mapping[str, Any]], start: int = 0) -> None:
         self.calls = [call for call in calls if call["kind"] == "model"]
-        self.next = 0
+        self._left: dict[str, deque[int]] = defaultdict(deque)
+        self._served: dict[str, int] = {}
+        for number, call in enumerate(self.calls[start:], start):
+            self._left[call.get("inside", "")].append(number)
+
+    @property
+    def next(self) -> int:
+        """The number, from 0, of the recorded answer to a request made here; how many there are after the last one."""
+        left = self._left[inside.get()]
+        return left[0] if left else len(self.calls)
 
     @property
     def over(self) -> bool:
-        """Whether every recorded answer was served."""
-        return self.next >= len(self.calls)
+        """Whether every recorded answer to requests made here was served."""
+        return not self._left[inside.get()]
 
     def get_model(self, model_name: str | None) -> Model:
         """The tape as a model, whatever the role."""
@@ -128,15 +142,16 @@ class Tape(ModelProvider):
 
     def cost(self, role: str, usage: Usage) -> float | None:
         """What the recorded call had cost."""
-        at = self.next - 1
-        value = self.calls[at]["usd"] if 0 <= at < len(self.calls) else 0.0
+        at = self._served.get(inside.get())
+        value = 0.0 if at is None else self.calls[at]["usd"]
         return None if value is None else float(value)
 
     def serve(self, request: Mapping[str, Any]) -> ModelResponse:
         """The next recorded response. Raises Diverged, or RecordedError where the call had failed."""
-        at, self.next = self.next, self.next + 1
-        if at >= len(self.calls):
-            raise Diverged(at + 1, "the recorded run had no such request")
+        left = self._left[inside.get()]
+        if not left:
+            raise Diverged(len(self.calls) + 1, "the recorded run had no such request")
+        at = self._served[inside.get()] = left.popleft()
         recorded = self.calls[at]
         if what := difference(recorded["request"], request):
             raise Diverged(at + 1, what)

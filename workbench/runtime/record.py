@@ -6,6 +6,7 @@ While a run goes on, the recorder only keeps references; the plain form is made 
 from __future__ import annotations
 
 import atexit
+import contextvars
 import datetime as dt
 import functools
 import hashlib
@@ -24,6 +25,9 @@ from workbench.runtime.release import Release, packages
 from workbench.runtime.spec import Outcome, canonical
 
 FORMAT = 1
+
+inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="")
+"""The call id of the agent asked as a tool within which something happens; empty outside."""
 
 log = logging.getLogger("workbench.runtime")
 
@@ -87,6 +91,14 @@ class ToolCall:
     decided: str = ""
     mocked: bool = False
     done: bool = False
+
+    @property
+    def given(self) -> Any:
+        """The arguments without their spelling: 80, 80.0 and "80" are the same to a tool that wants a number."""
+        try:
+            return _unspelled(json.loads(self.arguments or "{}"))
+        except ValueError:
+            return self.arguments
 
 
 @dataclass
@@ -314,6 +326,18 @@ def clean(value: Any) -> Any:
     if isinstance(value, list):
         return [clean(v) for v in value]
     return value
+
+
+def _unspelled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unspelled(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_unspelled(one) for one in value]
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else value
+    except (ValueError, OverflowError):
+        return value.strip() if isinstance(value, str) else value
+    return str(value) if number != number else number
 
 
 def jsonable(value: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 
 from agents import AgentsException, Runner
 
-from workbench.errors import Invalid, Unavailable, WorkbenchError
+from workbench.errors import Invalid, Refused, Unavailable, WorkbenchError
 from workbench.runtime import tools
 from workbench.runtime.barrier import guard_result
-from workbench.runtime.job import Held, Job, inside
+from workbench.runtime.job import Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import ModelFailed
-from workbench.runtime.record import ModelCall, ToolCall
+from workbench.runtime.record import ModelCall, ToolCall, inside
 from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
 
 log = logging.getLogger("workbench.runtime")
@@ -41,8 +41,20 @@ async def invoke(context: Any, name: str, arguments: str) -> str:
     )
     recorder.calls.append(call)
     recorder.say("tool", name, arguments, call.agent)
-    passed = await _wait(job, call)
-    refused = _refusal(job, call, passed)
+    job.began()
+    try:
+        await _done(job, call, declared)
+    finally:
+        job.ended()
+    call.done = True
+    call.seconds = recorder.elapsed() - call.started
+    recorder.say("tool failed" if call.error else "tool answered", name, call.error or call.output, call.agent)
+    return call.output
+
+
+async def _done(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
+    """Bring a call to its end: what it answered, or why it was not made or failed."""
+    refused = _refusal(job, call, await _wait(job, call))
     if refused:
         call.error = refused
     else:
@@ -50,15 +62,11 @@ async def invoke(context: Any, name: str, arguments: str) -> str:
             await _answer(job, call, declared)
         except asyncio.CancelledError:
             if call.effect != "read":
-                call.error = f"{name} was stopped half-way; it {UNSETTLED}."
+                call.error = f"{call.name} was stopped half-way; it {UNSETTLED}."
             raise
     if call.error and not call.replayed:
         spare = None if refused or declared is None else declared.fallback
         call.output = json.dumps({"error": call.error}, ensure_ascii=False) if spare is None else spare
-    call.done = True
-    call.seconds = recorder.elapsed() - call.started
-    recorder.say("tool failed" if call.error else "tool answered", name, call.error or call.output, call.agent)
-    return call.output
 
 
 async def _wait(job: Job, call: ToolCall) -> bool:
@@ -90,27 +98,7 @@ def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
         return False
     if TOO_LONG not in before.error and UNSETTLED not in before.error:
         return False
-    return before.name == call.name and _plain(before.arguments) == _plain(call.arguments)
-
-
-def _plain(arguments: str) -> Any:
-    """Arguments without their spelling: 80, 80.0 and "80" are the same to a tool that wants a number."""
-    try:
-        given = json.loads(arguments or "{}")
-    except ValueError:
-        return arguments
-    return _unspelled(given)
-
-
-def _unspelled(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _unspelled(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_unspelled(one) for one in value]
-    try:
-        return float(value) if isinstance(value, (int, float, str)) else value
-    except (ValueError, OverflowError):
-        return value.strip() if isinstance(value, str) else value
+    return before.name == call.name and before.given == call.given
 
 
 async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
@@ -122,11 +110,7 @@ async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         if call.replayed:
             return
     else:
-        job.began()
-        try:
-            await _call(job, call, declared)
-        finally:
-            job.ended()
+        await _call(job, call, declared)
     if call.name not in CONTROLS and (tripped := await guard_result(job, call)) is not None:
         call.error = f"The result was withheld by the guardrail {tripped.name}: {tripped.reason}."
 
@@ -137,14 +121,16 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         given = json.loads(call.arguments or "{}")
         if not isinstance(given, dict):
             raise Invalid(f"The arguments of {call.name} are not an object.")
-        async with asyncio.timeout(limit):
-            call.output = await _approved(job, call, declared, given)
+        call.output = await _claimed(job, call, declared, given, limit)
     except WorkbenchError as error:
         call.error = error.message
     except TimeoutError:
         call.error = f"{call.name} {TOO_LONG} {limit:g} seconds."
     except json.JSONDecodeError:
         call.error = f"The arguments of {call.name} are not JSON."
+    except Held:
+        await job.rest()
+        raise
     except AgentsException:
         raise
     except Exception as error:
@@ -152,21 +138,41 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         call.error = _told(call, error)
 
 
-async def _approved(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any]) -> str:
-    """The answer of a call; one that a person allowed is claimed before it is made, and its answer kept at once."""
-    if job.ledger is None or not call.decided:
-        return await _made(job, call, declared, given)
-    before = await asyncio.to_thread(job.ledger.begin, call)
+async def _claimed(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any], limit: float) -> str:
+    """The answer of a call within `limit` seconds. Where a ledger is kept, one that may change something is claimed
+    before it is made, and its answer kept at once; what was left half-way stays claimed.
+    """
+    ledger, asks = job.ledger, declared is not None and declared.kind == "agent"
+    if ledger is None or asks or (call.effect == "read" and not call.decided):
+        async with asyncio.timeout(limit):
+            return await _made(job, call, declared, given)
+    try:
+        before = await asyncio.to_thread(ledger.begin, call)
+    except (Refused, Invalid):
+        raise
+    except Exception as error:
+        raise Unclaimed(error) from error
     if before is not None:
         return str(before["output"])
     try:
-        call.output = await _made(job, call, declared, given)
+        async with asyncio.timeout(limit):
+            call.output = await _made(job, call, declared, given)
+    except (TimeoutError, AgentsException):
+        raise
     except Exception as error:
         call.error = _told(call, error)
-        await asyncio.to_thread(job.ledger.end, call)
+        await _keep(ledger, call)
         raise
-    await asyncio.to_thread(job.ledger.end, call)
+    await _keep(ledger, call)
     return call.output
+
+
+async def _keep(ledger: Ledger, call: ToolCall) -> None:
+    """Keep what the call came to. Where that fails, it has happened all the same, and stays claimed."""
+    try:
+        await asyncio.to_thread(ledger.end, call)
+    except Exception:
+        log.exception("what the call %s of %s came to could not be kept", call.call_id, call.name)
 
 
 def _told(call: ToolCall, error: Exception) -> str:
@@ -207,29 +213,19 @@ def text_of(answer: Any) -> str:
 
 async def _ask(job: Job, call: ToolCall, declared: AgentTool, question: str) -> str:
     """The reply of another agent to `question`. It works within this run: the same record, barrier and limits."""
-    job.ended()
-    token = inside.set(call.call_id)
-    try:
-        result = await Runner.run(
-            job.network.agents[declared.agent],
-            question,
-            context=job,
-            max_turns=job.spec.limits.turns,
-            run_config=job.config,
-        )
-    except ModelFailed as error:
-        raise Unavailable(str(error)) from error
-    finally:
-        inside.reset(token)
-        job.began()
+    with job.asks(call.call_id):
+        try:
+            result = await Runner.run(
+                job.network.agents[declared.agent],
+                question,
+                context=job,
+                max_turns=job.spec.limits.turns,
+                run_config=job.config,
+            )
+        except ModelFailed as error:
+            raise Unavailable(str(error)) from error
     if result.interruptions:
         job.waiting += [waiting(one, call.call_id) for one in result.interruptions]
-        job.ended()
-        try:
-            while job.busy:
-                await job.calm.wait()
-        finally:
-            job.began()
         raise Held("a call inside waits for a person")
     return text_of(result.final_output)
 

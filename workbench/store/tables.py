@@ -172,6 +172,20 @@ class Approval(SQLModel, table=True):
     result_run: str = ""
 
 
+class Claim(SQLModel, table=True):
+    """A call that may change something, made by a run that goes on after a decision; `number` counts its repetitions."""
+
+    __table_args__ = (UniqueConstraint("run_id", "tool", "arguments", "number"),)
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(index=True)
+    tool: str
+    arguments: str
+    number: int
+    state: str = "executing"
+    answer: str = ""
+    error: str = ""
+
+
 class Flag(SQLModel, table=True):
     """A person's remark that a run deserves a look."""
 

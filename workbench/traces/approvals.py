@@ -2,7 +2,7 @@
 
 A call goes from `waiting` to `approved` or `rejected` (or `expired`), and an approved one to `executing` and then `done`
 or `failed`. One that was executing when its process died is `unclear`: it may have taken effect, so nobody repeats it
-but a person who has looked.
+but a person who has looked. Where a run could not go on after the decisions (`trouble`), a person lets it go on again.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 from sqlmodel import Session, col, func, select
 
 from workbench import flows, jobs, runtime
 from workbench.access import Actor, audit, may, require
 from workbench.errors import Conflict, Invalid, NotFound, Refused
-from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
 from workbench.store import now, session
 from workbench.store.tables import Approval as Row
-from workbench.store.tables import Job, Run
-from workbench.traces import capture, query
+from workbench.store.tables import Job
+from workbench.traces import capture, claims, query
 from workbench.traces.asked import digest
 
 KIND = "approval"
@@ -35,7 +34,9 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True)
 class Approval:
-    """A call that waits, or waited, for a person. `result_run` is the run that went on after the decision."""
+    """A call that waits, or waited, for a person. `result_run` is the run that went on after the decision; `trouble`
+    says why it could not go on.
+    """
 
     id: str
     run_id: str
@@ -55,6 +56,7 @@ class Approval:
     error: str
     job_id: str
     result_run: str
+    trouble: str
 
     @property
     def open(self) -> bool:
@@ -64,9 +66,11 @@ class Approval:
 
 def find(*, state: str = "", flow: str = "", run_id: str = "", limit: int = 200) -> list[Approval]:
     """Approvals, the oldest that wait first, then the newest decided."""
-    asked = select(Row).order_by((col(Row.state) != "waiting"), col(Row.asked_at)).limit(limit)
-    for column, value in ((Row.state, state), (Row.flow, flow), (Row.run_id, run_id)):
-        asked = asked.where(col(column) == value) if value and value != "unclear" else asked
+    waits = col(Row.state) == "waiting"
+    asked = select(Row).order_by(~waits, case((waits, col(Row.asked_at))), col(Row.decided_at).desc()).limit(limit)
+    stored = "executing" if state == "unclear" else state
+    for column, value in ((Row.state, stored), (Row.flow, flow), (Row.run_id, run_id)):
+        asked = asked.where(col(column) == value) if value else asked
     with session() as open_session:
         rows = [_approval(open_session, row) for row in open_session.exec(asked)]
     return [one for one in rows if not state or one.state == state]
@@ -91,11 +95,7 @@ def decide(actor: Actor, identity: str, *, approved: bool, message: str = "") ->
     with session() as open_session:
         audit.lock(open_session)
         row = _row(open_session, identity)
-        if row.another and row.asked_by == actor.name and not may(actor, "decide an own approval"):
-            raise Refused(
-                "Somebody else must decide about a call that your own run asks for.",
-                remedy="Ask a colleague, or act as manager.",
-            )
+        _no_own(actor, row)
         _claim(
             open_session, identity, "waiting", "approved" if approved else "rejected", by=actor.name, message=message
         )
@@ -143,12 +143,14 @@ def expire() -> list[str]:
 def settle(actor: Actor, identity: str, *, happened: bool, answer: str = "") -> Approval:
     """Say what became of a call that was under way when its process died: it happened (with its answer), or do it again.
 
-    Raises Refused, NotFound, or Conflict where the call is not unclear.
+    The run goes on anew from where it was held, in a new job. Raises Refused as `decide` does, NotFound, or Conflict where
+    the call is not unclear.
     """
     require(actor, "decide an approval")
     with session() as open_session:
         audit.lock(open_session)
         row = _row(open_session, identity)
+        _no_own(actor, row)
         if _approval(open_session, row).state != "unclear":
             raise Conflict(f"The call {row.tool} is not unclear any more.", remedy="Reload the page.")
         values = {"state": "done", "answer": answer or "{}"} if happened else {"state": "approved"}
@@ -158,48 +160,39 @@ def settle(actor: Actor, identity: str, *, happened: bool, answer: str = "") -> 
         if not changed.rowcount:  # type: ignore[attr-defined]
             raise Conflict(f"The call {row.tool} is not unclear any more.", remedy="Reload the page.")
         audit.append(open_session, actor, "decide an approval", identity, {"happened": happened})
-        open_session.execute(update(Row).where(col(Row.run_id) == row.run_id).values(job_id=""))
-        _go_on(open_session, row.run_id, actor)
-        open_session.flush()
-        open_session.expire_all()
-        return _approval(open_session, _row(open_session, identity))
+        return _anew(open_session, row, actor)
 
 
-class Claims:
-    """The runtime's ledger over the approvals of one held run."""
+def again(actor: Actor, identity: str) -> Approval:
+    """Let a run go on that could not after its decisions: hand `job_id` to `jobs.start`.
 
-    def __init__(self, run_id: str) -> None:
-        self._run = run_id
+    What it did before is not repeated. Raises Refused, NotFound, or Conflict where it has gone on meanwhile.
+    """
+    require(actor, "decide an approval")
+    with session() as open_session:
+        audit.lock(open_session)
+        row = _row(open_session, identity)
+        if not _approval(open_session, row).trouble:
+            raise Conflict("This run has gone on meanwhile.", remedy="Reload the page.")
+        audit.append(open_session, actor, "decide an approval", identity, {"again": True})
+        return _anew(open_session, row, actor)
 
-    def begin(self, call: ToolCall) -> Mapping[str, Any] | None:
-        """Claim an approved call. Returns its answer where it was executed before.
 
-        Raises Refused where it is being executed, or was when its process died.
-        """
-        with session() as open_session:
-            changed = open_session.execute(
-                update(Row)
-                .where(col(Row.run_id) == self._run, col(Row.call_id) == call.call_id, col(Row.state) == "approved")
-                .values(state="executing")
-            )
-            if changed.rowcount == 1:  # type: ignore[attr-defined]
-                return None
-            row = open_session.exec(select(Row).where(Row.run_id == self._run, Row.call_id == call.call_id)).one()
-        if row.state == "done":
-            return {"output": row.answer}
-        if row.state == "failed":
-            raise Invalid(row.error)
-        raise Refused(f"{call.name} was begun before and may have taken effect; it was not called again.")
+def _anew(open_session: Session, row: Row, actor: Actor) -> Approval:
+    """A new job in which the run goes on from where it was held; what was stored of it before stays a run of its own."""
+    open_session.execute(update(Row).where(col(Row.run_id) == row.run_id).values(job_id="", result_run=""))
+    _go_on(open_session, row.run_id, actor)
+    open_session.flush()
+    open_session.expire_all()
+    return _approval(open_session, _row(open_session, row.id))
 
-    def end(self, call: ToolCall) -> None:
-        """Keep what the call came to."""
-        state = {"state": "failed", "error": call.error} if call.error else {"state": "done", "answer": call.output}
-        with session() as open_session:
-            open_session.execute(
-                update(Row)
-                .where(col(Row.run_id) == self._run, col(Row.call_id) == call.call_id, col(Row.state) == "executing")
-                .values(**state)
-            )
+
+def _no_own(actor: Actor, row: Row) -> None:
+    if row.another and row.asked_by == actor.name and not may(actor, "decide an own approval"):
+        raise Refused(
+            "Somebody else must decide about a call that your own run asks for.",
+            remedy="Ask a colleague, or act as manager.",
+        )
 
 
 def _go_on(open_session: Session, run_id: str, actor: Actor) -> list[str]:
@@ -231,23 +224,26 @@ def _plan(arguments: dict[str, Any]) -> list[str]:
     return [str(arguments["run"])]
 
 
-def _work(_job: str, _arguments: dict[str, Any], run_id: str) -> int:
+def _work(job: str, _arguments: dict[str, Any], run_id: str) -> int:
     """Go on with a held run: its record answers for the past, the approved calls are claimed one by one."""
     with session() as open_session:
         rows = open_session.exec(select(Row).where(Row.run_id == run_id)).all()
-        if rows[0].result_run and open_session.get(Run, rows[0].result_run) is not None:
+        if rows[0].job_id != job or rows[0].result_run:
             return 1
     record = query.record(run_id)
     number = int(record["version"][1:]) if record["version"].startswith("v") else None
     release = flows.frozen(record["digest"], number=number)
-    result = asyncio.run(_resume(release, record, rows))
+    result = asyncio.run(_resume(job, release, record, rows))
     with session() as open_session:
         capture.put(open_session, [(result.record, release)])
-        open_session.execute(update(Row).where(col(Row.run_id) == run_id).values(result_run=result.run_id))
+        claims.settle(open_session, run_id, result.record)
+        open_session.execute(
+            update(Row).where(col(Row.run_id) == run_id, col(Row.job_id) == job).values(result_run=result.run_id)
+        )
     return 1
 
 
-async def _resume(release: Release, record: Mapping[str, Any], rows: Sequence[Row]) -> runtime.Result:
+async def _resume(job: str, release: Release, record: Mapping[str, Any], rows: Sequence[Row]) -> runtime.Result:
     from workbench.runtime.job import Decision
 
     decided = [
@@ -265,11 +261,11 @@ async def _resume(release: Release, record: Mapping[str, Any], rows: Sequence[Ro
         release,
         record,
         decided,
-        ledger=Claims(record["id"]),
+        ledger=claims.Claims(record["id"]),
         source="approval",
         environment=record["environment"],
         person=record.get("person", ""),
-        run_id=f"run_{digest('resumed', record['id'], *(row.state for row in rows))}",
+        run_id=f"run_{digest('resumed', record['id'], job, *(row.state for row in rows))}",
     )
 
 
@@ -281,13 +277,15 @@ def _row(open_session: Session, identity: str) -> Row:
 
 
 def _approval(open_session: Session, row: Row) -> Approval:
-    state = row.state
-    if state == "executing" and (job := open_session.get(Job, row.job_id)) is not None and job.state in jobs.ENDED:
+    state, job = row.state, open_session.get(Job, row.job_id) if row.job_id else None
+    ended = job is not None and job.state in jobs.ENDED
+    if state == "executing" and ended:
         state = "unclear"
+    trouble = (job.message or "the job was stopped") if job is not None and ended and not row.result_run else ""
     return Approval(
         row.id, row.run_id, row.call_id, row.flow, row.tool, _arguments(row.arguments), state, row.asked_by, row.asked_at,
         row.expires_at, row.another, row.decided_by, row.decided_at, row.message, row.answer, row.error, row.job_id,
-        row.result_run,
+        row.result_run, trouble,
     )  # fmt: skip
 
 

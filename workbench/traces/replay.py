@@ -83,8 +83,7 @@ def _again(record: Mapping[str, Any], release: Release, options: Options) -> Cor
     forked = record.get("forked")
     if not forked:
         return engine.run(release, record["question"], **options)
-    tape = runtime.Tape(record["calls"])
-    tape.next = min(forked["requests"], len(tape.calls))
+    tape = runtime.Tape(record["calls"], start=forked["requests"])
     return engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
 
 
@@ -157,7 +156,9 @@ def _tools(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _requests(record: Mapping[str, Any]) -> list[str]:
-    return [c["digest"] for c in record["calls"] if c["kind"] == "model"]
+    """The digests of the model requests, in order within each agent asked as a tool."""
+    models = [c for c in record["calls"] if c["kind"] == "model"]
+    return [c["digest"] for c in sorted(models, key=lambda c: c.get("inside", ""))]
 
 
 def _number(version: str) -> int | None:

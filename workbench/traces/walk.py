@@ -178,6 +178,7 @@ class Script(Tape):
 
     def __init__(self, release: Release, turn: Turn) -> None:
         super().__init__(())
+        self._said = 0
         self._release, self._turn = release, turn
         self._answers = {call.id: call for call in turn.calls}
         self.stop: Stop | None = None
@@ -203,24 +204,24 @@ class Script(Tape):
             self.stop = self._obstacle(request)
         if self.stop is not None:
             raise RecordedError(str(self.stop))
-        at, self.next = self.next, self.next + 1
+        at, self._said = self._said, self._said + 1
         return response_of(_response(self._turn.answers[at], at))
 
     def _obstacle(self, request: Mapping[str, Any]) -> Stop | None:
         """What keeps the record from going on: answers that changed on the way, its end, or a call that cannot be made."""
         if changed := next(self._changed(request["input"]), None):
             return changed
-        if self.next >= len(self._turn.answers):
+        if self._said >= len(self._turn.answers):
             ending = self._turn.calls[-1].name if self._turn.calls else ""
             return Stop("no reply", called(ending), "the record ends this turn without a reply")
         offered = {*request["tools"], *request["handoffs"]}
-        calls = self._turn.answers[self.next].calls
+        calls = self._turn.answers[self._said].calls
         return next((stop for call in calls if (stop := self._unfit(call, offered)) is not None), None)
 
     def _changed(self, items: Any) -> Iterator[Stop]:
         given = items if isinstance(items, list) else []
         outputs = {one.get("call_id"): one.get("output") for one in given if one.get("type") == "function_call_output"}
-        for said in self._turn.answers[: self.next]:
+        for said in self._turn.answers[: self._said]:
             for call in said.calls:
                 if outputs.get(call.id, call.answer) != call.answer:
                     yield Stop("withheld", called(call.name), str(outputs[call.id]))
