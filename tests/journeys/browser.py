@@ -115,4 +115,4 @@ def picture(page: Page, name: str) -> None:
 def settled(page: Page) -> None:
     """Wait until the app has stopped running its script."""
     page.wait_for_timeout(150)
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=20_000)
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=60_000)

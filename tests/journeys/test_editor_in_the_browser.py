@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.journeys.browser import App, browser, picture, serve, settled
 
-SLOW = 15_000
+SLOW = 45_000
 FLOW = "first-desk"
 
 

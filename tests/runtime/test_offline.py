@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -865,17 +864,6 @@ def test_a_generation_span_has_the_usage_and_no_texts() -> None:
         )
     )  # fmt: skip
     assert len(spans.kept) == 2
-
-
-def test_a_move_takes_less_than_two_milliseconds() -> None:
-    desk = Desk()
-    tools = [desk.find_order(), desk.refund_order(), *desk.control()]
-    took = []
-    for n in range(50):
-        start = time.perf_counter()
-        respond(read("You help.", f"Please refund order {n + 1000}", ModelSettings(), tools, None, []))
-        took.append(time.perf_counter() - start)
-    assert sorted(took)[25] < 0.002 * 3  # a busy machine may be three times slower
 
 
 # ---- words ----------------------------------------------------------------------------------------------------------

@@ -42,11 +42,11 @@ REFUSED = (
 
 
 @contextmanager
-def quickly(seconds: float = 0.2) -> Iterator[None]:
-    """The block takes less than so many seconds."""
-    begun = time.perf_counter()
+def quickly() -> Iterator[None]:
+    """The block needs some seconds of computing at most, where a pattern that runs away needs years."""
+    begun = time.process_time()
     yield
-    assert time.perf_counter() - begun < seconds
+    assert time.process_time() - begun < 10
 
 
 def desk(pattern: str) -> str:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from itertools import pairwise
 
 import pandas as pd
@@ -26,12 +25,6 @@ def test_the_same_seed_gives_the_same_tickets_and_another_one_others() -> None:
     first, again, other = (generate(500, 60, number, until=UNTIL) for number in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert not first["created_at"].equals(other["created_at"])
-
-
-def test_fifty_thousand_take_a_few_seconds_at_most() -> None:
-    begin = time.perf_counter()
-    assert len(generate(until=UNTIL)) == 50_000
-    assert time.perf_counter() - begin < 6
 
 
 def test_tickets_have_every_column_and_lie_within_their_days(tickets: pd.DataFrame) -> None:
