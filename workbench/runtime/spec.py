@@ -66,7 +66,7 @@ class ArgumentRule(_Frozen):
 
     above: float | None = None
     below: float | None = None
-    any_of: tuple[str | float, ...] | None = Field(default=None, alias="in")
+    any_of: tuple[bool | str | float, ...] | None = Field(default=None, alias="in")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
