@@ -21,7 +21,7 @@ HTTP: dict[str, Any] = {
     "description": "Reads an order.",
     "parameters": ORDER,
 }
-MCP: dict[str, Any] = {"kind": "mcp", "server": "docs", "tool": "search", "parameters": ORDER}
+MCP: dict[str, Any] = {"kind": "mcp", "server": "docs", "tool": "search", "effect": "read", "parameters": ORDER}
 MOCK: dict[str, Any] = {"kind": "mock", "effect": "read", "description": "Reads.", "parameters": ORDER}
 
 
@@ -190,3 +190,24 @@ def test_the_names_of_the_engine_belong_to_it_whatever_the_kind() -> None:
     rows = told(HTTP, tools={"escalate": HTTP, "transfer_to_x": MOCK})
     for name in ("escalate", "transfer_to_x"):
         assert (f"tools.{name}", "error", f"The name {name} belongs to the engine; choose another.") in rows
+
+
+def test_an_architect_states_what_a_servers_tool_can_do() -> None:
+    silent = {key: value for key, value in MCP.items() if key != "effect"}
+    assert told(silent)[0] == (
+        "tools.crm.effect",
+        "error",
+        "It is not stated what crm can do, so it counts as high-stakes. "
+        "Say whether its effect is read, write or high-stakes.",
+    )
+    for effect in spec.EFFECTS:
+        assert not [one for one in told({**MCP, "effect": effect}) if one[1] == "error"]
+
+
+@pytest.mark.parametrize("stated", [{"effect": "read"}, {"effect": "high-stakes"}, {}])
+def test_what_was_stated_of_a_servers_tool_is_kept_and_nothing_else(stated: dict[str, Any]) -> None:
+    body = yaml.safe_load(DESK.replace("on:", '"on":'))
+    body["tools"]["crm"] = {**{key: value for key, value in MCP.items() if key != "effect"}, **stated}
+    flow = spec.read(spec.write(spec.parse(body)))
+    assert spec.plain(flow)["tools"]["crm"].get("effect") == stated.get("effect")
+    assert flow.tools["crm"].effect == stated.get("effect", "high-stakes")

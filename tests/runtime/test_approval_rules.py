@@ -59,7 +59,9 @@ def test_an_amount_above_the_limit_or_of_another_type_asks_a_person(amount: Any)
     assert paid(50, "{above: 50}")
 
 
-@pytest.mark.parametrize("tier", ["gold", "GOLD", " gold ", "ｇｏｌｄ", "go\u200bld", 7, True, ["gold"], {"a": "gold"}, None])
+@pytest.mark.parametrize(
+    "tier", ["gold", "GOLD", " gold ", "ｇｏｌｄ", "go\u200bld", 7, True, ["gold"], {"a": "gold"}, None]
+)
 def test_a_listed_text_asks_a_person_however_it_is_written(tier: Any) -> None:
     assert not noted(tier, "{in: [gold]}")
     assert noted("silver", "{in: [gold]}")

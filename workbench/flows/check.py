@@ -149,6 +149,12 @@ def _http_tool(name: str, declared: HttpTool) -> Iterator[Finding]:
 
 
 def _mcp_tool(name: str, declared: McpTool) -> Iterator[Finding]:
+    if declared.stated is None:
+        words = (
+            f"It is not stated what {name} can do, so it counts as high-stakes. "
+            "Say whether its effect is read, write or high-stakes."
+        )
+        yield Finding(f"tools.{name}.effect", "error", words)
     if not declared.parameters:
         yield Finding(
             f"tools.{name}.parameters", "error", f"It is not known what {declared.tool} takes; pick it again."

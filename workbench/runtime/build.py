@@ -29,7 +29,7 @@ from workbench.errors import Invalid, NotFound
 from workbench.runtime import arguments as checked
 from workbench.runtime import guardrails, patterns, tools
 from workbench.runtime.release import Release
-from workbench.runtime.spec import AgentSpec, ArgumentRule, PythonTool, ToolSpec
+from workbench.runtime.spec import AgentSpec, ArgumentRule, McpTool, PythonTool, ToolSpec
 
 Invoke = Callable[[Any, str, str], Awaitable[str]]
 
@@ -127,7 +127,8 @@ def purpose(agent: AgentSpec, prompt_purpose: str) -> str:
 
 def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
     declared, schema = release.spec.tools[name], release.content.tools.get(name)
-    if schema is None or schema.effect != declared.effect:
+    unstated = isinstance(declared, McpTool) and declared.stated is None
+    if schema is None or (schema.effect != declared.effect and not unstated):
         raise Invalid(f"tools.{name}: its schema and its declaration do not agree.")
     if name in tools.CONTROL or name.startswith("transfer_to_"):
         raise Invalid(f"tools.{name}: the name belongs to the engine.")
