@@ -28,7 +28,7 @@ MOCK: dict[str, Any] = {"kind": "mock", "effect": "read", "description": "Reads.
 @pytest.fixture(autouse=True)
 def deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that declares nothing."""
-    for name in ("WORKBENCH_PRIVATE_HOSTS", "WORKBENCH_SERVERS", "WORKBENCH_SECRET_CRM"):
+    for name in ("WORKBENCH_PRIVATE_HOSTS", "WORKBENCH_SERVERS", "WORKBENCH_SECRET_CRM", "WORKBENCH_HOSTS_CRM"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -114,12 +114,24 @@ def test_an_argument_of_the_url_that_is_not_required_is_warned_of() -> None:
 
 def test_a_secret_that_is_not_set_is_warned_of_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     keyed = {**HTTP, "headers": {"Authorization": "Bearer secret:crm"}}
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", "crm.example")
     row = ("tools.crm.headers", "warning", "The secret crm is not set here; set WORKBENCH_SECRET_CRM.")
     assert told(keyed) == [row]
     monkeypatch.setenv("WORKBENCH_SECRET_CRM", "abc")
     assert told(keyed) == []
     row = ("tools.crm.url", "warning", "Its secrets go out unencrypted; use https.")
     assert told({**keyed, "url": "http://crm.example/{order_id}"}) == [row]
+
+
+def test_a_secret_that_is_not_sent_to_the_tools_host_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRET_CRM", "abc")
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", "crm.example")
+    keyed = {**HTTP, "headers": {"Authorization": "Bearer secret:crm"}, "url": "https://elsewhere.example/{order_id}"}
+    message = (
+        "The secret crm is not sent to elsewhere.example: it may be sent to crm.example. "
+        "Whoever runs the workbench can list elsewhere.example in WORKBENCH_HOSTS_CRM."
+    )
+    assert told(keyed) == [("tools.crm.headers", "warning", message)]
 
 
 def test_an_unknown_server_is_warned_of_and_a_known_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
