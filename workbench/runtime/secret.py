@@ -136,7 +136,7 @@ def _in_base64(raw: bytes) -> Iterator[str]:
         return
     for before, skipped in ((0, 0), (1, 2), (2, 3)):
         told = base64.b64encode(b"\0" * before + raw).decode()[skipped : (before + len(raw)) * 8 // 6]
-        yield "".join(_TWO[one] if one in _TWO else one for one in told) + _LAST
+        yield "".join(_TWO.get(one, one) for one in told) + _LAST
 
 
 _CODED = 4
