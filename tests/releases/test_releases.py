@@ -282,7 +282,7 @@ def test_a_move_that_the_database_refuses_at_the_end_moves_no_pointer(two: Path,
 def test_a_killed_process_leaves_no_pointer_ahead_of_the_database_and_publishing_mends_it(
     two: Path, moment: str, after: tuple[int, int]
 ) -> None:
-    killed = subprocess.run(  # noqa: S603
+    killed = subprocess.run(
         [sys.executable, "-m", "tests.releases.crash", moment], capture_output=True, text=True, timeout=120
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
