@@ -21,14 +21,14 @@ HTTP: dict[str, Any] = {
     "description": "Reads an order.",
     "parameters": ORDER,
 }
-MCP: dict[str, Any] = {"kind": "mcp", "server": "docs", "tool": "search", "parameters": ORDER}
+MCP: dict[str, Any] = {"kind": "mcp", "server": "docs", "tool": "search", "effect": "read", "parameters": ORDER}
 MOCK: dict[str, Any] = {"kind": "mock", "effect": "read", "description": "Reads.", "parameters": ORDER}
 
 
 @pytest.fixture(autouse=True)
 def deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployment that declares nothing."""
-    for name in ("WORKBENCH_PRIVATE_HOSTS", "WORKBENCH_SERVERS", "WORKBENCH_SECRET_CRM"):
+    for name in ("WORKBENCH_PRIVATE_HOSTS", "WORKBENCH_SERVERS", "WORKBENCH_SECRET_CRM", "WORKBENCH_HOSTS_CRM"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -114,12 +114,24 @@ def test_an_argument_of_the_url_that_is_not_required_is_warned_of() -> None:
 
 def test_a_secret_that_is_not_set_is_warned_of_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     keyed = {**HTTP, "headers": {"Authorization": "Bearer secret:crm"}}
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", "crm.example")
     row = ("tools.crm.headers", "warning", "The secret crm is not set here; set WORKBENCH_SECRET_CRM.")
     assert told(keyed) == [row]
     monkeypatch.setenv("WORKBENCH_SECRET_CRM", "abc")
     assert told(keyed) == []
     row = ("tools.crm.url", "warning", "Its secrets go out unencrypted; use https.")
     assert told({**keyed, "url": "http://crm.example/{order_id}"}) == [row]
+
+
+def test_a_secret_that_is_not_sent_to_the_tools_host_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRET_CRM", "abc")
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", "crm.example")
+    keyed = {**HTTP, "headers": {"Authorization": "Bearer secret:crm"}, "url": "https://elsewhere.example/{order_id}"}
+    message = (
+        "The secret crm is not sent to elsewhere.example: it may be sent to crm.example. "
+        "Whoever runs the workbench can list elsewhere.example in WORKBENCH_HOSTS_CRM."
+    )
+    assert told(keyed) == [("tools.crm.headers", "warning", message)]
 
 
 def test_an_unknown_server_is_warned_of_and_a_known_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,3 +202,24 @@ def test_the_names_of_the_engine_belong_to_it_whatever_the_kind() -> None:
     rows = told(HTTP, tools={"escalate": HTTP, "transfer_to_x": MOCK})
     for name in ("escalate", "transfer_to_x"):
         assert (f"tools.{name}", "error", f"The name {name} belongs to the engine; choose another.") in rows
+
+
+def test_an_architect_states_what_a_servers_tool_can_do() -> None:
+    silent = {key: value for key, value in MCP.items() if key != "effect"}
+    assert told(silent)[0] == (
+        "tools.crm.effect",
+        "error",
+        "It is not stated what crm can do, so it counts as high-stakes. "
+        "Say whether its effect is read, write or high-stakes.",
+    )
+    for effect in spec.EFFECTS:
+        assert not [one for one in told({**MCP, "effect": effect}) if one[1] == "error"]
+
+
+@pytest.mark.parametrize("stated", [{"effect": "read"}, {"effect": "high-stakes"}, {}])
+def test_what_was_stated_of_a_servers_tool_is_kept_and_nothing_else(stated: dict[str, Any]) -> None:
+    body = yaml.safe_load(DESK.replace("on:", '"on":'))
+    body["tools"]["crm"] = {**{key: value for key, value in MCP.items() if key != "effect"}, **stated}
+    flow = spec.read(spec.write(spec.parse(body)))
+    assert spec.plain(flow)["tools"]["crm"].get("effect") == stated.get("effect")
+    assert flow.tools["crm"].effect == stated.get("effect", "high-stakes")

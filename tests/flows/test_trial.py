@@ -106,7 +106,7 @@ def test_what_fails_is_told_as_a_model_would_get_it(rep: Actor) -> None:
     made = flow(
         slow={"kind": "python", "call": "doze", "timeout": 0.1},
         away={"kind": "http", "url": "http://127.0.0.1:1/", "effect": "read", "description": "", "parameters": NUMBER},
-        far={"kind": "mcp", "server": "docs", "tool": "search", "parameters": NUMBER},
+        far={"kind": "mcp", "server": "docs", "tool": "search", "effect": "read", "parameters": NUMBER},
     )
     assert attempt(rep, made, "look_up", {"order_id": 13}).error == "look_up failed (ZeroDivisionError)."
     assert "order_id: Field required" in attempt(rep, made, "look_up", {}).error

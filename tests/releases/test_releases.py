@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text as sql
+from sqlalchemy.exc import IntegrityError
 
 from tests.flows_for_tests import DESK, Scripted, freeze
 from tests.releases import desk
@@ -243,6 +248,47 @@ def test_a_rollback_whose_pointer_cannot_be_written_changes_nothing(two: Path, a
     with pytest.raises(Unavailable, match="cannot be written"):
         releases.rollback(architect, "desk", "production")
     assert everything() == before
+
+
+def in_production(folder: Path) -> tuple[int, int]:
+    """What the database and what the pointer file say is in production."""
+    return releases.environments("desk")["production"], runtime.load(f"{folder.parent}#desk@production").number or 0
+
+
+def test_a_move_that_the_database_refuses_at_the_end_moves_no_pointer(two: Path, architect: Actor) -> None:
+    desk.change(architect, "Three.")
+    with store.session() as open_session:
+        for line in (
+            "create table refusing (of integer references move (id) deferrable initially deferred)",
+            "create trigger fails after insert on move begin insert into refusing values (-1); end",
+        ):
+            open_session.execute(sql(line))
+    before = (two / "environments.json").read_bytes()
+    for move in (
+        lambda: releases.promote(architect, "desk"),
+        lambda: releases.rollback(architect, "desk", "production"),
+    ):
+        with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+            move()
+        assert (two / "environments.json").read_bytes() == before
+        assert in_production(two) == (2, 2)
+    with store.session() as open_session:
+        open_session.execute(sql("drop trigger fails"))
+    assert releases.promote(architect, "desk").number == 3
+    assert in_production(two) == (3, 3)
+
+
+@pytest.mark.parametrize(("moment", "after"), [("before_commit", (2, 2)), ("after_commit", (1, 2))])
+def test_a_killed_process_leaves_no_pointer_ahead_of_the_database_and_publishing_mends_it(
+    two: Path, moment: str, after: tuple[int, int]
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.releases.crash", moment], capture_output=True, text=True, timeout=120
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert in_production(two) == after
+    releases.publish()
+    assert in_production(two) == (after[0], after[0])
 
 
 def test_what_was_changed_after_it_was_seen_is_not_promoted_or_rolled_back(two: Path, architect: Actor) -> None:

@@ -14,7 +14,7 @@ from agents.testing import assistant_message, function_call
 from tests.flows_for_tests import CALLED, DESK, Scripted, freeze
 from workbench import runtime
 from workbench.errors import Invalid
-from workbench.runtime import Finished, Result, Step, Words, Writer
+from workbench.runtime import Finished, Result, Step, Words, Writer, release
 from workbench.runtime.guardrails import card_numbers, prompt_injection
 
 
@@ -309,3 +309,16 @@ def test_an_action_that_took_too_long_is_not_repeated_in_the_same_run() -> None:
         "Not called again: the first call took too long, and may still take effect.",
     ]
     assert CALLED.count(("slow_pay", 5.0)) == 1
+
+
+def test_a_servers_tool_of_which_nothing_is_stated_counts_as_high_stakes_also_in_an_older_release() -> None:
+    far = "far: {kind: mcp, server: docs, tool: search, effect: read, parameters: {type: object}}"
+    made = freeze(DESK.replace("look_up: {kind", f"{far}\n  look_up: {{kind").replace("[look_up, ", "[far, look_up, "))
+    older = json.loads(json.dumps(made.body))
+    assert older["tools"]["far"]["effect"] == older["spec"]["tools"]["far"].pop("effect") == "read"
+    steps = [[function_call("transfer_to_money", {}, call_id="c1")], [function_call("far", {}, call_id="c2")]]
+    ended = [assistant_message("There is nothing.")]
+    for flow, effect in ((made, "read"), (release.of(older), "high-stakes")):
+        result = asyncio.run(runtime.run(flow, "My order is late", models=Scripted([*steps, ended])))
+        call = next(one for one in result.record["calls"] if one["kind"] == "tool")
+        assert (call["name"], call["effect"]) == ("far", effect)

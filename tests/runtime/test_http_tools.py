@@ -32,14 +32,19 @@ VALUE = 's3cr3t-91b7/&"é'
 
 
 @pytest.fixture
-def run() -> Iterator[Callable[..., Site]]:
-    """Start a server that gives an answer, or several in turn; it ends with the test."""
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Site]]:
+    """Start a server that gives an answer, or several in turn; it ends with the test. The test's secrets may go there."""
+    trusted: list[str] = []
     with ExitStack() as stack:
 
         def start(*answers: bytes | Answer, **rest: Any) -> Site:
             first = answers[0]
             answer = saying(*(one for one in answers if isinstance(one, bytes))) if isinstance(first, bytes) else first
-            return stack.enter_context(site(answer, **rest))
+            made = stack.enter_context(site(answer, **rest))
+            trusted.append(made.place)
+            for name in ("CRM", "CRM_KEY"):
+                monkeypatch.setenv(f"WORKBENCH_HOSTS_{name}", ",".join(trusted))
+            return made
 
         yield start
 
@@ -580,6 +585,7 @@ def test_another_host_sees_no_secret(run: Any, monkeypatch: pytest.MonkeyPatch) 
     other = run(moved(f"http://one.example:{back.port}/c", 307))
     first = run(moved(f"http://two.example:{other.port}/b", 307))
     resolve = names(one_example="127.0.0.1", two_example="127.0.0.1")
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", f"one.example:{first.port},two.example:{other.port}")
     one = tool(
         f"http://one.example:{first.port}/a",
         "POST",
@@ -598,6 +604,36 @@ def test_the_same_host_sees_the_secret_again(run: Any, monkeypatch: pytest.Monke
     shop = run(moved("/b"), reply(200, "fine"))
     ask(tool(shop.url + "/a", headers={"X-Key": "secret:crm"}), shop)
     assert shop.seen[1].headers["x-key"] == "s3cr3t-91b7"
+
+
+@pytest.mark.parametrize("listed", ["", "crm.example", "127.0.0.1", "127.0.0.1:1, crm.example:{port}"])
+def test_a_secret_is_sent_only_to_the_hosts_that_the_deployment_lists_for_it(
+    run: Any, monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRET_CRM", "s3cr3t-91b7")
+    elsewhere = run(reply(200, "thanks"))
+    monkeypatch.setenv("WORKBENCH_HOSTS_CRM", listed.format(port=elsewhere.port))
+    told = refused(tool(elsewhere.url, headers={"X-Plain": "yes", "X-Key": "Bearer secret:crm"}), elsewhere)
+    assert f"The secret crm is not sent to {elsewhere.place}: " in told
+    assert f"can list {elsewhere.place} in WORKBENCH_HOSTS_CRM." in told
+    assert "s3cr3t" not in told
+    assert elsewhere.seen == []
+    assert ask(tool(elsewhere.url, headers={"X-Plain": "yes"}), elsewhere) == "thanks"
+
+
+def test_each_of_two_secrets_must_be_allowed_and_a_list_that_cannot_be_read_allows_nothing(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_SECRET_CRM", "s3cr3t-91b7")
+    monkeypatch.setenv("WORKBENCH_SECRET_BANK", "b4nk-00aa")
+    shop = run(reply(200, "fine"))
+    both = tool(shop.url, headers={"X-Key": "secret:crm/secret:bank"})
+    assert f"The secret bank is not sent to {shop.place}: no host is listed for it." in refused(both, shop)
+    monkeypatch.setenv("WORKBENCH_HOSTS_BANK", f"*,{shop.place}")
+    assert "WORKBENCH_HOSTS_BANK: The host “*” is not a name that a host can have." in refused(both, shop)
+    monkeypatch.setenv("WORKBENCH_HOSTS_BANK", f" CRM.example , {shop.place},")
+    assert ask(both, shop) == "fine"
+    assert shop.seen[0].headers["x-key"] == "s3cr3t-91b7/b4nk-00aa"
 
 
 def test_a_redirect_from_https_to_http_is_refused(run: Any, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def tool(picked: dict[str, dict[str, Any]]) -> Any:
     """A tool of the server as a flow declares it."""
 
     def make(name: str, **rest: Any) -> McpTool:
-        return McpTool(kind="mcp", server="docs", tool=name, parameters=picked[name], **rest)
+        return McpTool(kind="mcp", server="docs", tool=name, parameters=picked[name], **{"effect": "read", **rest})
 
     return make
 

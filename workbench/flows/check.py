@@ -143,12 +143,32 @@ def _http_tool(name: str, declared: HttpTool) -> Iterator[Finding]:
         yield Finding(
             f"tools.{name}.headers", "warning", f"The secret {one} is not set here; set {secret.variable(one)}."
         )
+    for one in secret.named(declared.headers.values()):
+        yield from _sent(name, declared, one)
     if secret.named(declared.headers.values()) and declared.url.lower().startswith("http:"):
         yield Finding(f"tools.{name}.url", "warning", "Its secrets go out unencrypted; use https.")
     yield from _approval(name, name, declared, known)
 
 
+def _sent(name: str, declared: HttpTool, one: str) -> Iterator[Finding]:
+    """A secret that this deployment does not send to the tool's host. Where the URL is wrong, that is told already."""
+    try:
+        there = http_tools.address(declared)
+    except Invalid:
+        return
+    try:
+        secret.check(one, there)
+    except (Invalid, Refused) as error:
+        yield Finding(f"tools.{name}.headers", "warning", str(error))
+
+
 def _mcp_tool(name: str, declared: McpTool) -> Iterator[Finding]:
+    if declared.stated is None:
+        words = (
+            f"It is not stated what {name} can do, so it counts as high-stakes. "
+            "Say whether its effect is read, write or high-stakes."
+        )
+        yield Finding(f"tools.{name}.effect", "error", words)
     if not declared.parameters:
         yield Finding(
             f"tools.{name}.parameters", "error", f"It is not known what {declared.tool} takes; pick it again."

@@ -108,8 +108,7 @@ async def _try(texts: Sequence[str], spec: GuardrailSpec) -> list[Tried]:
 async def _one(check: guardrails.Check, text: str, spec: GuardrailSpec, situation: Situation) -> Tried:
     started = time.perf_counter()
     try:
-        async with asyncio.timeout(spec.timeout):
-            reason = await check.run(text, spec.settings, situation)
+        reason = await check.within(spec.timeout, [text], spec.settings, situation)
     except TimeoutError:
         reason = f"the check took longer than {spec.timeout:g} seconds"
     except WorkbenchError as error:

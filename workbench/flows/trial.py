@@ -14,7 +14,7 @@ from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound, Refused, WorkbenchError
 from workbench.runtime import arguments as checked
 from workbench.runtime import http_tools, mcp_tools, tools
-from workbench.runtime.build import breaks
+from workbench.runtime.build import asks
 from workbench.runtime.mocks import Mock, answer, first, text
 from workbench.runtime.release import ASK, ToolSchema
 from workbench.runtime.spec import Effect, FlowSpec, ToolSpec
@@ -72,7 +72,7 @@ async def try_tool(
         raise Refused(f"{name} is {_harm(effect)}: calling it changes something.", remedy="Confirm that it shall.")
     if not mocked and effect != "read":
         require(actor, "edit a flow")
-        if _asks(declared.approve, arguments):
+        if asks(declared, arguments):
             raise Refused(
                 f"{name} asks a person before it is called like this, so it is not called alone.",
                 remedy="Try it in the chat and decide on Approvals, or give it a mock.",
@@ -88,13 +88,6 @@ def _declared(spec: FlowSpec, name: str) -> ToolSpec:
     if name not in spec.tools:
         raise NotFound(f"The flow declares no tool {name}.", remedy=f"Known: {', '.join(spec.tools) or 'none'}.")
     return spec.tools[name]
-
-
-def _asks(rules: Any, arguments: Mapping[str, Any]) -> bool:
-    """Whether a person would have to approve a call with these arguments."""
-    if rules is None or rules == "always":
-        return rules is not None
-    return any(breaks(rule, arguments.get(one)) for one, rule in rules.items())
 
 
 def _harm(effect: Effect) -> str:

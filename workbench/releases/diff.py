@@ -108,7 +108,7 @@ def _prompts(before: Release, after: Release) -> Iterator[Change]:
 
 def _tools(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     for name in sorted(set(new) - set(old)):
-        effect = new[name].get("effect", "read")
+        effect = _effect(new[name])
         yield Change(f"tool {name}", f"tool {name} added ({effect})", risk=effect != "read")
     for name in sorted(set(old) - set(new)):
         yield Change(f"tool {name}", f"tool {name} removed")
@@ -117,7 +117,7 @@ def _tools(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
 
 
 def _tool(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    before, after = old.get("effect", "read"), new.get("effect", "read")
+    before, after = _effect(old), _effect(new)
     if before != after:
         yield Change(
             f"tool {name}", f"{name}: effect {before} → {after}", risk=EFFECTS.index(after) < EFFECTS.index(before)
@@ -127,6 +127,11 @@ def _tool(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
     rest = ("effect", "approve")
     if {k: v for k, v in old.items() if k not in rest} != {k: v for k, v in new.items() if k not in rest}:
         yield Change(f"tool {name}", f"{name}: what it calls changed", risk=True)
+
+
+def _effect(tool: Mapping[str, Any]) -> str:
+    """What a stored tool may do. Of a server's tool nothing is known but what is stated."""
+    return str(tool.get("effect", "high-stakes" if tool.get("kind") == "mcp" else "read"))
 
 
 def _approval(name: str, old: Any, new: Any) -> Iterator[Change]:

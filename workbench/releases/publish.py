@@ -1,4 +1,8 @@
-"""Promote, roll back, resolve: releases are frozen rows and files; only an environment's pointer moves."""
+"""Promote, roll back, resolve: releases are frozen rows and files; only an environment's pointer moves.
+
+A move writes the release's file first, then the database, and the pointer file last, from what the database then says.
+So whatever fails or stops in between, no pointer names what was not promoted, and the next `publish` mends the rest.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +165,8 @@ def promote(
             {"to": to, "digest": digest, "note": note},
         )
         number = row.number
-        _publish(open_session, flow)
+        _ready(flow)
+    publish(flow)
     return next(one for one in releases(flow) if one.number == number)
 
 
@@ -183,21 +188,25 @@ def rollback(actor: Actor, flow: str, environment: str, *, expect: int | None = 
         row = _row(open_session, flow, target)
         _point(open_session, actor, pointer, row, environment, "rolled back")
         audit.append(open_session, actor, "roll back a release", f"{flow}@v{target}", {"environment": environment})
-        _publish(open_session, flow)
+        _ready(flow)
+    publish(flow)
     return moves(flow, 1)[0]
 
 
 def publish(flow: str = "") -> None:
     """Write the release files that are missing and the pointers as the database has them; safe to repeat.
 
-    An existing release file is never written over, so that a changed one is noticed by whoever loads it.
+    An existing release file is never written over, so that a changed one is noticed by whoever loads it. Raises
+    Unavailable where a file cannot be written.
     """
     with session() as open_session:
+        if not flow and open_session.exec(select(Environment).limit(1)).first() is None:
+            return
+        audit.lock(open_session)
         _publish(open_session, flow)
 
 
 def _publish(open_session: Session, flow: str) -> None:
-    """Write files inside a transaction: where they cannot be written, the pointer does not move either."""
     query = select(ReleaseRow)
     for row in open_session.exec(query.where(ReleaseRow.flow == flow) if flow else query):
         if not _path(row).exists():
@@ -208,7 +217,15 @@ def _publish(open_session: Session, flow: str) -> None:
     for name, targets in pointers.items():
         if not flow or name == flow:
             text = json.dumps({"format": 1, "environments": targets}, indent=1) + "\n"
-            _replace(settings.load().releases / name / POINTERS, text.encode(), 0o644)
+            _replace(_pointers(name), text.encode(), 0o644)
+
+
+def _ready(flow: str) -> None:
+    """Nothing, where the pointer file can be written. Raises Unavailable, so that a move that could not be seen is none."""
+    path = _pointers(flow)
+    if path.is_dir():
+        raise Unavailable(f"{path} cannot be written: it is a folder.", remedy="Take the folder away.")
+    _temporary(path, b"", 0o600).unlink()
 
 
 def _before(open_session: Session, flow: str, environment: str, number: int) -> int:
@@ -286,12 +303,26 @@ def _path(row: ReleaseRow) -> Path:
     return settings.load().releases / row.flow / f"v{row.number}.json"
 
 
+def _pointers(flow: str) -> Path:
+    return settings.load().releases / flow / POINTERS
+
+
 def _write_release(row: ReleaseRow) -> None:
     _replace(_path(row), row.body, 0o444)
 
 
 def _replace(path: Path, body: bytes, mode: int) -> None:
     """Write a file so that a reader sees either the old or the new one, and a crash leaves no half."""
+    temporary = _temporary(path, body, mode)
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _temporary(path: Path, body: bytes, mode: int) -> Path:
+    """A file with this content beside `path`, safe on the disk. Raises Unavailable."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -302,11 +333,15 @@ def _replace(path: Path, body: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)
-        temporary.replace(path)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise Unavailable(f"{path} cannot be written: {error.strerror}.", remedy="Make the folder writable.") from error
+        raise _unwritable(path, error) from error
+    return temporary
+
+
+def _unwritable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"{path} cannot be written: {error.strerror}.", remedy="Make the folder writable.")
 
 
 def _row(open_session: Session, flow: str, number: int) -> ReleaseRow:

@@ -165,11 +165,8 @@ async def _reason(job: Job, spec: GuardrailSpec, texts: Sequence[str], situation
         check = guardrails.find(spec.check)
         if check.asks and job.verdicts is not None:
             return _recorded(job.verdicts, spec, about)
-        async with asyncio.timeout(spec.timeout):
-            for text in ["\n\n".join(texts)] if check.asks else texts:
-                if (reason := await check.run(text, spec.settings, situation)) is not None:
-                    return reason
-        return None
+        read = ["\n\n".join(texts)] if check.asks else texts
+        return await check.within(spec.timeout, read, spec.settings, situation)
     except TimeoutError:
         return f"the check took longer than {spec.timeout:g} seconds"
     except WorkbenchError as error:

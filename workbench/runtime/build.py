@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+import unicodedata
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -22,12 +23,13 @@ from agents import (
 )
 from agents.extensions.handoff_filters import remove_all_tools
 from agents.strict_schema import ensure_strict_json_schema
+from pydantic import ValidationError
 
-from workbench.errors import Invalid
+from workbench.errors import Invalid, NotFound
 from workbench.runtime import arguments as checked
 from workbench.runtime import guardrails, patterns, tools
 from workbench.runtime.release import Release
-from workbench.runtime.spec import AgentSpec, ArgumentRule
+from workbench.runtime.spec import AgentSpec, ArgumentRule, McpTool, PythonTool, ToolSpec
 
 Invoke = Callable[[Any, str, str], Awaitable[str]]
 
@@ -125,11 +127,12 @@ def purpose(agent: AgentSpec, prompt_purpose: str) -> str:
 
 def _tool(release: Release, name: str, invoke: Invoke) -> FunctionTool:
     declared, schema = release.spec.tools[name], release.content.tools.get(name)
-    if schema is None or schema.effect != declared.effect:
+    unstated = isinstance(declared, McpTool) and declared.stated is None
+    if schema is None or (schema.effect != declared.effect and not unstated):
         raise Invalid(f"tools.{name}: its schema and its declaration do not agree.")
     if name in tools.CONTROL or name.startswith("transfer_to_"):
         raise Invalid(f"tools.{name}: the name belongs to the engine.")
-    approval = _approval(name, declared.approve)
+    approval = _approval(name, declared)
     if declared.kind == "agent" and declared.agent not in release.spec.agents:
         raise Invalid(f"tools.{name}.agent: there is no agent called {declared.agent}.")
     if declared.kind != "python":
@@ -166,28 +169,73 @@ def _function_tool(
     )
 
 
-def _approval(name: str, rules: Any) -> Any:
+def _approval(name: str, declared: ToolSpec) -> Any:
     """Whether a call must wait for a person: never, or as the rules say unless somebody has decided about it."""
-    if rules is None:
+    if declared.approve is None:
         return False
 
     async def needed(context: RunContextWrapper[Any], arguments: Mapping[str, Any], call_id: str) -> bool:
         if context.context.decision(call_id, name, arguments) is not None:
             return False
-        return rules == "always" or any(breaks(rule, arguments.get(one)) for one, rule in rules.items())
+        return asks(declared, arguments)
 
     return needed
 
 
+def asks(declared: ToolSpec, arguments: Mapping[str, Any]) -> bool:
+    """Whether a call with these arguments needs a person's approval.
+
+    The rules judge each argument as it was written and as the tool will take it, so that no spelling slips through.
+    """
+    rules = declared.approve
+    if rules is None or rules == "always":
+        return rules is not None
+    spellings = (arguments, _taken(declared, arguments))
+    return any(breaks(rule, given.get(one)) for one, rule in rules.items() for given in spellings)
+
+
+def _taken(declared: ToolSpec, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments as the tool gets them, as JSON values. What the tool will refuse stays as it is."""
+    if not isinstance(declared, PythonTool):
+        return arguments
+    try:
+        return tools.find(declared.call).model.model_validate(arguments).model_dump(mode="json")
+    except (ValidationError, NotFound):
+        return arguments
+
+
 def breaks(rule: ArgumentRule, value: Any) -> bool:
     """Whether `value` asks for approval under `rule`. A missing value, or one of another type, does."""
-    if rule.any_of is not None and value in rule.any_of:
+    if rule.any_of is not None and _listed(rule.any_of, value):
         return True
     if rule.above is None and rule.below is None:
         return value is None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return True
     return (rule.above is not None and not value <= rule.above) or (rule.below is not None and not value >= rule.below)
+
+
+def _listed(listed: tuple[bool | str | float, ...], value: Any) -> bool:
+    """Whether `value` is one of those listed, in any case and spacing, or of a type that none of them has."""
+    kind = _kind(value)
+    alike = [_plain(one) for one in listed if _kind(one) == kind]
+    return not kind or not alike or _plain(value) in alike
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes or no"
+    if isinstance(value, int | float):
+        return "number"
+    return "text" if isinstance(value, str) else ""
+
+
+def _plain(value: Any) -> Any:
+    """A text without what an eye does not see: case, spacing, and spellings that Unicode calls the same."""
+    if not isinstance(value, str):
+        return value
+    seen = "".join(one for one in unicodedata.normalize("NFKC", value) if unicodedata.category(one) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 class OutputDoesNotFit(ModelBehaviorError):

@@ -42,6 +42,12 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
         "What `secret:name` stands for in the headers of HTTP tools and MCP servers; a variable for each name.",
     ),
     (
+        "WORKBENCH_HOSTS_NAME",
+        "none",
+        "Hosts to which an HTTP tool may send `secret:name`, by commas: `HOST` or `HOST:PORT`; a variable for each name. "
+        "A secret without one is sent nowhere.",
+    ),
+    (
         "WORKBENCH_PRIVATE_HOSTS",
         "none",
         "Private hosts that HTTP tools may reach, by commas: `HOST` or `HOST:PORT`. A flow cannot allow them itself.",

@@ -20,7 +20,7 @@ import h11
 
 from workbench.errors import Invalid, Refused, Unavailable, WorkbenchError
 from workbench.runtime.reach import Reach, Target
-from workbench.runtime.secret import hide
+from workbench.runtime.secret import hide, room
 
 SAFE = ("GET", "HEAD")
 """Methods that change nothing."""
@@ -76,7 +76,7 @@ class Answer:
         said = hide(self._decoded() or "", secrets)
         if len(self.body) >= _FAILURE:
             # The body was cut, perhaps within a secret.
-            said = said[: len(said) - max(map(len, secrets), default=0)]
+            said = said[: max(0, len(said) - room(secrets))]
         said = " ".join("".join(" " if unicodedata.category(one)[0] in "CZ" else one for one in said).split())
         kind = Unavailable if self.status >= 500 or self.status == 429 else Invalid
         return kind(f"{self.label} answered with status {self.status}" + (f": {said[:_SHOWN]}" if said else "."))

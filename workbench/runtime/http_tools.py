@@ -18,7 +18,7 @@ from workbench.errors import Invalid, Refused, WorkbenchError
 from workbench.runtime import arguments as checked
 from workbench.runtime.fetch import MOVED, SAFE, Answer, Request, Unsettled, fetch
 from workbench.runtime.reach import PORTS, Reach, Target, Unreached, place, target
-from workbench.runtime.secret import fill, hide, named
+from workbench.runtime.secret import check, fill, hide, named
 from workbench.runtime.spec import HttpTool
 
 IN_URL = ("GET", "HEAD", "DELETE")
@@ -58,12 +58,14 @@ async def call(tool: HttpTool, arguments: Mapping[str, Any], *, key: str = "", r
 
     `key` tells a server that a POST or PATCH sent twice is one. `reach` is the deployment's, where none is given.
     Raises Invalid for arguments, a declaration or an answer that cannot be used, Refused for a place that may not be
-    reached or an answer that is too large, Unavailable where the other side fails, and Unsettled where nobody knows
-    whether the request took effect.
+    reached or may not see one of the secrets, and for an answer that is too large, Unavailable where the other side
+    fails, and Unsettled where nobody knows whether the request took effect.
     """
     checked.check(arguments, tool.parameters)
     headers, secrets, private = _headers(tool, key)
     request = _request(tool, arguments, headers)
+    for name in named(tool.headers.values()):
+        check(name, request.target)
     exchange = _Exchange(tool, reach or Reach.load(), secrets, private)
     try:
         async with asyncio.timeout(tool.timeout) as scope:
@@ -255,11 +257,22 @@ class _Exchange:
                 remedy=f"If it belongs there, add {there.label} to the tool's hosts.",
             )
         headers = dict(request.headers)
-        if (there.host, there.port) != (here.host, here.port) and not _upgraded(here, there):
+        if not self._trusted(here, there):
             headers = {name: value for name, value in headers.items() if name not in self.private}
         if not _read_next(answer.status, request.method):
             return replace(request, target=there, headers=headers)
         return Request("GET", there, {k: v for k, v in headers.items() if k not in ("content-type", "idempotency-key")})
+
+    def _trusted(self, here: Target, there: Target) -> bool:
+        """Whether what is private goes along: to the same host, and only where each secret may be sent."""
+        if (there.host, there.port) != (here.host, here.port) and not _upgraded(here, there):
+            return False
+        try:
+            for name in named(self.tool.headers.values()):
+                check(name, there)
+        except Refused:
+            return False
+        return True
 
     def _allowed(self, there: Target) -> bool:
         declared = address(self.tool)

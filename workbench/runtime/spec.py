@@ -66,7 +66,7 @@ class ArgumentRule(_Frozen):
 
     above: float | None = None
     below: float | None = None
-    any_of: tuple[str | float, ...] | None = Field(default=None, alias="in")
+    any_of: tuple[bool | str | float, ...] | None = Field(default=None, alias="in")
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -110,17 +110,25 @@ class HttpTool(_Frozen):
 
 
 class McpTool(_Frozen):
-    """A tool of an MCP server that the deployment declares; description and parameters are the server's when it was picked."""
+    """A tool of an MCP server that the deployment declares; description and parameters are the server's when it was picked.
+
+    `stated` is the effect that the architect writes down: only a person can tell what a server does with a call.
+    """
 
     kind: Literal["mcp"]
     server: Name
     tool: str
-    effect: Effect = "read"
+    stated: Effect | None = Field(default=None, alias="effect")
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     approve: Approval | None = None
     timeout: Timeout = 20.0
     fallback: str | None = None
+
+    @property
+    def effect(self) -> Effect:
+        """What a call may do: as stated, and where nothing is stated the worst."""
+        return self.stated or "high-stakes"
 
 
 class MockAnswer(_Frozen):
@@ -359,7 +367,8 @@ def _known(path: tuple[Any, ...]) -> list[str]:
         return list(Fallback.model_fields)
     if "answers" in path:
         return list(MockAnswer.model_fields)
-    return [field for model in _PARTS.get(str(path[0]), ()) for field in model.model_fields]
+    fields = (one for model in _PARTS.get(str(path[0]), ()) for one in model.model_fields.items())
+    return [about.alias or field for field, about in fields]
 
 
 def _problem(error: dict[str, Any]) -> str:

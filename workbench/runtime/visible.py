@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,9 +54,10 @@ class Visible:
         if self._stopped or not self._job.barrier.clear:
             return
         rules = [(guardrails.find(one.check), one) for one in self._guards()]
-        if any(check.reach is None for check, _ in rules):
+        reaches = [check.needs(one.settings) for check, one in rules]
+        if None in reaches:
             return
-        until = len(self._text) - max((check.reach or 0 for check, _ in rules), default=0)
+        until = _before(self._text, max((one or 0 for one in reaches), default=0))
         if until <= self._shown:
             return
         if any(_trips(check, one, self._text) for check, one in rules):
@@ -74,8 +77,18 @@ def speaker(job: Job) -> str:
     return next(asked, recorder.agent)
 
 
+def _before(text: str, reach: int) -> int:
+    """Where the last `reach` characters of `text` begin; those that are not seen, and accents, do not count."""
+    at = len(text)
+    while at and reach:
+        at -= 1
+        reach -= unicodedata.category(text[at])[0] not in "ZCM"
+    return at
+
+
 def _trips(check: guardrails.Check, spec: GuardrailSpec, text: str) -> bool:
+    begun = time.monotonic()
     try:
-        return check.test(text, spec.settings) is not None
+        return check.test(text, spec.settings) is not None or time.monotonic() - begun > spec.timeout
     except Exception:  # noqa: BLE001  (a check that fails must hold; the verdict on the whole reply tells why)
         return True

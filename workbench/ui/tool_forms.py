@@ -52,8 +52,16 @@ def _tool_row(copy: Work, name: str, tool: dict[str, Any]) -> dict[str, Any]:
     with st.container(border=True):
         left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
         left.markdown(f"**{show.plain(name)}**  \n{show.plain(about or _SILENT)}")
-        effect = tool.get("effect", "read")
-        tool["effect"] = middle.selectbox("Effect", EFFECTS, EFFECTS.index(effect), key=copy.key("effect", name))
+        effect = tool.get("effect", None if kind == "mcp" else "read")
+        chosen = middle.selectbox(
+            "Effect",
+            EFFECTS,
+            None if effect is None else EFFECTS.index(effect),
+            key=copy.key("effect", name),
+            placeholder="Not stated",
+        )
+        if chosen is not None:
+            tool["effect"] = chosen
         parameters = found.parameters if found else tool.get("parameters", {})
         numbers, rules = _numbers(parameters), tool.get("approve")
         if numbers and (rules is None or isinstance(rules, dict)):
