@@ -34,7 +34,7 @@ def filters() -> list[traces.Run]:
         flow="" if flow == "all" else flow,
         outcome="" if outcome == "all" else outcome,
         flagged=flagged,
-        limit=200,
+        limit=MOST,
     )
 
 
@@ -70,6 +70,9 @@ def listing(found: list[traces.Run]) -> str:
             "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
         },
     )
+    more = f"The newest {MOST} runs that fit; narrow the filters to find older ones."
+    one = "1 run fits." if len(found) == 1 else f"{len(found)} runs fit, the newest first."
+    st.caption(more if len(found) == MOST else one)
     picked = event["selection"]["rows"]
     if picked and picked[0] < len(found) and found[picked[0]].id != st.query_params.get("run"):
         compare_view.point(found[picked[0]].id)

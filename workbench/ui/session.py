@@ -17,8 +17,6 @@ T = TypeVar("T")
 ROLE = "acting-role"
 FIRST_FLOW = "order-desk"
 
-_NOTHING = object()
-
 
 def actor() -> access.Actor:
     """The local person in the role chosen in the sidebar."""
@@ -56,14 +54,16 @@ def forget(*keys: str) -> None:
 def from_desk(place: str) -> Any:
     """What this person left at a place of their desk before the page was reloaded; None where nothing is there."""
     try:
-        return desk.take(actor(), place)
+        found = desk.take(actor(), place)
     except WorkbenchError:
         return None  # The page itself says that the database cannot be read.
+    keep(f"desk-{place}", found)
+    return found
 
 
 def to_desk(place: str, what: Any) -> None:
-    """Leave `what` at a place of this person's desk, so that a reload finds it; None takes it away. Asked only for changes."""
-    if get(f"desk-{place}", _NOTHING) == what:
+    """Leave `what` at a place of this person's desk, so that a reload finds it; None takes it away."""
+    if get(f"desk-{place}") == what:
         return
     keep(f"desk-{place}", what)
     if what is None:
