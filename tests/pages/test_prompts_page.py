@@ -265,7 +265,7 @@ def test_hostile_text_in_a_prompt_stays_text(seeded: Path) -> None:
     assert not any(m.allow_html for m in app.markdown if "onerror" in m.value)
 
 
-SECRET = "You greet. The password is hunter2secret9."
+LEAKED = "You greet. The password is hunter2secret9."
 
 
 def test_what_is_being_written_is_there_again_after_a_reload(seeded: Path) -> None:
@@ -303,17 +303,17 @@ def test_a_new_prompt_that_is_being_written_is_there_again_after_a_reload(seeded
 
 def test_a_text_with_a_secret_is_stored_only_on_a_second_click(seeded: Path) -> None:
     app = opened(prompt=NAME)
-    app.text_area(key=text_of(app, 1)).set_value(SECRET).run()
-    assert opened(prompt=NAME).text_area(key=text_of(app, 1)).value != SECRET
+    app.text_area(key=text_of(app, 1)).set_value(LEAKED).run()
+    assert opened(prompt=NAME).text_area(key=text_of(app, 1)).value != LEAKED
     app.button(key="Save as the next version").click().run()
     assert "Not saved yet. This looks like a password, key or card number." in words(app).replace("**", "")
     assert prompts.versions(NAME)[0].number == 1
-    app.text_area(key=text_of(app, 1)).set_value(f"{SECRET} Again.").run()
+    app.text_area(key=text_of(app, 1)).set_value(f"{LEAKED} Again.").run()
     assert not [one for one in app.button if one.key == "Save it all the same"]
     app.button(key="Save as the next version").click().run()
     app.button(key="Save it all the same").click().run()
     assert "Saved as version 2." in words(app)
-    assert prompts.get(NAME).text == f"{SECRET} Again."
+    assert prompts.get(NAME).text == f"{LEAKED} Again."
     app.run()
     assert "Saved as version 2." not in words(app)
     assert "Not saved yet" not in words(app)
