@@ -32,26 +32,30 @@ ROLES: tuple[tuple[str, str, tuple[tuple[str, str, dict[str, str]], ...]], ...] 
 
 with show.errors():
     names = [draft.name for draft in flows.drafts()]
-    waiting = sum(queue.waiting for queue in labelling.queues())
+    flagged = sum(queue.waiting for queue in labelling.queues())
+    calls = nav.calls_waiting()
+    if calls:
+        words = "1 call waits for a decision" if calls == 1 else f"{calls} calls wait for a decision"
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            st.markdown(f":material/pan_tool: **{words}**", width="content")
+            nav.link("approvals", "Decide")
     cards = st.container(horizontal=True)
     for role, words, links in ROLES:
         with cards.container(border=True, width=320):
             st.subheader(role, anchor=False)
             st.write(words)
             for address, label, parameters in links:
-                if address != "flows" or parameters["flow"] in names:
-                    nav.link(address, label, parameters)
-                else:
-                    nav.link(address, "Begin a flow")
-            if role == "Rep" and waiting:
-                st.caption(f"{waiting} runs wait for a verdict.")
+                known = parameters.get("flow", "") in ("", *names)
+                nav.link(address, label if known else "Begin a flow", parameters if known else None)
+            if role == "Rep" and flagged:
+                st.caption("1 run waits for a verdict." if flagged == 1 else f"{flagged} runs wait for a verdict.")
 
     st.subheader("Newest runs", anchor=False)
     newest = traces.find(limit=5)
     if not newest:
         show.empty(
             "No runs yet",
-            "Open a flow and write a message; or make the sample workspace with `python -m workbench seed`.",
+            "Begin a flow on the Flows page and write it a message; every run is then listed here.",
         )
     for run in newest:
         with st.container(horizontal=True, vertical_alignment="center"):

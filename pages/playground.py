@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from workbench.ui import for_real, nav, session, show, side_by_side
+from workbench.ui import for_real, grids, nav, session, show, side_by_side
 
 actor = session.actor()
 place = nav.place("playground")
@@ -30,14 +30,14 @@ def one_message(tried: list[side_by_side.Tried]) -> None:
 
 def over_cases(tried: list[side_by_side.Tried]) -> None:
     """A dataset that every variant runs, each as an experiment."""
-    sets = side_by_side.sets()
+    sets = grids.sets()
     if not sets:
         show.empty("No dataset yet", "Label some runs: each verdict makes a case.")
         nav.link("label", "Label some runs")
         return
     real = for_real.switch([one.release for one in tried], "for-real-dataset", samples=True)
-    side_by_side.begin(actor, tried, sets, real=real)
-    side_by_side.results(actor, real=real)
+    grids.begin(actor, tried, sets, real=real)
+    grids.results(actor, real=real)
 
 
 with show.errors():

@@ -12,6 +12,9 @@ place = nav.place("prompts")
 show.head(place.title, place.purpose)
 
 
+PARTS = ("Text", "Versions", "Compare", "Used by", "Remarks", "Fill in", "Write")
+
+
 def listing(used: dict[str, list[uses.Use]]) -> str | None:
     """The prompts that hold the searched words, in the order of their folders; the name of the chosen one."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -42,7 +45,7 @@ def reading(name: str, used: list[uses.Use]) -> None:
         prompt_forms.facts(chosen, used, remarks)
     start = "Compare" if "against" in st.query_params else "Text"
     text, versions, difference, where, lint, fill, write = st.tabs(
-        ["Text", "Versions", "Compare", "Used by", "Remarks", "Fill in", "Write"], default=start
+        PARTS, default=start, key="prompt-tab", bind="query-params"
     )
     with text:
         st.code(chosen.text, language=None, wrap_lines=True)
@@ -54,7 +57,9 @@ def reading(name: str, used: list[uses.Use]) -> None:
         else:
             with st.container(horizontal=True, vertical_alignment="bottom"):
                 other = prompt_forms.against(found, chosen)
-                manner = st.segmented_control("Shown", MANNERS, default=MANNERS[0], key="manner", required=True)
+                manner = st.segmented_control(
+                    "Shown", MANNERS, default=MANNERS[0], key="manner", bind="query-params", required=True
+                )
             old, new = sorted((chosen, other), key=lambda one: one.number)
             lines = prompts.diff(name, old.number, new.number)
             compare(lines, f"version {old.number}", f"version {new.number}", manner)

@@ -1,92 +1,13 @@
 """Releases: see what changed, pass the gate, promote, roll back."""
 
-import pandas as pd
 import streamlit as st
 
 from workbench import flows, releases
-from workbench.ui import nav, session, show
+from workbench.ui import nav, releasing, session, show
 
 actor = session.actor()
 place = nav.place("releases")
 show.head(place.title, place.purpose)
-
-
-def changes(proposal: releases.Proposal, to: str) -> None:
-    """What would change, in words."""
-    st.subheader(f"Draft against {to}", anchor=False)
-    if proposal.current is None:
-        st.info(f"Nothing is in {to} yet; this would be the first release.", icon=":material/new_releases:")
-    elif not proposal.changes:
-        st.info(f"The draft is what {to} runs: {proposal.current.version}.", icon=":material/check:")
-    for change in proposal.changes:
-        mark = ":red-badge[:material/warning: risk] " if change.risk else ""
-        st.markdown(f"- {mark}{show.plain(change.words)}")
-        if change.lines:
-            with st.expander("The lines"):
-                st.code("\n".join(change.lines), language="diff", wrap_lines=True)
-
-
-def gate(proposal: releases.Proposal) -> None:
-    """The gate's checks."""
-    st.subheader("Gate", anchor=False)
-    for check in proposal.gate.checks:
-        icon = ":green[:material/check_circle:]" if check.passed else ":red[:material/cancel:]"
-        st.markdown(f"{icon} {show.plain(check.words)}")
-    if not proposal.gate.passed:
-        nav.link("evaluate", "Run the experiment", {"flow": proposal.candidate.name})
-
-
-def promote_form(proposal: releases.Proposal, to: str) -> None:
-    """Promote, with a note."""
-    note = st.text_input("Note", key="note", placeholder="what this release is for")
-    seen = session.seen(f"candidate-{proposal.candidate.name}-{to}", proposal.candidate.digest)
-    ready = proposal.gate.passed and (proposal.current is None or bool(proposal.changes))
-    if st.button(
-        f"Promote to {to}", type="primary", key="promote", disabled=not ready, icon=":material/rocket_launch:"
-    ):
-        with show.errors():
-            made = releases.promote(actor, proposal.candidate.name, to, note, expect=seen)
-            session.keep("promoted", f"{made.flow} v{made.number} is in {to}. Its file is {made.path}.")
-            st.rerun()
-
-
-def history(flow: str) -> None:
-    """Every release, and a way back."""
-    st.subheader("Released", anchor=False)
-    found = releases.releases(flow)
-    if not found:
-        show.empty("Nothing released yet", "Promote the draft when its gate is green.", icon="rocket")
-        return
-    rows = pd.DataFrame(
-        [
-            {
-                "version": f"v{r.number}",
-                "in": ", ".join(r.environments),
-                "note": r.note,
-                "by": r.made_by,
-                "made": r.made_at,
-                "digest": r.digest,
-            }
-            for r in found
-        ]
-    )
-    st.dataframe(
-        rows,
-        hide_index=True,
-        key="released",
-        column_config={"made": show.moments("made")},
-    )
-    with st.container(horizontal=True):
-        for name, number in releases.environments(flow).items():
-            with st.popover(f"Roll back {name}", icon=":material/undo:"):
-                seen = session.seen(f"running-{flow}-{name}", number)
-                st.caption(f"{name} runs v{number}. The next run uses the release before it.")
-                if st.button("Roll back", key=f"rollback-{name}"):
-                    with show.errors():
-                        moved = releases.rollback(actor, flow, name, expect=seen)
-                        session.keep("promoted", f"{name} runs v{moved.after} again.")
-                        st.rerun()
-
 
 with show.errors():
     drafts = [draft.name for draft in flows.drafts()]
@@ -104,8 +25,8 @@ with show.errors():
             proposal = releases.propose(flow, to)
             left, right = st.container(key="split").columns(2, gap="large")
             with left:
-                changes(proposal, to)
+                releasing.changes(proposal, to)
             with right:
-                gate(proposal)
-                promote_form(proposal, to)
-        history(flow)
+                releasing.gate(proposal)
+                releasing.promote_form(actor, proposal, to)
+        releasing.history(actor, flow)

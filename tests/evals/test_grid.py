@@ -148,7 +148,7 @@ def test_a_grid_scores_every_variant_and_says_which_cases_differ(small: str, arc
         assert side.outcomes["blocked"] == 1
         assert evals.report(side.experiment.id).rate == side.rate
     assert list(grid.grids()) == [made]
-    assert grid.grids()[made].startswith("2 variants over three, ")
+    assert grid.grids()[made].words == "2 variants over three"
 
 
 def test_a_grid_is_had_again_from_its_record(small: str, architect: Actor) -> None:

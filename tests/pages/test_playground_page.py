@@ -16,7 +16,7 @@ from workbench.errors import Invalid, Refused
 from workbench.evals import grid
 from workbench.evals.grid import Piece
 from workbench.runtime import Result
-from workbench.ui import live, side_by_side
+from workbench.ui import grids, live, side_by_side
 
 QUESTION = "Where is my order 1042?"
 THANKS = '\nEnd with: "Thank you for your patience."'
@@ -127,9 +127,11 @@ def test_a_dataset_runs_as_a_grid_that_says_what_differs(seeded: Path, monkeypat
     app.button(key="run-grid").click().run()
     assert [e.message for e in app.exception] == []
     assert "1 of 3 cases differs." in words(app).replace("**", "")
-    table = app.dataframe[0].value
-    assert list(table["differs"]) == ["≠ differs", "same", "same"]
-    assert table["reply B"][0].endswith("Thank you for your patience.")
+    rows = next(m.value for m in app.markdown if m.value.startswith("|  | Case")).replace("\\", "").split("\n")[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| **≠ differs**", "| :gray[same]", "| :gray[same]"]
+    assert rows[0].endswith(":green-background[+\u00a0**Thank you for your patience.**] |")
+    assert rows[1].endswith("not scored, blocked] :gray[the same reply] |")
+    assert "not scored, answered" in rows[0]
     assert "No case expects anything" in words(app)
     app.selectbox(key="grid-case").set_value("case-0").run()
     assert any(":green-background[\\+\u00a0**Thank you for your patience\\.**]" in m.value for m in app.markdown)
@@ -155,7 +157,7 @@ def test_a_table_that_is_opened_as_a_spreadsheet_runs_nothing(seeded: Path) -> N
     datasets.put(actor, "one", [one])
     made = grid.create(actor, [grid.Variant(flow="order-desk")], "one", releases.resolve)
     jobs.run_here(grid.grid(made).sides[0].experiment.job_id)
-    assert ",'=1+1," in side_by_side.table_file(grid.grid(made))
+    assert ",'=1+1," in grids.table_file(grid.grid(made))
 
 
 def test_closing_stops_every_variant(seeded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,3 +246,55 @@ def test_an_edited_prompt_is_kept_with_the_grid_and_shown_when_it_is_opened(
     assert other.query_params["variants"] == "order-desk,order-desk~small"
     assert str(other.text_area(key=key(other, "text")).value).endswith(THANKS)
     assert "model small · prompt of shipping edited" in words(other)
+
+
+def test_the_variants_with_their_edits_and_the_answers_are_there_again_after_a_reload(seeded: Path) -> None:
+    app = linked("order-desk,order-desk~small")
+    edit(app, "shipping", THANKS)
+    app.chat_input(key="side-message").set_value(QUESTION).run()
+    again = linked("order-desk,order-desk~small")
+    assert roles_of(again) == ["as in the flow", "small"]
+    assert str(again.text_area(key=key(again, "text")).value).endswith(THANKS)
+    assert "5 words added, 0 removed" in words(again)
+    assert flows_of(linked("help-answers")) == ["help-answers"]
+
+
+def test_an_edit_that_looks_like_a_secret_is_not_kept_across_a_reload(seeded: Path) -> None:
+    app = linked("order-desk,order-desk")
+    edit(app, "shipping", "\nThe password is hunter2secret9.")
+    again = linked("order-desk,order-desk")
+    assert not [area for area in again.text_area if "hunter2secret9" in str(area.value)]
+
+
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("order-desk,order-desk@v9", "The address names what is not here: order-desk@v9."),
+        (",".join(["order-desk"] * 5), "The address names 5 variants; at most 4 stand side by side."),
+    ],
+)
+def test_a_link_to_a_variant_that_is_gone_says_so(seeded: Path, link: str, said: str) -> None:
+    app = linked(link)
+    assert said in str(app.warning[0].value).replace("\\", "").replace("\u2060", "")
+
+
+def test_a_variant_says_what_it_stands_for_in_words(seeded: Path) -> None:
+    text = words(linked("order-desk,order-desk@production"))
+    assert "Draft, saved " in text
+    assert "v1, released " in text
+    assert "content `" not in text
+
+
+def test_many_cases_are_paged_and_hostile_words_stay_in_their_cell(
+    seeded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "start", jobs.run_here)
+    actor = access.local("architect")
+    many = [{"id": f"case-{n:02}", "input": f"Where | is <b>{n}</b>?\nNow"} for n in range(grids.ROWS + 5)]
+    datasets.put(actor, "many", [datasets.case_of(one, where="case") for one in many])
+    made = grid.create(actor, [grid.Variant(flow="order-desk")], "many", releases.resolve)
+    jobs.run_here(grid.grid(made).sides[0].experiment.job_id)
+    found = grid.grid(made)
+    first, second = grids.table(found), grids.table(found, grids.ROWS)
+    assert (len(first.split("\n")) - 2, len(second.split("\n")) - 2) == (20, 5)
+    assert "Where \\| is \\<b\\>24\\<\\/b\\>? Now" in second

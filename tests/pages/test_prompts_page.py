@@ -177,8 +177,8 @@ def test_who_may_not_write_reads_everything_and_is_told_who_may(three: Path, rol
     assert app.text_area(key=text_of(app, 3)).value == "Mine."
     app.button(key="Make it the newest").click().run()
     assert f"A {role} may not edit a prompt" in app.warning[0].value.replace("\\", "")
-    app.text_input(key="new-prompt").set_value("order-desk/mine")
-    app.text_area(key="new-text").set_value("Mine.").run()
+    app.text_input(key="name-new prompt").set_value("order-desk/mine")
+    app.text_area(key="text-new prompt").set_value("Mine.").run()
     app.button(key="Write it").click().run()
     assert f"A {role} may not edit a prompt" in app.warning[0].value.replace("\\", "")
     assert prompts.get(NAME).number == 3
@@ -228,12 +228,12 @@ def test_an_old_text_is_made_the_newest(three: Path) -> None:
 def test_a_new_prompt_is_written_and_opened(seeded: Path) -> None:
     app = opened()
     for name, told in (("../secrets", "is not a prompt name"), (NAME, "There is a prompt called order-desk/refunds")):
-        app.text_input(key="new-prompt").set_value(name)
-        app.text_area(key="new-text").set_value("You greet.").run()
+        app.text_input(key="name-new prompt").set_value(name)
+        app.text_area(key="text-new prompt").set_value("You greet.").run()
         app.button(key="Write it").click().run()
         assert told in words(app)
-    app.text_input(key="new-prompt").set_value(" order-desk/greeting ")
-    app.text_input(key="new-purpose").set_value("Greets.").run()
+    app.text_input(key="name-new prompt").set_value(" order-desk/greeting ")
+    app.text_input(key="purpose-new prompt").set_value("Greets.").run()
     app.button(key="Write it").click().run()
     assert "order-desk/greeting was written." in words(app)
     assert app.radio(key="prompt").value == "order-desk/greeting"
@@ -243,8 +243,8 @@ def test_a_new_prompt_is_written_and_opened(seeded: Path) -> None:
 def test_the_first_prompt_is_written_from_the_empty_page(migrated: Path) -> None:
     app = opened()
     assert "No prompts yet" in words(app)
-    app.text_input(key="new-prompt").set_value("greeting")
-    app.text_area(key="new-text").set_value("You greet.").run()
+    app.text_input(key="name-new prompt").set_value("greeting")
+    app.text_area(key="text-new prompt").set_value("You greet.").run()
     app.button(key="Write it").click().run()
     assert app.radio(key="prompt").value == "greeting"
     assert app.code[0].value == "You greet."
@@ -263,3 +263,62 @@ def test_hostile_text_in_a_prompt_stays_text(seeded: Path) -> None:
             assert "](javascript" not in text
             assert "| **x**" not in text
     assert not any(m.allow_html for m in app.markdown if "onerror" in m.value)
+
+
+LEAKED = "You greet. The password is hunter2secret9."
+
+
+def test_what_is_being_written_is_there_again_after_a_reload(seeded: Path) -> None:
+    app = opened(prompt=NAME)
+    app.text_area(key=text_of(app, 1)).set_value("Half a thought for $shop_name.").run()
+    app.text_input(key=f"note-{NAME}-1").set_value("Softer.").run()
+    again = opened(prompt=NAME)
+    assert again.text_area(key=text_of(again, 1)).value == "Half a thought for $shop_name."
+    assert again.text_input(key=f"note-{NAME}-1").value == "Softer."
+    again.button(key="Save as the next version").click().run()
+    assert prompts.get(NAME).text == "Half a thought for $shop_name."
+    assert opened(prompt=NAME).text_area(key=text_of(again, 2)).value == "Half a thought for $shop_name."
+
+
+def test_what_was_being_written_when_a_colleague_saved_meets_both_texts_after_a_reload(seeded: Path) -> None:
+    app = opened(prompt=NAME)
+    app.text_area(key=text_of(app, 1)).set_value("Mine.").run()
+    prompts.save(EVE, NAME, "Eve's.")
+    again = opened(prompt=NAME)
+    assert "eve saved version 2 while you wrote" in words(again)
+    again.button(key="take-theirs").click().run()
+    assert opened(prompt=NAME).text_area(key=text_of(again, 2)).value == "Eve's."
+
+
+def test_a_new_prompt_that_is_being_written_is_there_again_after_a_reload(seeded: Path) -> None:
+    app = opened()
+    app.text_input(key="name-new prompt").set_value("order-desk/greeting")
+    app.text_area(key="text-new prompt").set_value("You greet.").run()
+    again = opened()
+    assert again.text_input(key="name-new prompt").value == "order-desk/greeting"
+    again.button(key="Write it").click().run()
+    assert prompts.get("order-desk/greeting").text == "You greet."
+    assert opened().text_area(key="text-new prompt").value == ""
+
+
+def test_a_text_with_a_secret_is_stored_only_on_a_second_click(seeded: Path) -> None:
+    app = opened(prompt=NAME)
+    app.text_area(key=text_of(app, 1)).set_value(LEAKED).run()
+    assert opened(prompt=NAME).text_area(key=text_of(app, 1)).value != LEAKED
+    app.button(key="Save as the next version").click().run()
+    assert "Not saved yet. This looks like a password, key or card number." in words(app).replace("**", "")
+    assert prompts.versions(NAME)[0].number == 1
+    app.text_area(key=text_of(app, 1)).set_value(f"{LEAKED} Again.").run()
+    assert not [one for one in app.button if one.key == "Save it all the same"]
+    app.button(key="Save as the next version").click().run()
+    app.button(key="Save it all the same").click().run()
+    assert "Saved as version 2." in words(app)
+    assert prompts.get(NAME).text == f"{LEAKED} Again."
+    app.run()
+    assert "Saved as version 2." not in words(app)
+    assert "Not saved yet" not in words(app)
+
+
+def test_the_open_tab_is_in_the_address(seeded: Path) -> None:
+    app = opened(**{"prompt": NAME, "prompt-tab": "Write"})
+    assert app.session_state["prompt-tab"] == "Write"

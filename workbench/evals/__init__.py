@@ -1,7 +1,7 @@
 """Evaluators, experiments, statistics and the gate."""
 
 from workbench.evals.evaluators import Score, evaluator, evaluators, score
-from workbench.evals.experiments import Experiment, Report, Scored, create, experiments, report
+from workbench.evals.experiments import Experiment, Report, Scored, create, experiment, experiments, report
 from workbench.evals.gate import Check, Policy, Verdict, gate, policy
 from workbench.evals.statistics import Rate, rate
 
@@ -17,6 +17,7 @@ __all__ = [
     "create",
     "evaluator",
     "evaluators",
+    "experiment",
     "experiments",
     "gate",
     "policy",

@@ -154,6 +154,11 @@ def experiments(flow: str = "", limit: int = 50) -> list[Experiment]:
         return [_experiment(row) for row in open_session.exec(query.where(Row.flow == flow) if flow else query)]
 
 
+def experiment(identity: str) -> Experiment:
+    """The experiment with this id. Raises NotFound."""
+    return _experiment(_load(identity)[0])
+
+
 def newest(digest: str, dataset_digest: str) -> Experiment | None:
     """The newest experiment of exactly this flow over exactly these cases that ran to its end with every evaluator."""
     query = select(Row).where(Row.digest == digest, Row.dataset_digest == dataset_digest)

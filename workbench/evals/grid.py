@@ -139,6 +139,14 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A grid in a list: how many variants over which dataset, and when it was begun."""
+
+    words: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True)
 class Piece:
     """A stretch of words of two replies: in both, only in the first, or only in the other."""
 
@@ -236,15 +244,15 @@ def grid(grid_id: str) -> Grid:
     )
 
 
-def grids(limit: int = 20) -> dict[str, str]:
-    """The newest grids, newest first: id to a title that ends with a part of the id, so that no two are alike."""
+def grids(limit: int = 20) -> dict[str, Listed]:
+    """The newest grids by their ids, newest first."""
     noted = col(JobRow.arguments)["grid"].as_string()
     query = select(JobRow).where(JobRow.kind == KIND, noted.is_not(None)).order_by(col(JobRow.created_at).desc())
     with session() as open_session:
         found: dict[str, list[JobRow]] = {}
         for job in open_session.exec(query.limit(limit * MOST)):
             found.setdefault(job.arguments["grid"], []).append(job)
-    return {identity: _title(identity, made) for identity, made in list(found.items())[:limit]}
+    return {identity: _listed(made) for identity, made in list(found.items())[:limit]}
 
 
 def compare(runs: Sequence[Mapping[str, Any]]) -> list[Difference]:
@@ -370,11 +378,11 @@ def _cell(times: Sequence[Scored], runs: Sequence[Run]) -> Cell:
     )
 
 
-def _title(identity: str, made: Sequence[JobRow]) -> str:
+def _listed(made: Sequence[JobRow]) -> Listed:
     ordered = sorted(made, key=lambda one: one.arguments["place"])
     over = ordered[0].title.rpartition(" over ")[2]
     count = f"{len(ordered)} variants" if len(ordered) > 1 else "1 variant"
-    return f"{count} over {over}, {ordered[0].created_at:%d %b %H:%M} UTC · {identity[-8:]}"
+    return Listed(f"{count} over {over}", ordered[0].created_at)
 
 
 def _difference(first: Mapping[str, Any], other: Mapping[str, Any]) -> Difference:

@@ -76,6 +76,11 @@ def lint(
     return sorted(remarks, key=lambda one: (one.start, KINDS.index(one.kind)))
 
 
+def secrets(text: str) -> list[Remark]:
+    """The sentences of `text` that look like a password, key or card number, with why that matters."""
+    return list(_secrets(sentences(text)))
+
+
 def tokens(text: str) -> int:
     """An estimate of the tokens of `text`: a quarter of an ASCII character, half of another letter, one of an ideograph."""
     plain = sum(c < "\x80" for c in text)

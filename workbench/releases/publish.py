@@ -193,6 +193,13 @@ def rollback(actor: Actor, flow: str, environment: str, *, expect: int | None = 
     return moves(flow, 1)[0]
 
 
+def before(flow: str, environment: str) -> int | None:
+    """The number of the release that rolling an environment back would point to; None where it had none before."""
+    with session() as open_session:
+        stack = _stack(open_session, flow, environment)
+    return stack[-2] if len(stack) > 1 else None
+
+
 def publish(flow: str = "") -> None:
     """Write the release files that are missing and the pointers as the database has them; safe to repeat.
 
@@ -229,7 +236,15 @@ def _ready(flow: str) -> None:
 
 
 def _before(open_session: Session, flow: str, environment: str, number: int) -> int:
-    """The release to go back to: promoting puts a release on a stack, rolling back takes it off again."""
+    """The release to go back to. Raises Conflict where there is none."""
+    stack = _stack(open_session, flow, environment)
+    if len(stack) < 2:
+        raise Conflict(f"{flow} v{number} is the first release in {environment}; there is nothing to go back to.")
+    return stack[-2]
+
+
+def _stack(open_session: Session, flow: str, environment: str) -> list[int]:
+    """The releases of an environment: promoting puts one on the stack, rolling back takes it off again."""
     query = select(Move.kind, Move.after).where(Move.flow == flow, Move.environment == environment)
     stack: list[int] = []
     for kind, after in open_session.exec(query.order_by(col(Move.id))):
@@ -237,9 +252,7 @@ def _before(open_session: Session, flow: str, environment: str, number: int) -> 
             stack.append(after)
         else:
             stack.pop()
-    if len(stack) < 2:
-        raise Conflict(f"{flow} v{number} is the first release in {environment}; there is nothing to go back to.")
-    return stack[-2]
+    return stack
 
 
 def _new(open_session: Session, actor: Actor, proposal: Proposal, note: str) -> ReleaseRow:
@@ -347,7 +360,7 @@ def _unwritable(path: Path, error: OSError) -> Unavailable:
 def _row(open_session: Session, flow: str, number: int) -> ReleaseRow:
     row = open_session.get(ReleaseRow, (flow, number))
     if row is None:
-        raise NotFound(f"There is no release {flow}@v{number}.", remedy=f"List them with `releases list {flow}`.")
+        raise NotFound(f"There is no release {flow}@v{number}.", remedy=f"Choose one of the releases of {flow}.")
     return row
 
 

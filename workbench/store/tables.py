@@ -340,6 +340,16 @@ class Move(SQLModel, table=True):
     at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
 
 
+class DeskRow(SQLModel, table=True):
+    """What a person is writing at some place of the product and has not saved yet. Nobody else reads it."""
+
+    __tablename__ = "desk"
+    person: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    body: dict[str, Any] = Field(sa_column=_json())
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
 class Job(SQLModel, table=True):
     """One piece of long work and how far it has come."""
 

@@ -97,7 +97,10 @@ def run(run_id: str) -> Run:
     with session() as open_session:
         row = open_session.get(Row, run_id)
     if row is None:
-        raise NotFound(f"There is no run {run_id}.", remedy="List them with `runs list`.")
+        raise NotFound(
+            f"There is no run {run_id}.",
+            remedy="It may have been deleted, or belong to another workspace. Look for it among the runs.",
+        )
     return _run(row)
 
 
@@ -106,7 +109,10 @@ def record(run_id: str) -> dict[str, Any]:
     with session() as open_session:
         row = open_session.get(RunBody, run_id)
         if row is None:
-            raise NotFound(f"There is no run {run_id}.", remedy="List them with `runs list`.")
+            raise NotFound(
+                f"There is no run {run_id}.",
+                remedy="It may have been deleted, or belong to another workspace. Look for it among the runs.",
+            )
         return dict(unpack(row.body))
 
 

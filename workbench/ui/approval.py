@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from workbench import jobs, traces
 from workbench.access import Actor
-from workbench.traces import approvals
+from workbench.traces import approvals, inbox
 from workbench.ui import nav, session, show
 
 WORDS = {
@@ -49,35 +53,23 @@ def settle(actor: Actor, one: approvals.Approval, happened: bool) -> None:
         st.rerun()
 
 
-def form(actor: Actor, one: approvals.Approval) -> None:
-    """The call with its arguments, and what a person can do about it."""
+def form(actor: Actor, one: approvals.Approval, record: Mapping[str, Any]) -> None:
+    """The call with its arguments, the rule that asked, the facts of the case, and what a person can do about it."""
     st.subheader(f"{show.plain(one.tool)}: {WORDS[one.state]}", anchor=False)
     for name, value in one.arguments.items():
         st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(str(value))}")
+    _case(one, record)
     asked = f"Asked by {one.asked_by}" if one.asked_by else "Asked by a run"
-    st.caption(f"{show.plain(asked)} at {one.asked_at:%d %b %H:%M} UTC · decide until {one.expires_at:%d %b %H:%M} UTC")
+    until = f" · decide until {show.when(one.expires_at)}" if one.open else ""
+    st.caption(show.plain(f"{asked} on {show.when(one.asked_at)}{until}"))
     if one.state == "waiting":
-        st.text_area(
-            "Reason (the customer is told)",
-            key=f"message-{one.id}",
-            help="A rejection needs one; an approval may have one.",
-        )
-        with st.container(horizontal=True):
-            if st.button("Approve", type="primary", icon=":material/check:", key=f"approve-{one.id}"):
-                decide(actor, one, True)
-            if st.button("Reject", icon=":material/close:", key=f"reject-{one.id}"):
-                decide(actor, one, False)
+        _waiting(actor, one)
     elif one.state == "unclear":
-        st.warning("The process died while this call was under way. Look whether it took effect before you go on.")
-        st.text_input("What it answered, if you know", key=f"answer-{one.id}")
-        with st.container(horizontal=True):
-            if st.button("It happened", key=f"happened-{one.id}"):
-                settle(actor, one, True)
-            if st.button("It did not: do it now", key=f"again-{one.id}"):
-                settle(actor, one, False)
+        _unclear(actor, one)
     else:
-        by = f"Decided by {show.plain(one.decided_by)}. " if one.decided_by else ""
-        st.markdown(by + show.plain(one.message))
+        by = f"Decided by {one.decided_by}" if one.decided_by else "Closed"
+        at = f" on {show.when(one.decided_at)}" if one.decided_at else ""
+        st.markdown(show.plain(f"{by}{at}. {one.message}"))
         if one.answer or one.error:
             st.caption(show.plain(traces.brief(one.error or one.answer)))
     if one.result_run:
@@ -85,6 +77,71 @@ def form(actor: Actor, one: approvals.Approval) -> None:
     if one.open:
         return
     progress(one)
+
+
+def table(listed: Sequence[approvals.Approval]) -> None:
+    """Every approval as a row."""
+    rows = [
+        {
+            "asked": a.asked_at,
+            "tool": a.tool,
+            "with": given(a),
+            "flow": a.flow,
+            "state": WORDS[a.state],
+            "asked by": a.asked_by,
+            "decided by": a.decided_by,
+            "reason": a.message,
+        }
+        for a in listed
+    ]
+    show.table(pd.DataFrame(rows), column_config={"asked": show.moments("asked")})
+
+
+def _case(one: approvals.Approval, record: Mapping[str, Any]) -> None:
+    """Why the call waits, and what the tools of the run said about the case before."""
+    with show.errors():
+        st.markdown(f":material/gavel: **Why it waits** {show.plain(_sentence(inbox.rule(one, record['digest'])))}")
+    if told := inbox.facts(one, record):
+        words = " · ".join(f"{show.plain(name)} **{show.plain(value)}**" for name, value in told)
+        st.markdown(f":material/fact_check: **From the tools** {words}")
+
+
+def _waiting(actor: Actor, one: approvals.Approval) -> None:
+    reason = inbox.why_not(actor, one)
+    if reason:
+        st.warning(show.plain(reason), icon=":material/lock:")
+    elif one.another:
+        st.caption("Whoever started the run may not decide about its calls, except as a manager.")
+    st.text_area(
+        "Reason (the customer is told)",
+        key=f"message-{one.id}",
+        help="A rejection needs one; an approval may have one.",
+        disabled=bool(reason),
+    )
+    with st.container(horizontal=True):
+        if st.button(
+            "Approve", type="primary", icon=":material/check:", key=f"approve-{one.id}",
+            disabled=bool(reason), help=reason or None,
+        ):  # fmt: skip
+            decide(actor, one, True)
+        if st.button(
+            "Reject", icon=":material/close:", key=f"reject-{one.id}", disabled=bool(reason), help=reason or None
+        ):
+            decide(actor, one, False)
+
+
+def _unclear(actor: Actor, one: approvals.Approval) -> None:
+    st.warning("The process died while this call was under way. Look whether it took effect before you go on.")
+    st.text_input("What it answered, if you know", key=f"answer-{one.id}")
+    with st.container(horizontal=True):
+        if st.button("It happened", key=f"happened-{one.id}"):
+            settle(actor, one, True)
+        if st.button("It did not: do it now", key=f"again-{one.id}"):
+            settle(actor, one, False)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 @st.fragment(run_every=1.0)

@@ -39,6 +39,7 @@ def sidebar() -> None:
             "Acting as",
             ROLES,
             key=session.ROLE,
+            bind="query-params",
             persist_state="session",
             format_func=str.capitalize,
             help="There is one local person; the role decides what you may do.",

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from workbench.errors import WorkbenchError
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -54,16 +56,31 @@ PLACES = (
 def menu() -> Any:
     """Draw the menu and return the page to run."""
     groups: dict[str, list[Any]] = {}
+    waiting = calls_waiting()
     for place in PLACES:
         page = st.Page(
             place.path,
-            title=place.title,
+            title=_counted(place, waiting),
             icon=f":material/{place.icon}:",
             url_path="" if place.address == "home" else place.address,
             default=place.address == "home",
         )
         groups.setdefault(place.group, []).append(page)
     return st.navigation(groups)
+
+
+def calls_waiting() -> int:
+    """How many calls wait for a person's decision; none where the database cannot be read, which the page says."""
+    from workbench.traces import inbox
+
+    try:
+        return inbox.waiting()
+    except WorkbenchError:
+        return 0
+
+
+def _counted(one: Place, waiting: int) -> str:
+    return f"{one.title} ({waiting})" if one.address == "approvals" and waiting else one.title
 
 
 def place(address: str) -> Place:

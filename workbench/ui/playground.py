@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,27 +11,39 @@ import streamlit as st
 from workbench import datasets, flows, traces
 from workbench.access import Actor
 from workbench.datasets import labelling
+from workbench.errors import NotFound, WorkbenchError
 from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
 from workbench.runtime.mocks import Mock
 from workbench.runtime.spec import OUTCOMES
-from workbench.ui import live, mock_forms, nav, session, show, transcript
+from workbench.traces import approvals
+from workbench.ui import approval, live, mock_forms, nav, session, show, transcript
 from workbench.ui.editor import Work
+
+LONGEST = 60
+"""So many exchanges of a chat are kept across a reload."""
 
 
 @dataclass
 class Turn:
-    """One exchange of the chat."""
+    """One exchange of the chat. Where the flow could not run, `error` says why and there is no run."""
 
     question: str
-    steps: list[str]
-    reply: str
-    footer: str
-    run_id: str
+    steps: list[str] = field(default_factory=list)
+    reply: str = ""
+    footer: str = ""
+    run_id: str = ""
     flagged: bool = False
     held: bool = False
     flow: str = ""
     mocks: tuple[Mock, ...] = ()
     cases: list[str] = field(default_factory=list)
+    error: str = ""
+    remedy: str = ""
+
+    @property
+    def left(self) -> dict[str, str]:
+        """What a reload needs to show it again."""
+        return {"run": self.run_id, "question": self.question, "error": self.error, "remedy": self.remedy}
 
 
 @dataclass
@@ -44,36 +56,114 @@ class Chat:
 
 def panel(actor: Actor, copy: Work) -> None:
     """The chat: earlier turns, the input, and a running reply."""
-    chat = session.kept(f"chat-{copy.flow}", Chat)
+    chat = session.kept(f"chat-{copy.flow}", lambda: _taken_up(copy.flow))
     head, action = st.columns([3, 2], vertical_alignment="center")
     head.subheader("Try it", anchor=False)
     if chat.turns and action.button("New conversation", icon=":material/restart_alt:", key="new-chat", type="tertiary"):
         session.forget(f"chat-{copy.flow}")
+        session.to_desk(f"chat-{copy.flow}", None)
         st.rerun()
     box = st.container(border=True, height=540, autoscroll=True)
-    text = st.chat_input("Message as the customer", key="message", submit_mode="stop", max_chars=8000)
+    written = st.chat_input("Message as the customer", key="message", submit_mode="stop", max_chars=8000)
+    text = written or session.get(f"again-{copy.flow}")
+    session.forget(f"again-{copy.flow}")
     with box:
         if not chat.turns and not text:
             st.caption("Write as a customer would. The draft answers as it is in the editor, saved or not.")
             for place, example in enumerate(datasets.questions(copy.flow)):
                 if st.button(show.plain(example), key=f"example-{place}", type="tertiary"):
                     text = example
-        for turn in chat.turns:
-            _turn(actor, turn)
+        for place, turn in enumerate(chat.turns):
+            _turn(actor, copy.flow, chat, place, turn)
         if text:
-            with show.errors():
-                chat.turns.append(_answer(actor, flows.freeze(copy.spec, copy.texts), text, chat))
-                st.rerun()
+            _ask(actor, copy, text, chat)
+            st.rerun()
 
 
-def _turn(actor: Actor, turn: Turn) -> None:
+def _ask(actor: Actor, copy: Work, text: str, chat: Chat) -> None:
+    """Answer a message. It stays in the chat whatever happens, with what went wrong and what to do."""
+    turn = Turn(text, error="This was stopped before it was answered.", flow=copy.flow)
+    chat.turns.append(turn)
+    _leave(copy.flow, chat)
+    try:
+        chat.turns[-1] = _answer(actor, flows.freeze(copy.spec, copy.texts), text, chat)
+    except WorkbenchError as error:
+        turn.error, turn.remedy = error.message, error.remedy
+    _leave(copy.flow, chat)
+
+
+def _leave(flow: str, chat: Chat) -> None:
+    """Leave the chat on the person's desk, so that a reload finds it."""
+    session.to_desk(
+        f"chat-{flow}",
+        {
+            "conversation": chat.conversation.id if chat.conversation else "",
+            "turns": [one.left for one in chat.turns[-LONGEST:]],
+        },
+    )
+
+
+def _taken_up(flow: str) -> Chat:
+    """The chat as this person left it: each exchange from its recorded run, and the conversation to go on with."""
+    left = session.from_desk(f"chat-{flow}")
+    if not isinstance(left, dict):
+        return Chat()
+    traces.flush()
+    turns = [found for one in left["turns"] if (found := _turn_of(one, flow)) is not None]
+    if not left["conversation"]:
+        return Chat(turns)
+    try:
+        return Chat(turns, traces.conversation(left["conversation"]))
+    except NotFound:
+        return Chat(turns)
+
+
+def _turn_of(left: dict[str, str], flow: str) -> Turn | None:
+    """An exchange as it was left; None where its run is gone."""
+    if not left["run"]:
+        return Turn(left["question"], error=left["error"], remedy=left["remedy"], flow=flow)
+    try:
+        return _recorded(traces.record(left["run"]))
+    except NotFound:
+        return None
+
+
+def _turn(actor: Actor, flow: str, chat: Chat, place: int, turn: Turn) -> None:
     transcript.question(turn.question)
+    if turn.error:
+        _failed(flow, chat, place, turn)
+        return
     transcript.reply(turn.steps, turn.reply, turn.footer)
     if turn.held:
-        nav.link("approvals", "Decide about it")
+        _decisions(turn.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
         case_button(actor, turn)
+
+
+def _failed(flow: str, chat: Chat, place: int, turn: Turn) -> None:
+    """Why a message was not answered, and a button that sends it again."""
+
+    def again() -> None:
+        chat.turns.remove(turn)
+        session.keep(f"again-{flow}", turn.question)
+
+    words = show.plain(turn.error) + (f"  \n{show.plain(turn.remedy)}" if turn.remedy else "")
+    st.error(words, icon=":material/error:")
+    st.button("Send it again", icon=":material/replay:", key=f"again-{flow}-{place}", type="tertiary", on_click=again)
+
+
+def _decisions(run_id: str) -> None:
+    """For each call that waited: a link to the very approval, or to how the run went on after the decision."""
+    traces.flush()
+    for one in approvals.find(run_id=run_id):
+        called = f"{show.plain(one.tool)} ({show.plain(approval.given(one))})"
+        if one.open:
+            nav.link("approvals", f"Decide about it: {called}", {"approval": one.id})
+            continue
+        st.caption(f":material/gavel: {called} {approval.WORDS[one.state]}.")
+        if one.result_run:
+            nav.link("runs", "How it went on", {"run": one.result_run})
 
 
 def case_button(actor: Actor, turn: Turn) -> None:
@@ -131,19 +221,24 @@ def _answer(actor: Actor, release: Release, text: str, chat: Chat) -> Turn:
                 agent = event.agent or agent
             else:
                 result = event
-        return _finished(chat, text, result, mock_forms.tried(release.name))
+        return _finished(chat, result, mock_forms.tried(release.name))
 
 
-def _finished(chat: Chat, text: str, result: Any, given: Sequence[Mock]) -> Turn:
+def _finished(chat: Chat, result: Any, given: Sequence[Mock]) -> Turn:
     assert isinstance(result, Result)  # noqa: S101  (a stream ends with its Result, or raises)
     chat.conversation = result.conversation
+    return _recorded(result.record, given)
+
+
+def _recorded(record: Mapping[str, Any], given: Sequence[Mock] = ()) -> Turn:
+    """An exchange as its record tells it."""
     return Turn(
-        question=text,
-        steps=traces.step_words(result.record),
-        reply=result.reply,
-        footer=transcript.result_footer(result),
-        held=result.outcome == "held",
-        run_id=result.run_id,
-        flow=result.record["flow"],
-        mocks=mocks.used(result.record["calls"], given),
+        question=record["question"],
+        steps=traces.step_words(record),
+        reply=record["reply"],
+        footer=transcript.record_footer(record),
+        held=record["outcome"] == "held",
+        run_id=record["id"],
+        flow=record["flow"],
+        mocks=mocks.used(record["calls"], given),
     )

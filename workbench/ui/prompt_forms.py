@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -12,7 +12,7 @@ from workbench.access import Actor
 from workbench.errors import Conflict, WorkbenchError
 from workbench.flows.uses import Setting, Use
 from workbench.prompts import Remark, Version
-from workbench.prompts.lint import Kind, tokens
+from workbench.prompts.lint import Kind, secrets, tokens
 from workbench.runtime.release import PromptText
 from workbench.ui import nav, session, show
 from workbench.ui.differences import compare
@@ -30,6 +30,9 @@ TITLES: dict[Kind, tuple[str, str]] = {
     "shouting": ("campaign", "Shouting"),
 }
 
+
+FIELDS = ("text", "purpose", "owner", "note")
+NEW = "new prompt"
 
 # ---- choosing --------------------------------------------------------------------------------------------------------
 
@@ -160,12 +163,15 @@ def fill(name: str, text: str, given: Setting) -> None:
 
 def write(actor: Actor, found: Sequence[Version]) -> None:
     """Write the next version. Where somebody else saved one meanwhile, both texts are shown, and neither is lost."""
+    _take_up(found)
     newest, began = found[0], _began(found)
     key = f"{began.name}-{began.number}"
     above = st.container()
     text = _fields(began, key)
+    _leave(began, key)
     if newest.number == began.number:
         _button("Save as the next version", _save, actor, newest.name, key, newest.number)
+        _confirm(key, _save, actor, newest.name, key, newest.number)
         return
     above.warning(
         f"{show.plain(newest.author)} saved version {newest.number} while you wrote. Your text is kept here; "
@@ -175,7 +181,70 @@ def write(actor: Actor, found: Sequence[Version]) -> None:
     compare(prompts.lines(newest.text, text), f"version {newest.number}", "yours")
     with st.container(horizontal=True):
         _button("Save mine after it", _save, actor, newest.name, key, newest.number)
-        st.button("Take theirs", key="take-theirs", on_click=session.forget, args=(f"base-{newest.name}",))
+        st.button("Take theirs", key="take-theirs", on_click=_take_theirs, args=(newest.name,))
+    _confirm(key, _save, actor, newest.name, key, newest.number)
+
+
+def _take_theirs(name: str) -> None:
+    session.forget(f"base-{name}")
+    session.to_desk(f"prompt-{name}", None)
+
+
+def _take_up(found: Sequence[Version]) -> None:
+    """After a reload: what this person was writing on the prompt, and the version it was begun from."""
+    name = found[0].name
+    if session.get(f"taken-up-{name}"):
+        return
+    session.keep(f"taken-up-{name}", True)
+    left = session.from_desk(f"prompt-{name}")
+    if not isinstance(left, dict) or left.get("base") not in {one.number for one in found}:
+        return
+    session.keep(f"base-{name}", left["base"])
+    for part in FIELDS:
+        session.keep(f"{part}-{name}-{left['base']}", str(left.get(part, "")))
+
+
+def _leave(began: Version, key: str) -> None:
+    """Leave what was written on the desk, so that a reload finds it; what looks like a secret is stored nowhere."""
+    written = _written(key)
+    before = {"text": began.text, "purpose": began.purpose, "owner": began.owner, "note": ""}
+    if written == before:
+        session.to_desk(f"prompt-{began.name}", None)
+    elif _secrets(written):
+        session.to_desk(f"prompt-{began.name}", None)
+        st.caption(":material/key: It looks like it holds a secret, so it is not kept for you: a reload loses it.")
+    else:
+        session.to_desk(f"prompt-{began.name}", {"base": began.number, **written})
+
+
+def _written(key: str) -> dict[str, str]:
+    return {part: str(session.get(f"{part}-{key}") or "") for part in FIELDS}
+
+
+def _secrets(written: Mapping[str, str]) -> list[Remark]:
+    """The places of a text, and of what is said about it, that look like a password, key or card number."""
+    return [one for text in written.values() for one in secrets(text)]
+
+
+def _confirm(key: str, act: Callable[..., None], *given: object) -> None:
+    """Where a text that looks like a secret was about to be saved: say so, and save it only when that is clicked."""
+    warned = session.get(f"secret-{key}")
+    written = _written(key)
+    if not warned or warned != written:
+        return
+    for one in _secrets(written):
+        st.warning(f"**Not saved yet.** {show.plain(one.why)}\n\n> {show.plain(one.sentence)}", icon=":material/key:")
+    _button("Save it all the same", act, *given)
+
+
+def _warned(key: str) -> bool:
+    """Whether exactly this text was warned of before. Where it holds a secret and was not, the warning is shown next."""
+    written = _written(key)
+    if not _secrets(written) or session.get(f"secret-{key}") == written:
+        session.forget(f"secret-{key}")
+        return True
+    session.keep(f"secret-{key}", written)
+    return False
 
 
 def _began(found: Sequence[Version]) -> Version:
@@ -203,14 +272,23 @@ def _fields(began: Version, key: str) -> str:
 
 
 def _save(actor: Actor, name: str, key: str, base: int) -> None:
-    text, purpose, owner, note = (
-        str(session.get(f"{part}-{key}") or "") for part in ("text", "purpose", "owner", "note")
-    )
+    if not _warned(key):
+        return
+    written = _written(key)
     try:
-        made = prompts.save(actor, name, text, purpose=purpose, owner=owner, note=note, base=base)
+        made = prompts.save(
+            actor,
+            name,
+            written["text"],
+            purpose=written["purpose"],
+            owner=written["owner"],
+            note=written["note"],
+            base=base,
+        )
     except Conflict:
         return  # The form finds a newer version now, and shows both texts.
     session.keep(f"base-{name}", made.number)
+    session.to_desk(f"prompt-{name}", None)
     _done(f"Saved as version {made.number}." if made.number != base else "Nothing has changed yet.", made)
 
 
@@ -230,22 +308,45 @@ def _restore(actor: Actor, old: Version, base: int) -> None:
 
 def begin(actor: Actor) -> None:
     """Write a new prompt."""
+    _take_up_new()
     with st.popover("New prompt", icon=":material/add:"):
         st.text_input(
             "Name",
-            key="new-prompt",
+            key=f"name-{NEW}",
             placeholder="order-desk/greeting",
             help="Small letters, digits, - and _; / for folders.",
         )
-        st.text_input("Purpose", key="new-purpose", placeholder="what it makes an agent do")
-        st.text_area("Text", key="new-text", height=160, placeholder="You greet customers of $shop_name.")
+        st.text_input("Purpose", key=f"purpose-{NEW}", placeholder="what it makes an agent do")
+        st.text_area("Text", key=f"text-{NEW}", height=160, placeholder="You greet customers of $shop_name.")
+        _leave_new()
         _button("Write it", _begin, actor)
+        _confirm(NEW, _begin, actor)
+
+
+def _take_up_new() -> None:
+    """After a reload: the new prompt that this person was writing."""
+    if session.get(f"taken-up-{NEW}"):
+        return
+    session.keep(f"taken-up-{NEW}", True)
+    left = session.from_desk(NEW)
+    for part, value in left.items() if isinstance(left, dict) else ():
+        if part in ("name", *FIELDS):
+            session.keep(f"{part}-{NEW}", str(value))
+
+
+def _leave_new() -> None:
+    """Leave the new prompt on the desk, so that a reload finds it; what looks like a secret is stored nowhere."""
+    written = {"name": str(session.get(f"name-{NEW}") or ""), **_written(NEW)}
+    session.to_desk(NEW, written if any(written.values()) and not _secrets(written) else None)
 
 
 def _begin(actor: Actor) -> None:
-    name, purpose, text = (str(session.get(key) or "") for key in ("new-prompt", "new-purpose", "new-text"))
-    made = prompts.save(actor, name.strip(), text, purpose=purpose, base=0)
-    for key in ("new-prompt", "new-purpose", "new-text", "prompt-words"):
+    if not _warned(NEW):
+        return
+    written = _written(NEW)
+    name = str(session.get(f"name-{NEW}") or "").strip()
+    made = prompts.save(actor, name, written["text"], purpose=written["purpose"], base=0)
+    for key in (f"name-{NEW}", f"purpose-{NEW}", f"text-{NEW}", "prompt-words"):
         session.keep(key, "")
     session.keep("prompt-folder", "all")
     _done(f"{made.name} was written.", made)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import streamlit as st
 
 from workbench import access
+from workbench.access import desk
+from workbench.errors import Invalid, WorkbenchError
+from workbench.ui import show
 
 T = TypeVar("T")
 
@@ -48,13 +51,82 @@ def forget(*keys: str) -> None:
         st.session_state.pop(key, None)
 
 
+def from_desk(place: str) -> Any:
+    """What this person left at a place of their desk before the page was reloaded; None where nothing is there."""
+    try:
+        found = desk.take(actor(), place)
+    except WorkbenchError:
+        return None  # The page itself says that the database cannot be read.
+    keep(f"desk-{place}", found)
+    return found
+
+
+def to_desk(place: str, what: Any) -> None:
+    """Leave `what` at a place of this person's desk, so that a reload finds it; None takes it away."""
+    if get(f"desk-{place}") == what:
+        return
+    keep(f"desk-{place}", what)
+    if what is None:
+        desk.clear(actor(), place)
+        return
+    try:
+        desk.put(actor(), place, what)
+    except Invalid as error:
+        show.failure(error)
+
+
 def pick_flow(names: Sequence[str], label: str = "Flow") -> str:
-    """Choose a flow; the choice is in the address and goes along from page to page."""
+    """Choose a flow; the choice is in the address and goes along from page to page.
+
+    Where the address names a flow that is not there, that is said, and nothing more is drawn until one is chosen.
+    """
+    asked = st.query_params.get("flow", "")
+    if missing("flow", names):
+        instead = st.selectbox(label, names, None, key=f"flow-instead-of-{asked}", placeholder="Choose one", width=260)
+        if instead is None:
+            not_there("flow", asked)
+            st.stop()
+        keep("passed-flow", asked)
+        choose_flow(instead)
+        st.rerun()
     last = get("last-flow", FIRST_FLOW)
     index = names.index(last) if last in names else 0
     chosen = st.selectbox(label, names, index, key="flow", bind="query-params", width=260)
     keep("last-flow", chosen)
     return chosen
+
+
+def pick(label: str, name: str, titles: Mapping[str, str], *, thing: str, fresh: str = "") -> str | None:
+    """Choose one of `titles`, a title by its id; the choice is in the address under `name`.
+
+    Where the address names one that is not there, that is said, and None comes back until the person chooses. `fresh`
+    is anything that changes with the titles, because the browser tells a choice back by its words.
+    """
+    asked, gone = st.query_params.get(name, ""), missing(name, list(titles))
+    there = None if gone else list(titles).index(linked(name, list(titles)))
+    key = f"{name}-{fresh}-{asked if gone else there}"
+    chosen = st.selectbox(
+        label, list(titles), there, key=key, format_func=lambda one: titles[one], placeholder="Choose one"
+    )
+    if chosen is None:
+        not_there(thing, asked)
+        return None
+    if gone:
+        keep(f"passed-{name}", asked)
+    point(name, chosen)
+    return chosen
+
+
+def missing(name: str, options: Sequence[str]) -> bool:
+    """Whether the address names under `name` what is none of the options, and the person has chosen none since."""
+    asked = st.query_params.get(name, "")
+    return bool(asked) and asked not in options and asked not in _written(name) and asked != get(f"passed-{name}")
+
+
+def not_there(thing: str, asked: str) -> None:
+    """Say that the address names a thing that is not there, and what to do."""
+    words = f"There is no {thing} {asked} here. It may have been renamed or deleted. Choose one from the list."
+    st.warning(show.plain(words), icon=":material/link_off:")
 
 
 def choose_flow(name: str) -> None:

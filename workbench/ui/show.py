@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import pandas as pd
 import streamlit as st
 
 from workbench.errors import Refused, Unavailable, WorkbenchError
+
+ROWS = 25
+"""So many rows of a table stand in sight."""
 
 
 def head(title: str, purpose: str) -> None:
@@ -45,9 +51,42 @@ def empty(title: str, hint: str, *, icon: str = "inbox") -> None:
         st.caption(hint)
 
 
+def zone() -> dt.tzinfo:
+    """The reader's time zone, as the browser tells it; UTC where it does not."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return dt.UTC
+
+
+def when(moment: dt.datetime) -> str:
+    """A moment in the reader's time zone, the zone named: `21 Nov, 17:03 CET`; with the year where it is another."""
+    there = moment.astimezone(zone())
+    year = "" if there.year == dt.datetime.now(zone()).year else f" {there.year}"
+    return f"{there.day} {there:%b}{year}, {there:%H:%M} {_named(there)}"
+
+
 def moments(label: str) -> Any:
-    """A table column of moments, shown in the reader's time zone."""
-    return st.column_config.DatetimeColumn(label, format="D MMM, HH:mm", timezone=st.context.timezone, width=110)
+    """A table column of moments in the reader's time zone, which its title names."""
+    named = _named(dt.datetime.now(zone()))
+    return st.column_config.DatetimeColumn(
+        f"{label} ({named})", format="D MMM, HH:mm", timezone=st.context.timezone or "UTC", width=130
+    )
+
+
+def _named(moment: dt.datetime) -> str:
+    """The name of a moment's zone: `CET`, or `UTC+03` where the zone has no letters."""
+    name = moment.tzname() or "UTC"
+    return f"UTC{name}" if name[:1] in "+-" else name
+
+
+def table(rows: pd.DataFrame, **given: Any) -> Any:
+    """A table with all its rows in sight; a long one scrolls, and says how many there are. What `st.dataframe` returns."""
+    shown = min(len(rows), ROWS)
+    made = st.dataframe(rows, hide_index=True, height=38 + 35 * max(shown, 1), **given)
+    if len(rows) > ROWS:
+        st.caption(f"{len(rows)} rows; the table scrolls.")
+    return made
 
 
 def plain(text: str) -> str:

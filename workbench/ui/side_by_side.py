@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from workbench import datasets, flows, jobs, releases, traces
+from workbench import datasets, flows, releases, traces
 from workbench.access import Actor
-from workbench.errors import WorkbenchError
+from workbench.errors import NotFound, WorkbenchError
 from workbench.evals import grid
-from workbench.evals.grid import Difference, Grid, Piece, Side, Variant
+from workbench.evals.grid import Difference, Grid, Piece, Variant
+from workbench.prompts.lint import secrets
 from workbench.runtime import Release, Result, Step, Words
 from workbench.runtime.spec import ROLES, Role
 from workbench.ui import live, mock_forms, nav, session, show, transcript
@@ -78,6 +76,13 @@ class Answer:
     record: dict[str, Any] | None
     failure: WorkbenchError | None = None
 
+    @property
+    def left(self) -> dict[str, str]:
+        """What a reload needs to show it again."""
+        run = self.record["id"] if self.record else ""
+        error, remedy = (self.failure.message, self.failure.remedy) if self.failure else ("", "")
+        return {"title": self.title, "run": run, "error": error, "remedy": remedy}
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -122,10 +127,11 @@ def references() -> dict[str, str]:
 
 def columns(known: Sequence[str]) -> list[Column]:
     """The columns as the address or the last visit has them; at first, a draft beside what is in production."""
-    kept = session.kept("side-by-side", lambda: _first(known))
+    kept = session.kept("side-by-side", lambda: _taken_up(known) or _first(known))
     kept[:] = [one for one in kept if one.reference in known] or _first(known)
     asked = st.query_params.get("variants", "")
     wanted = asked.split(",")
+    _say_missing(wanted if asked else [], known)
     fits = len(wanted) <= grid.MOST and all(_linked(one, known) is not None for one in wanted)
     chosen = session.linked("variants", [*([asked] if fits else []), _joined(kept)])
     if chosen != _joined(kept):
@@ -147,8 +153,9 @@ def choose(made: list[Column], known: dict[str, str]) -> list[Tried]:
             frozen = grid.resolve(variant, releases.resolve)
             twin = next((n for n, (_, other) in enumerate(found) if other.digest == frozen.digest), None)
             found.append((variant, frozen))
-            _note(variant, frozen, twin)
+            _note(variant, twin)
     session.point("variants", _joined(made))
+    _leave(made)
     if edited := [grid.LETTERS[place] for place, column in enumerate(made) if column.texts]:
         st.caption(
             f":material/link_off: The address leaves out the edited prompt of variant {' and '.join(edited)}; "
@@ -187,7 +194,9 @@ def converse(actor: Actor, tried: Sequence[Tried], text: str, *, real: bool = Fa
                 places[number].take(event)
             else:
                 found[number] = _answer(tried[number].title, event)
-    session.keep("side-by-side-shown", Shown(text, tuple(found[number] for number in sorted(found))))
+    shown = Shown(text, tuple(found[number] for number in sorted(found)))
+    session.keep("side-by-side-shown", shown)
+    session.to_desk("playground-answers", {"question": text, "answers": [one.left for one in shown.answers]})
 
 
 def example(tried: Sequence[Tried]) -> str | None:
@@ -202,7 +211,7 @@ def example(tried: Sequence[Tried]) -> str | None:
 
 def answers() -> bool:
     """The answers to the last message, what differs from the first marked; whether there are any."""
-    shown = cast("Shown | None", session.get("side-by-side-shown"))
+    shown = session.kept("side-by-side-shown", _answers_left)
     if shown is None:
         return False
     transcript.question(shown.question)
@@ -225,49 +234,61 @@ def marked(pieces: Sequence[Piece]) -> str:
     return "".join(show.plain(one.text) if one.kind == "same" else _painted(one) for one in pieces)
 
 
-def begin(actor: Actor, tried: Sequence[Tried], sets: Sequence[str], *, real: bool = False) -> None:
-    """Choose a dataset, and freeze every variant as an experiment over it that runs in the background."""
-    own = tried[0].release.name if tried else ""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        dataset = st.selectbox("Dataset", sets, sets.index(own) if own in sets else 0, key="grid-dataset", width=260)
-        repeat = st.number_input("Times each", 1, 20, 1, key="grid-repeat", width=120)
-        pressed = st.button(
-            "Freeze as experiments and run", key="run-grid", type="primary", icon=":material/play_arrow:",
-            disabled=not tried,
-        )  # fmt: skip
-    if pressed:
-        with show.errors():
-            variants = [one.variant for one in tried]
-            _start(grid.create(actor, variants, dataset, releases.resolve, repeat=int(repeat), real=real))
+def _say_missing(wanted: Sequence[str], known: Sequence[str]) -> None:
+    """Say which variants the address names that are not there; what is shown instead stands below."""
+    gone = [one for one in wanted if _linked(one, known) is None]
+    if gone:
+        words = f"The address names what is not here: {', '.join(gone)}. Choose a flow for each variant below."
+    elif len(wanted) > grid.MOST:
+        words = f"The address names {len(wanted)} variants; at most {grid.MOST} stand side by side."
+    else:
+        return
+    st.warning(show.plain(words), icon=":material/link_off:")
 
 
-def results(actor: Actor, *, real: bool = False) -> None:
-    """A grid chosen from the newest ones: its progress, or what each variant came to and the cases, differing ones first."""
-    known = grid.grids()
-    if not known:
-        show.empty(
-            "No grid yet",
-            "Choose a dataset and press the button above: every variant runs every case, and each is kept "
-            "as an experiment.",
-            icon="grid_view",
+def _leave(made: Sequence[Column]) -> None:
+    """Leave the columns with their edited prompts on the desk, so that a reload finds them; a secret is stored nowhere."""
+    left = [
+        {
+            "reference": one.reference,
+            "role": one.role,
+            "named": list(one.named),
+            "agent": one.agent,
+            "texts": {agent: text for agent, text in one.texts.items() if not secrets(text)},
+        }
+        for one in made
+    ]
+    session.to_desk("playground", left)
+
+
+def _taken_up(known: Sequence[str]) -> list[Column]:
+    """The columns as this person left them; empty where one of them is gone."""
+    left = session.from_desk("playground")
+    made = [
+        Column(one["reference"], next(_numbers), one["role"], one["named"], one["agent"], one["texts"])
+        for one in left or []
+    ]
+    return made if all(_linked(one.link, known) for one in made) else []
+
+
+def _answers_left() -> Shown | None:
+    """The answers to the last message as this person left them, from their recorded runs."""
+    left = session.from_desk("playground-answers")
+    if not left:
+        return None
+    traces.flush()
+    return Shown(left["question"], tuple(_answer_left(one) for one in left["answers"]))
+
+
+def _answer_left(left: dict[str, str]) -> Answer:
+    try:
+        return (
+            Answer(left["title"], traces.record(left["run"]))
+            if left["run"]
+            else Answer(left["title"], None, WorkbenchError(left["error"], remedy=left["remedy"]))
         )
-        return
-    shown = list(known).index(session.linked("grid", list(known)))
-    key = f"grid-{next(iter(known))}-{shown}"
-    chosen = st.selectbox("Grid", list(known), shown, key=key, format_func=lambda one: known[one])
-    session.point("grid", chosen)
-    found = grid.grid(chosen)
-    if not found.ended:
-        _progress(actor, found.id)
-        return
-    _sides(found)
-    _take_up(found)
-    _rows(found)
-    _case(found)
-    if st.button("Run this grid again", icon=":material/replay:", key="again", help="The same frozen flows and cases."):
-        with show.errors():
-            _start(grid.again(actor, found.id, real=real))
-            st.rerun()
+    except NotFound as gone:
+        return Answer(left["title"], None, gone)
 
 
 def _first(known: Sequence[str]) -> list[Column]:
@@ -301,7 +322,7 @@ def _again(variant: Variant) -> Column | None:
     return Column(variant.flow, role=role, named=list(variant.models), agent=agent, texts=dict(variant.prompts))
 
 
-def _take_up(found: Grid) -> None:
+def take_up(found: Grid) -> None:
     """A button that puts the variants of a grid, with their edited prompts, into the columns."""
     made = [one for side in found.sides if (one := _again(side.variant)) is not None]
     help = "With their roles and edited prompts; a draft is taken as it is now."
@@ -354,11 +375,21 @@ def _change(column: Column, base: Release) -> None:
         column.texts = {column.agent: edited} if edited != text else {}
 
 
-def _note(variant: Variant, frozen: Release, twin: int | None) -> None:
-    words = [f"content `{frozen.digest.removeprefix('sha256:')[:12]}`", *map(show.plain, variant.changes)]
+def _note(variant: Variant, twin: int | None) -> None:
+    words = [show.plain(_age(variant.flow)), *map(show.plain, variant.changes)]
     if twin is not None:
         words.append(f":material/equal: same as variant {grid.LETTERS[twin]} so far")
     st.caption(" · ".join(words))
+
+
+def _age(reference: str) -> str:
+    """What a reference stands for now, in words: a draft and when it was saved, or a release and when it was made."""
+    name, _, place = reference.partition("@")
+    if not place:
+        return f"Draft, saved {show.when(flows.draft(name).saved_at)}"
+    number = int(place[1:]) if place[1:].isdigit() else releases.environments(name)[place]
+    made = next(one for one in releases.releases(name) if one.number == number)
+    return f"v{number}, released {show.when(made.made_at)}"
 
 
 def _answer(title: str, event: Result | WorkbenchError) -> Answer:
@@ -390,123 +421,3 @@ def _painted(piece: Piece) -> str:
         for line in piece.text.split("\n")
     ]
     return "  \n".join(lines) + (" " if piece.text.endswith(" ") or piece.kind == "removed" else "")
-
-
-def _start(grid_id: str) -> None:
-    for side in grid.grid(grid_id).sides:
-        jobs.start(side.experiment.job_id)
-    session.point("grid", grid_id)
-
-
-@st.fragment(run_every=1.0)
-def _progress(actor: Actor, grid_id: str) -> None:
-    """How far each variant has come, once a second, until all have ended."""
-    found = grid.grid(grid_id)
-    if found.ended:
-        st.rerun()
-    for side in found.sides:
-        st.progress(side.done / max(1, side.total), f"{show.plain(side.title)}: {side.done} of {side.total} runs")
-    if st.button("Cancel", key=f"cancel-{grid_id}"):
-        with show.errors():
-            for side in found.sides:
-                jobs.cancel(actor, side.experiment.job_id)
-
-
-def _sides(found: Grid) -> None:
-    cells = st.grid(len(found.sides), min_column_width=NARROWEST, key="sides")
-    for side in found.sides:
-        with cells.container(border=True):
-            st.markdown(f"**{show.plain(side.title)}**")
-            _side(side)
-            for agent, text in side.variant.prompts.items():
-                with st.expander(f"Edited prompt of {agent}", icon=":material/edit_note:"):
-                    st.code(text, language=None, wrap_lines=True)
-            nav.link("evaluate", "Read the experiment", {"experiment": side.experiment.id})
-
-
-def _side(side: Side) -> None:
-    if side.state != "done":
-        st.warning(f"Ended as {side.state} after {side.done} of {side.total} runs.", icon=":material/warning:")
-        return
-    rate = side.rate
-    st.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none")
-    st.caption(
-        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {rate.low:.0%} to {rate.high:.0%}"
-        if rate.total
-        else "No case expects anything, so there is no pass rate."
-    )
-    cost = "cost unknown" if side.usd is None else "no cost" if side.usd == 0 else f"${side.usd:.4f}"
-    seconds = "no run" if side.seconds is None else f"median {side.seconds:.2f} s"
-    st.caption(f"{seconds} · {side.tokens:,} tokens · {show.plain(cost)}")
-    st.markdown(" ".join(f"{transcript.badge(name)} {count}" for name, count in side.outcomes.items()))
-
-
-def _rows(found: Grid) -> None:
-    count, total = found.differing, len(found.rows)
-    words = f"{count} of {total} cases {'differs' if count == 1 else 'differ'}." if count else "No case differs."
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words}**{' Those stand first.' if count else ''}", width="content")
-        st.download_button(
-            "Download", table_file(found), f"{found.id}.csv", "text/csv", icon=":material/download:", on_click="ignore"
-        )
-    letters = grid.LETTERS[: len(found.sides)]
-    config: dict[str, Any] = {f"reply {one}": st.column_config.TextColumn(width="medium") for one in letters}
-    config |= {f"run {one}": st.column_config.LinkColumn(display_text="read", width="small") for one in letters}
-    st.dataframe(pd.DataFrame(_table(found)), hide_index=True, key="grid-rows", column_config=config)
-
-
-def _case(found: Grid) -> None:
-    """One case, chosen from those that differ first: every reply, what differs from the first marked."""
-    rows = {row.case_id: row for row in found.rows}
-    row = rows[st.selectbox("Read a case", list(rows), key="grid-case", width=400)]
-    transcript.question(row.question)
-    first = next((cell.replies[0] for cell in row.cells if cell is not None), "")
-    cells = st.grid(len(row.cells), min_column_width=NARROWEST, key="case")
-    for side, cell in zip(found.sides, row.cells, strict=True):
-        with cells.container(border=True):
-            st.markdown(f"**{show.plain(side.title)}**")
-            if cell is None:
-                st.caption("It did not run.")
-                continue
-            st.markdown(marked(grid.pieces(first, cell.replies[0])))
-            verdict = "passes" if cell.passed else show.plain(_words("passed", cell))
-            st.caption(f"{transcript.badge(cell.outcomes[0])} · {verdict}")
-            nav.link("runs", "Read this run", {"run": cell.run_ids[0]})
-
-
-def _table(found: Grid) -> list[dict[str, str]]:
-    """The cases as rows of words, ready for a table."""
-    rows = []
-    for one in found.rows:
-        row = {"case": one.case_id, "differs": "≠ differs" if one.differs else "same", "message": one.question}
-        for kind in ("passed", "reply", "outcome", "run"):
-            for letter, cell in zip(grid.LETTERS, one.cells, strict=False):
-                row[f"{kind} {letter}"] = _words(kind, cell)
-        rows.append(row)
-    return rows
-
-
-def _words(kind: str, cell: grid.Cell | None) -> str:
-    if cell is None:
-        return "not run"
-    if kind == "passed":
-        return "yes" if cell.passed else "not scored" if cell.passed is None else f"no: {cell.why}"
-    if kind == "run":
-        return f"/runs?run={cell.run_ids[0]}"
-    return " | ".join(dict.fromkeys(cell.replies if kind == "reply" else cell.outcomes))
-
-
-def table_file(found: Grid) -> str:
-    """The table as a file. A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    rows, text = _table(found), io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: f"'{value}" if value[:1] in ("=", "+", "-", "@") else value for key, value in row.items()} for row in rows
-    )
-    return text.getvalue()
-
-
-def sets() -> list[str]:
-    """The names of the datasets."""
-    return [one.name for one in datasets.datasets()]

@@ -11,7 +11,7 @@ from workbench import traces
 from workbench.ui import show
 
 if TYPE_CHECKING:
-    from workbench.runtime import Result, Step
+    from workbench.runtime import Step
 
 USER, FLOW = ":material/person:", ":material/support_agent:"
 
@@ -60,12 +60,6 @@ def footer(outcome: str, seconds: float, tokens: int, usd: float | None, model: 
     cost = "cost unknown" if usd is None else "no cost" if usd == 0 else f"${usd:.4f}"
     parts = [badge(outcome), _time(seconds), f"{tokens:,} tokens", show.plain(cost), show.plain(model)]
     return " · ".join(parts) + (f"  \n{show.plain(error)}" if error else "")
-
-
-def result_footer(result: Result) -> str:
-    """The footer of a run that has just ended."""
-    record = result.record
-    return record_footer(record)
 
 
 def record_footer(record: Mapping[str, Any]) -> str:
