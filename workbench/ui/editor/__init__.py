@@ -2,12 +2,12 @@
 
 from workbench.ui.editor.agent_form import agent_form, rename_row
 from workbench.ui.editor.conflict import clash
-from workbench.ui.editor.gallery import new_flow
+from workbench.ui.editor.gallery import missing, new_flow, put_away
 from workbench.ui.editor.layout import bar, beside, found, is_wide, parts, picture
 from workbench.ui.editor.schema_table import KINDS, OTHER
 from workbench.ui.editor.settings_form import settings_form
 from workbench.ui.editor.versions_form import versions_form
-from workbench.ui.editor.working_copy import Work, again, begin, finish, put, tidy, work
+from workbench.ui.editor.working_copy import Work, again, begin, field_at, finish, popover, put, tidy, work
 from workbench.ui.editor.yaml_form import yaml_form
 
 __all__ = [
@@ -20,13 +20,17 @@ __all__ = [
     "begin",
     "beside",
     "clash",
+    "field_at",
     "finish",
     "found",
     "is_wide",
+    "missing",
     "new_flow",
     "parts",
     "picture",
+    "popover",
     "put",
+    "put_away",
     "rename_row",
     "settings_form",
     "tidy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,53 +15,68 @@ from workbench.runtime.release import PromptText
 from workbench.runtime.spec import ROLES
 from workbench.ui import session, show
 from workbench.ui.editor.schema_table import schema_table
-from workbench.ui.editor.working_copy import Work, again, newest, put, step, taking, tidy
+from workbench.ui.editor.working_copy import AGENT, Work, field_at, newest, popover, step, tidy
+
+NONE = "none"
 
 
 def agent_form(copy: Work) -> None:
-    """One agent: prompt, model role, tools, handoffs, and what it does besides."""
+    """One agent: prompt, model role, tools, handoffs, and what it does besides. The open one stands in the address."""
     agents = copy.body["agents"]
-    key, first = copy.key("agent"), next(iter(agents))
-    before = copy.chosen[1] if copy.chosen and copy.chosen[0] == "agent" else copy.body["entry"]
-    if session.get(key) not in agents:
-        session.keep(key, before if before in agents else first)
-    chosen = st.segmented_control("Agent", list(agents), key=key, required=True, width="stretch")
+    _open_agent(copy)
+    chosen = st.segmented_control("Agent", list(agents), key=AGENT, required=True, width="stretch", bind="query-params")
     if chosen is None or chosen not in agents:
         return
     if copy.chosen is None or copy.chosen[0] == "agent":
         copy.chosen = ("agent", chosen)
-    agent = dict(agents[chosen])
+    agent = agents[chosen]
     left, right = st.columns([2, 1])
-    agent["description"] = left.text_input(
+    left.text_input(
         "What it is for",
         agent.get("description", ""),
-        **taking(copy, copy.key("about", chosen), "agents", chosen, "description"),
+        **field_at(copy, ("about", chosen), "agents", chosen, "description"),
         help="Other agents read this when they choose whom to hand over to.",
     )
-    role = agent.get("model", "main")
-    given = taking(copy, copy.key("model", chosen), "agents", chosen, "model")
-    agent["model"] = right.selectbox("Model role", ROLES, ROLES.index(role), **given)
-    _prompt(copy, chosen, agent)
+    role = ROLES.index(agent.get("model", "main"))
+    right.selectbox("Model role", ROLES, role, **field_at(copy, ("model", chosen), "agents", chosen, "model"))
+    _prompt(copy, chosen, str(agent["prompt"]))
+    others = [name for name in agents if name != chosen]
+    _works_with(copy, chosen, agent, others)
+    with st.expander("Temperature, what it receives, structured reply, fallback", icon=":material/tune:"):
+        _more(copy, chosen, agent)
+        _fallback(copy, chosen, agent.get("fallback") or {}, others)
+        schema_table(copy, chosen, agent.get("output"))
+    _agents_row(copy, chosen)
+
+
+def _open_agent(copy: Work) -> None:
+    """Where no agent of this flow is open, neither here nor in the address, open the last chosen or the first one."""
+    agents, wanted = copy.body["agents"], copy.next_agent
+    copy.next_agent = ""
+    if wanted in agents:
+        session.keep(AGENT, wanted)
+    if session.get(AGENT, session.asked(AGENT)) in agents:
+        return
+    before = copy.chosen[1] if copy.chosen and copy.chosen[0] == "agent" else copy.body["entry"]
+    session.keep(AGENT, before if before in agents else next(iter(agents)))
+
+
+def _works_with(copy: Work, chosen: str, agent: Mapping[str, Any], others: list[str]) -> None:
     left, right = st.columns(2)
     declared = list(copy.body.get("tools", {}))
-    agent["tools"] = left.multiselect(
+    left.multiselect(
         "Tools",
         [*declared, *(t for t in agent.get("tools", []) if t not in declared)],
         agent.get("tools", []),
-        **taking(copy, copy.key("tools", chosen), "agents", chosen, "tools"),
+        **field_at(copy, ("tools", chosen), "agents", chosen, "tools"),
         help="Declare more tools on the Tools tab.",
     )
-    others = [name for name in agents if name != chosen]
-    agent["handoffs"] = right.multiselect(
+    right.multiselect(
         "Hands over to",
         [*others, *(h for h in agent.get("handoffs", []) if h not in others)],
         agent.get("handoffs", []),
-        **taking(copy, copy.key("handoffs", chosen), "agents", chosen, "handoffs"),
+        **field_at(copy, ("handoffs", chosen), "agents", chosen, "handoffs"),
     )
-    with st.expander("Temperature, what it receives, structured reply, fallback", icon=":material/tune:"):
-        _more(copy, chosen, agent, others)
-    put(copy, ("agents", chosen), agent)
-    _agents_row(copy, chosen)
 
 
 RECEIVES = {
@@ -70,41 +86,43 @@ RECEIVES = {
 }
 
 
-def _more(copy: Work, chosen: str, agent: dict[str, Any], others: list[str]) -> None:
+def _more(copy: Work, chosen: str, agent: Mapping[str, Any]) -> None:
     left, right = st.columns(2)
-    agent["temperature"] = left.number_input(
+    left.number_input(
         "Temperature",
         0.0,
         2.0,
         agent.get("temperature"),
         0.1,
-        **taking(copy, copy.key("temperature", chosen), "agents", chosen, "temperature"),
+        **field_at(copy, ("temperature", chosen), "agents", chosen, "temperature"),
         placeholder="as the model has it",
     )
-    agent["receives"] = right.selectbox(
+    right.selectbox(
         "Receives, when it is handed over to",
         list(RECEIVES),
         list(RECEIVES).index(agent.get("receives", "all")),
         format_func=lambda one: RECEIVES[one],
-        key=copy.key("receives", chosen),
+        **field_at(copy, ("receives", chosen), "agents", chosen, "receives"),
     )
+
+
+def _fallback(copy: Work, chosen: str, fallback: Mapping[str, Any], others: list[str]) -> None:
     st.caption("Where its model fails: another model role is asked, then another agent, then a fixed reply is given.")
-    fallback = dict(agent.get("fallback") or {})
     one, two, three = st.columns(3)
-    roles, agents = ["none", *ROLES], ["none", *others]
-    role, other = fallback.get("model") or "none", fallback.get("agent") or "none"
+    roles, agents = [NONE, *ROLES], [NONE, *others]
+    role, other = fallback.get("model") or NONE, fallback.get("agent") or NONE
     agents += [] if other in agents else [other]
-    role = one.selectbox("Then ask the model", roles, roles.index(role), key=copy.key("fallback-model", chosen))
-    other = two.selectbox("Then the agent", agents, agents.index(other), key=copy.key("fallback-agent", chosen))
-    given = taking(copy, copy.key("fallback-reply", chosen), "agents", chosen, "fallback", "reply")
-    reply = three.text_input("Then reply", fallback.get("reply") or "", **given)
-    given = {"model": role, "agent": other, "reply": reply}
-    agent["fallback"] = {key: value for key, value in given.items() if value not in ("none", "")} or None
-    agent["output"] = schema_table(copy, chosen, agent.get("output"))
+
+    def at(name: str) -> dict[str, Any]:
+        path = ("agents", chosen, "fallback", name)
+        return field_at(copy, (f"fallback-{name}", chosen), *path, read=lambda one: None if one == NONE else one)
+
+    one.selectbox("Then ask the model", roles, roles.index(role), **at("model"))
+    two.selectbox("Then the agent", agents, agents.index(other), **at("agent"))
+    three.text_input("Then reply", fallback.get("reply") or "", **at("reply"))
 
 
-def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
-    reference = str(agent["prompt"])
+def _prompt(copy: Work, chosen: str, reference: str) -> None:
     name, _, fixed = reference.partition("@")
     saved = _saved(copy, reference)
     text, label = saved.text, saved.label if saved.number else f"{name} (new)"
@@ -112,25 +130,22 @@ def _prompt(copy: Work, chosen: str, agent: dict[str, Any]) -> None:
         st.text_area(
             f"Instructions · {label}, a fixed version", text, height=180, disabled=True, key=copy.key("fixed", chosen)
         )
-        if st.button("Follow the newest version", key=copy.key("follow", chosen)):
+        if st.button("Follow the newest version", key=copy.key("follow", chosen), disabled=copy.locked):
             agents = copy.body["agents"]
-            copy.replace({**copy.body, "agents": {**agents, chosen: {**agents[chosen], "prompt": name}}})
-            copy.record()
-            again()
+            step(copy, {**copy.body, "agents": {**agents, chosen: {**agents[chosen], "prompt": name}}})
         return
-    key = copy.key("prompt", chosen, str(saved.number))
-
-    generation = copy.generation
+    key, generation = copy.key("prompt", chosen, str(saved.number)), copy.generation
 
     def take() -> None:
-        if copy.generation != generation or not session.has(key):
+        if copy.locked or copy.generation != generation or not session.has(key):
             return
         if session.get(key) not in (text, newest(name).text):
             copy.texts[name] = session.get(key) or ""
         else:
             copy.texts.pop(name, None)
 
-    st.text_area(f"Instructions · {label}", copy.texts.get(name, text), height=200, key=key, on_change=take)
+    shown = copy.texts.get(name, text)
+    st.text_area(f"Instructions · {label}", shown, height=200, key=key, on_change=take, disabled=copy.locked)
 
 
 def _saved(copy: Work, reference: str) -> PromptText:
@@ -143,16 +158,16 @@ def _saved(copy: Work, reference: str) -> PromptText:
 
 def _agents_row(copy: Work, chosen: str) -> None:
     with st.container(horizontal=True):
-        with st.popover("Add an agent", icon=":material/add:"):
+        with popover(copy, "add-agent", label="Add an agent", icon="add"):
             name = st.text_input("Name", key=copy.key("new-agent"), placeholder="billing")
             joined = st.checkbox(f"{chosen} hands over to it", True, key=copy.key("new-agent-joined", chosen))
             if st.button("Add", key=copy.key("add-agent"), type="primary", disabled=not name):
                 with show.errors():
-                    _add_agent(copy, str(name), chosen if joined else "")
-        with st.popover(f"Rename {chosen}", icon=":material/edit:"):
+                    _add_agent(copy, str(name).strip(), chosen if joined else "")
+        with popover(copy, "rename", chosen, label=f"Rename {chosen}", icon="edit"):
             _rename_form(copy, "agent", chosen)
         if len(copy.body["agents"]) > 1:
-            with st.popover(f"Remove {chosen}", icon=":material/delete:"):
+            with popover(copy, "remove", chosen, label=f"Remove {chosen}", icon="delete"):
                 st.caption("Handoffs to it are removed too. Undo brings it back.")
                 if st.button("Remove", key=copy.key("remove", chosen)):
                     step(copy, _without(copy.body, chosen))
@@ -161,14 +176,15 @@ def _agents_row(copy: Work, chosen: str) -> None:
 def _add_agent(copy: Work, name: str, chosen: str) -> None:
     """A new agent that the chosen one, where there is one, hands over to."""
     if name in copy.body["agents"]:
-        raise Invalid(f"There is an agent called {name} already.")
-    agents = {**copy.body["agents"], name: {"prompt": f"{copy.flow}/{name.lower()}"}}
+        raise Invalid(f"There is an agent called {name} already.", remedy="Choose another name.")
+    prompt = f"{copy.flow}/{re.sub('[^a-z0-9_-]+', '-', name.lower()).strip('-') or 'agent'}"
+    agents = {**copy.body["agents"], name: {"prompt": prompt}}
     if chosen:
         agents[chosen] = {**agents[chosen], "handoffs": [*agents[chosen].get("handoffs", []), name]}
     body = tidy({**copy.body, "agents": agents})
-    if not newest(f"{copy.flow}/{name.lower()}").number:
-        copy.texts.setdefault(f"{copy.flow}/{name.lower()}", f"You are the {name} agent.")
-    copy.chosen = ("agent", name)
+    if not newest(prompt).number:
+        copy.texts.setdefault(prompt, f"You are the {name} agent.")
+    copy.chosen, copy.next_agent = ("agent", name), name
     step(copy, body)
 
 
@@ -179,7 +195,7 @@ def rename_row(copy: Work) -> None:
         if kind == "tool" and name in copy.body.get("tools", {}):
             used = [agent for agent, one in copy.body["agents"].items() if name in one.get("tools", [])]
             st.caption(show.plain(f"Chosen: {name}, used by {', '.join(used) or 'nobody'}."))
-            with st.popover(f"Rename {name}", icon=":material/edit:", type="tertiary"):
+            with popover(copy, "rename-tool", name, label=f"Rename {name}", icon="edit", kind="tertiary"):
                 _rename_form(copy, "tool", name)
 
 

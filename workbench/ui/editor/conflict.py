@@ -103,5 +103,5 @@ def _over(actor: Actor, copy: Work, theirs: Draft, mine: versions.Copy) -> None:
         texts = {n: mine.texts[n] for n in versions.followed(body) if n in mine.texts and mine.texts[n] != saved.get(n)}
         draft = versions.override(actor, spec.parse(body), texts, theirs=theirs.version)
         copy.take(draft)
-        copy.told = f"Saved as save {draft.version}. What {theirs.saved_by} had saved is kept on the Versions tab."
+        copy.told = f"What {theirs.saved_by} had saved is kept on the Versions tab."
         again()

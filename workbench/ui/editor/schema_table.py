@@ -12,7 +12,7 @@ import streamlit as st
 
 from workbench.errors import Invalid
 from workbench.ui import session, show
-from workbench.ui.editor.working_copy import Work, step, tidy
+from workbench.ui.editor.working_copy import Work, put, step, tidy
 
 KINDS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
 OTHER = "as in the JSON"
 
 
-def schema_table(copy: Work, chosen: str, schema: dict[str, Any] | None) -> dict[str, Any] | None:
+def schema_table(copy: Work, chosen: str, schema: dict[str, Any] | None) -> None:
     """The structured reply as a small table, with the JSON Schema under a fold. Without fields the agent replies freely."""
     st.caption("Structured reply: with at least one field the agent answers as data instead of as text.")
     old = dict((schema or {}).get("properties") or {})
@@ -44,27 +44,28 @@ def schema_table(copy: Work, chosen: str, schema: dict[str, Any] | None) -> dict
     edited = [row for row in table(copy, ("output", chosen), rows, columns) if row["name"]]
     if edited != rows:
         schema = _of_rows(schema or {}, old, edited)
+        put(copy, ("agents", chosen, "output"), schema)
     with st.expander("The same as JSON Schema", icon=":material/data_object:"):
         text = json.dumps(schema, indent=2, ensure_ascii=False) if schema else ""
         stamp = str(zlib.crc32(text.encode()))
-        written = st.text_area("JSON Schema", text, height=220, key=copy.key("schema", chosen, stamp))
+        key = copy.key("schema", chosen, stamp)
+        written = st.text_area("JSON Schema", text, height=220, key=key, disabled=copy.locked)
     if written != text:
         agents = copy.body["agents"]
         try:
-            output = json_of(written)
+            output = _json(written)
             body = tidy({**copy.body, "agents": {**agents, chosen: {**agents[chosen], "output": output}}})
         except Invalid as error:
             show.failure(error)
         else:
             step(copy, body)
-    return schema
 
 
-def json_of(text: str) -> dict[str, Any] | None:
+def _json(text: str) -> dict[str, Any] | None:
     try:
         made = json.loads(text) if text.strip() else None
     except ValueError as error:
-        raise Invalid(f"The JSON cannot be read: {error}.") from None
+        raise Invalid(f"The JSON cannot be read: {error}.", remedy="Check its quotes, commas and braces.") from None
     if made is None or isinstance(made, dict):
         return made
     raise Invalid("A schema is a JSON object.", remedy='Begin with {"type": "object", "properties": {}}.')
@@ -103,7 +104,13 @@ def table(
         session.keep(f"{widget}-rows", rows)
     begun = pd.DataFrame(session.get(f"{widget}-rows"), columns=list(columns))
     edited = st.data_editor(
-        begun, num_rows="dynamic", key=widget, hide_index=True, column_config=columns, width="stretch"
+        begun,
+        num_rows="dynamic",
+        key=widget,
+        hide_index=True,
+        column_config=columns,
+        width="stretch",
+        disabled=copy.locked,
     )
     return [{str(name): _cell(value) for name, value in row.items()} for row in edited.to_dict("records")]
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
 from workbench import releases
 from workbench.access import Actor
-from workbench.flows import versions
+from workbench.flows import draft, versions
 from workbench.runtime.release import Release
 from workbench.ui import show
-from workbench.ui.editor.working_copy import Work, again, save
+from workbench.ui.editor.working_copy import Work, again, moment, popover, save
 
 
 def versions_form(actor: Actor, copy: Work) -> None:
@@ -21,16 +18,17 @@ def versions_form(actor: Actor, copy: Work) -> None:
         st.caption(show.plain(f"Forked from {copy.forked_from}."))
     listed = versions.versions(copy.flow)
     with (
-        st.popover("Name this version", icon=":material/bookmark_add:"),
+        popover(copy, "name-version", label="Name this version", icon="bookmark_add"),
         st.form(copy.key("name-version"), border=False),
     ):
         title = st.text_input("Title", key=copy.key("version-title"), placeholder="Before the refund rules")
         note = st.text_area("Note", key=copy.key("version-note"), height=80)
         if st.form_submit_button("Keep it", type="primary"):
             with show.errors():
-                if copy.changed or copy.live:
-                    save(actor, copy)
+                if copy.changed:
+                    save(actor, copy, number=False)
                 versions.add(actor, copy.flow, title, note, base=copy.base)
+                copy.take(draft(copy.flow))
                 copy.told = f"Named {title.strip()}."
                 again()
     if not listed:
@@ -44,19 +42,15 @@ def _version_row(actor: Actor, copy: Work, one: versions.Version) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         words = f"**{one.number}. {show.plain(one.title)}**" + (f"  \n{show.plain(one.note)}" if one.note else "")
         st.markdown(words)
-        st.caption(show.plain(f"{one.saved_by}, {_moment(one.saved_at)}"))
-        if st.button("Restore", key=f"restore-{copy.flow}-{one.number}", type="tertiary", icon=":material/restore:"):
+        st.caption(show.plain(f"{one.saved_by}, {moment(one.saved_at)}"))
+        key = f"restore-{copy.flow}-{one.number}"
+        if st.button("Restore", key=key, type="tertiary", icon=":material/restore:", disabled=copy.locked):
             with show.errors():
                 if copy.changed:
                     save(actor, copy, number=False)
                 copy.take(versions.restore(actor, copy.flow, one.number, base=copy.base))
                 copy.told = f"Version {one.number} restored as save {copy.base}."
                 again()
-
-
-def _moment(at: Any) -> str:
-    zone = st.context.timezone
-    return str(pd.Timestamp(at).tz_convert(zone or "UTC").strftime("%-d %b, %H:%M"))
 
 
 def _compare(copy: Work, listed: list[versions.Version]) -> None:

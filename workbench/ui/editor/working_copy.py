@@ -1,17 +1,19 @@
 """The working copy of a draft in the browser session: what is edited, its steps, and how it is saved.
 
 The copy is plain data. Form, YAML and picture all change it; each is drawn from it, so that they always agree. Every
-change is a step that can be undone, and is saved by itself a while after the last one."""
+change is a step that can be undone, and is saved by itself a while after the last one.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import pandas as pd
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
@@ -27,6 +29,15 @@ from workbench.ui import session, show
 
 STEPS = 500
 """How many steps can be undone."""
+
+PART = "part"
+"""The name, in the address too, under which the open tab is kept."""
+
+AGENT = "agent"
+"""The name, in the address too, under which the open agent is kept."""
+
+OPTIONAL = ("fallback", "knowledge", "tools", "limits", "variables", "approvals", "charter")
+"""Parts of a flow that need not be there before a form writes into them."""
 
 
 State = tuple[str, dict[str, str]]
@@ -60,6 +71,12 @@ class Work:
     part: str = ""
     aside: str = ""
     forked_from: str = ""
+    saved_by: str = ""
+    saved_at: dt.datetime | None = None
+    locked: bool = False
+    wrong: Invalid | None = None
+    next_agent: str = ""
+    sought: tuple[int, str] = (0, "")
 
     @property
     def spec(self) -> FlowSpec:
@@ -122,7 +139,7 @@ class Work:
         self.loaded, self.theirs = _bases(draft), None
         self.began = dict(versions.copy_of(draft).texts)
         self.known = self.state
-        self.forked_from = draft.forked_from
+        self.forked_from, self.saved_by, self.saved_at = draft.forked_from, draft.saved_by, draft.saved_at
 
     def take(self, draft: Draft) -> None:
         """Become what `draft` is; what the copy was can be had back by undoing."""
@@ -153,18 +170,6 @@ def work(name: str) -> Work:
     return session.kept(f"work-{name}", load)
 
 
-def reload(name: str) -> None:
-    """Forget the working copy and what was left unsaved of it; the next look loads the draft."""
-    old = session.get(f"work-{name}")
-    session.forget(f"work-{name}")
-    _left().pop(_place(session.actor(), name), None)
-    if old is not None:
-        new = work(name)
-        new.generation, new.chosen, new.folds = old.generation + 1, old.chosen, old.folds
-        new.past, new.future, new.known = old.past, old.future, old.state
-        new.record()
-
-
 def save(actor: Actor, copy: Work, *, number: bool = True) -> None:
     """Save the working copy. With `number`, changed texts become the next numbers of their prompts; else they wait.
 
@@ -178,11 +183,12 @@ def save(actor: Actor, copy: Work, *, number: bool = True) -> None:
         copy.theirs = flows.draft(copy.flow)
         raise
     copy.settle(draft)
-    copy.told = f"Saved as save {copy.base}."
+    copy.told = ""
 
 
-def begin(copy: Work) -> None:
-    """Make the step that the forms are about to change from. Call it before they are drawn."""
+def begin(actor: Actor, copy: Work) -> None:
+    """Make the step that the forms are about to change from; who may not edit reads. Call it before they are drawn."""
+    copy.locked = not may(actor, "edit a flow")
     if copy.known is None:
         copy.known = copy.state
 
@@ -190,7 +196,7 @@ def begin(copy: Work) -> None:
 def finish(actor: Actor, copy: Work) -> None:
     """After the forms: record the step, do what was asked by key, save after a rest, notice what others saved."""
     copy.record()
-    copy.part = str(session.get(f"part-{copy.flow}") or "")
+    copy.part = str(session.get(PART) or "")
     asked, copy.asked = copy.asked, []
     for one in asked:
         if one == "undo":
@@ -200,9 +206,9 @@ def finish(actor: Actor, copy: Work) -> None:
     if {"undo", "redo"} & {*asked}:
         remember(actor, copy)
         again()
-    _look(actor, copy)
+    _look(copy)
     with show.errors():
-        if "quiet" in asked and copy.changed and copy.theirs is None and may(actor, "edit a flow"):
+        if "quiet" in asked and copy.changed and copy.theirs is None and not copy.locked:
             save(actor, copy, number=False)
     remember(actor, copy)
 
@@ -224,14 +230,51 @@ def step(copy: Work, body: dict[str, Any]) -> NoReturn:
 
 
 def put(copy: Work, path: tuple[str, ...], value: Any) -> None:
-    """Take a form's value over, where the flow stays one that can be read; else say why and keep what was."""
-    body = dict(copy.body)
-    if len(path) == 2:
-        body[path[0]] = {**body[path[0]], path[1]: value}
+    """Write `value` into the copy at `path`; nothing and an empty text take away what is there.
+
+    Where the flow could not be read any more, the copy stays as it was and remembers why.
+    """
+    body = json.loads(json.dumps(copy.body))
+    holders = [body]
+    for one in path[:-1]:
+        if one not in holders[-1] and one not in OPTIONAL:
+            return
+        holders.append(holders[-1].setdefault(one, {}))
+    if value is None or value == "":
+        holders[-1].pop(path[-1], None)
     else:
-        body[path[0]] = value
-    with show.errors():
+        holders[-1][path[-1]] = value
+    for one, above, holder in reversed([*zip(path, holders, holders[1:], strict=False)]):
+        if not holder:
+            above.pop(one)
+    try:
         copy.body = tidy(body)
+    except Invalid as error:
+        copy.wrong = error
+
+
+def field_at(copy: Work, key: tuple[str, ...], *path: str, read: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """What makes a widget the field of what is at `path` of the copy: its key, what a change does, whether it is open.
+
+    A change is taken at once, even where the next run does not draw the widget any more. A widget that is gone already,
+    or of a copy that was replaced since, has nothing to say. `read` makes the value to store of what was chosen.
+    """
+    name, generation = copy.key(*key), copy.generation
+
+    def take() -> None:
+        if copy.locked or copy.generation != generation or not session.has(name):
+            return
+        value = session.get(name)
+        put(copy, path, value if read is None else read(value))
+
+    return {"key": name, "on_change": take, "disabled": copy.locked}
+
+
+def popover(copy: Work, *key: str, label: str, icon: str, kind: Any = "secondary") -> Any:
+    """A popover for changing the copy; it closes by itself once a step was made there."""
+    return st.popover(
+        label, type=kind, icon=f":material/{icon}:", key=copy.key("open", *key), on_change="rerun", disabled=copy.locked
+    )
 
 
 def tidy(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,32 +282,7 @@ def tidy(body: Mapping[str, Any]) -> dict[str, Any]:
     return spec.plain(spec.parse({key: value for key, value in body.items() if value is not None}))
 
 
-def taking(copy: Work, key: str, *path: str) -> dict[str, Any]:
-    """What makes a widget's change a change of the copy at once, even where the next run does not draw it any more.
-
-    A widget that is gone already, or of a copy that was replaced since, has nothing to say.
-    """
-    generation = copy.generation
-
-    def take() -> None:
-        if copy.generation != generation or not session.has(key):
-            return
-        body = json.loads(json.dumps(copy.body))
-        holder = body
-        for one in path[:-1]:
-            if one not in holder and one != "fallback":
-                return
-            holder = holder.setdefault(one, {})
-        holder[path[-1]] = session.get(key)
-        if holder[path[-1]] == "":
-            holder.pop(path[-1])
-        with contextlib.suppress(Invalid):
-            copy.body = tidy(body)
-
-    return {"key": key, "on_change": take}
-
-
-def _look(actor: Actor, copy: Work) -> None:
+def _look(copy: Work) -> None:
     """Where somebody saved meanwhile: show it, or, where this copy has changes too, remember it until one chose."""
     if saves(copy.flow) == copy.base:
         return
@@ -276,7 +294,7 @@ def _look(actor: Actor, copy: Work) -> None:
         copy.take(draft)
         copy.told = f"{draft.saved_by} saved save {draft.version}; it is shown here now."
         again()
-    elif may(actor, "edit a flow"):
+    elif not copy.locked:
         copy.theirs = draft
 
 
@@ -311,7 +329,15 @@ def _bases(draft: Draft) -> dict[str, PromptText]:
 
 
 def newest(reference: str) -> PromptText:
+    """The text of a prompt as it is saved; an empty one without a number where there is none."""
     try:
         return prompts.get(reference)
     except NotFound:
         return PromptText(name=reference.partition("@")[0], number=0, text="")
+
+
+def moment(at: dt.datetime) -> str:
+    """A moment in the reader's time zone: the time of today, or the day too."""
+    here = pd.Timestamp(at).tz_convert(st.context.timezone or "UTC")
+    today = pd.Timestamp.now(here.tz).date() == here.date()
+    return str(here.strftime("%H:%M" if today else "%-d %b, %H:%M"))

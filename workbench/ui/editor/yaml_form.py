@@ -6,11 +6,17 @@ import json
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from workbench.errors import Invalid, WorkbenchError
 from workbench.runtime import spec
 from workbench.ui import session, show
-from workbench.ui.editor.working_copy import Work, step
+from workbench.ui.editor.working_copy import Work, popover, step
+
+_MONO = """<style>
+.st-key-yaml-box textarea {font-family: ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-size: 0.82rem; line-height: 1.45; tab-size: 2; white-space: pre; overflow-x: auto;}
+</style>"""
 
 
 def yaml_form(copy: Work) -> None:
@@ -20,26 +26,38 @@ def yaml_form(copy: Work) -> None:
         copy.aside = shown if shown not in (None, copy.yaml, copy.typed) else copy.aside
         copy.yaml = copy.typed = text
         copy.pages += 1
+    told = st.container()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _files(copy, text, told)
     key = f"yaml-{copy.flow}-{copy.pages}"
-    edited = str(st.text_area("The flow as YAML", copy.typed, height=520, key=key, label_visibility="collapsed"))
+    with st.container(key="yaml-box"):
+        st.html(_MONO)
+        edited = str(
+            st.text_area(
+                "The flow as YAML",
+                copy.typed,
+                height=520,
+                key=key,
+                label_visibility="collapsed",
+                disabled=copy.locked,
+            )
+        )
     if copy.aside:
         with st.expander("Your YAML as it was before the form was changed", icon=":material/history_edu:"):
             st.code(copy.aside, language="yaml")
     if edited not in (copy.yaml, copy.typed):
-        _take_yaml(copy, edited)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.download_button(
-            "Download",
-            text,
-            f"{copy.flow}.yaml",
-            "application/yaml",
-            key="download",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        with st.popover("Take in a file", icon=":material/upload:"):
-            given = st.file_uploader("A flow as YAML or JSON", FILES, key=copy.key("upload"))
-            if given is not None:
+        with told:
+            _take_yaml(copy, edited)
+
+
+def _files(copy: Work, text: str, told: DeltaGenerator) -> None:
+    """The flow as a file, out and in."""
+    name, kind = f"{copy.flow}.yaml", "application/yaml"
+    st.download_button("Download", text, name, kind, key="download", icon=":material/download:", on_click="ignore")
+    with popover(copy, "take-in", label="Take in a file", icon="upload"):
+        given = st.file_uploader("A flow as YAML or JSON", FILES, key=copy.key("upload"))
+        if given is not None:
+            with told:
                 _take_yaml(copy, text_of(given), file=given.name)
 
 
@@ -49,8 +67,8 @@ def _take_yaml(copy: Work, text: str, file: str = "") -> None:
         made = spec.read(text)
         if made.flow != copy.flow:
             raise Invalid(
-                f"flow: this draft is called {copy.flow}, the text's flow {made.flow}.",
-                remedy="To rename it, begin a new flow.",
+                f"This draft is called {copy.flow}, but the text says flow: {made.flow}.",
+                remedy=f"Write flow: {copy.flow} there. For a flow with another name, take in the file under New flow.",
             )
     except WorkbenchError as error:
         show.failure(Invalid(f"{file}: {error.message}", remedy=error.remedy) if file else error)
