@@ -296,11 +296,12 @@ def _rescue(open_session: Session, actor: Actor, draft: Draft, title: str) -> No
     A text that waits and cannot get a number, because it is unfinished, goes into the note.
     """
     current = {name: Waiting(one.text, newest(open_session, name)) for name, one in draft.texts.items()}
-    note = "Kept so that nothing is lost." + _unfinished(_number(open_session, actor, current))
+    left = _number(open_session, actor, current)
+    note = "Kept so that nothing is lost." + _unfinished(left)
     query = select(DraftVersion).where(DraftVersion.flow == draft.name).order_by(col(DraftVersion.number).desc())
     last = open_session.exec(query.limit(1)).first()
     known = last is not None and json.dumps(last.spec) == json.dumps(spec.plain(draft.spec))
-    if last is None or not known or last.prompts != _numbers(open_session, draft):
+    if last is None or not known or left or last.prompts != _numbers(open_session, draft):
         _keep(open_session, actor, draft, title, note)
 
 
