@@ -40,7 +40,7 @@ def edit(name: str, wide: DeltaGenerator, aside: DeltaGenerator | None) -> None:
     with st.container(key="editor"), show.errors():
         copy = editor.work(name)
         picture, bar, found = st.container(), st.container(), st.container()
-        editor.begin(copy)
+        editor.begin(actor, copy)
         for part, holder in editor.parts(copy, aside).items():
             with holder:
                 FORMS[part](copy)
@@ -57,14 +57,17 @@ def edit(name: str, wide: DeltaGenerator, aside: DeltaGenerator | None) -> None:
 with show.errors():
     names = [draft.name for draft in flows.drafts()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        chosen = session.pick_flow(names) if names else ""
+        chosen = session.open_flow(names) if names else ""
         if names:
             editor.new_flow(actor, names)
+        editor.put_away(actor, chosen, names)
         if chosen:
             nav.link("evaluate", "Evaluate", {"flow": chosen})
             nav.link("releases", "Release", {"flow": chosen})
     if not names:
         editor.new_flow(actor, names)
+    elif not chosen:
+        editor.missing(actor, session.get("missing-flow", ""), names)
     if chosen:
         wide = st.container()
         left, right = st.container(key="split").columns([8, 5], gap="large")

@@ -83,7 +83,7 @@ class Hand:
 
     def saved(self) -> None:
         """Wait until everything is saved by itself."""
-        expect(self.page.get_by_text(re.compile(r"^Saved as save \d+\."))).to_be_visible(timeout=SLOW)
+        expect(self.page.get_by_text(re.compile(r"Saved .*as save \d+\."))).to_be_visible(timeout=SLOW)
 
 
 @contextmanager
@@ -246,12 +246,14 @@ def test_what_is_typed_is_saved_by_itself_and_survives_a_reload(seeded: Path) ->
         text = page.get_by_role("textbox", name=re.compile("^Instructions"))
         text.press("Control+End")
         page.keyboard.type(" Thank the customer.", delay=15)
-        expect(page.get_by_text("Unsaved changes", exact=True)).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("Not saved yet.")).to_be_visible(timeout=SLOW)
         hand.saved()
-        expect(page.get_by_text("New instructions of shipping: Save draft gives them a number.")).to_be_visible()
+        expect(
+            page.get_by_text("New instructions of shipping are kept with this flow and have no number yet.")
+        ).to_be_visible()
         assert text.evaluate("one => one === document.activeElement"), "the field keeps the focus"
         page.keyboard.type(" Always.", delay=15)
-        expect(page.get_by_text("Unsaved changes", exact=True)).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("Not saved yet.")).to_be_visible(timeout=SLOW)
         page.reload()
         expect(page.get_by_role("tab", name="YAML")).to_be_visible(timeout=SLOW)
         hand.agent("shipping")
@@ -262,7 +264,7 @@ def test_what_is_typed_is_saved_by_itself_and_survives_a_reload(seeded: Path) ->
         hand.agent("shipping")
         expect(text).to_have_value(re.compile(r"Thank the customer\. Always\.$"), timeout=SLOW)
         expect(page.get_by_text("Instructions · order-desk/shipping@1")).to_be_visible()
-        hand.button("Save draft")
+        hand.button("Number the instructions")
         expect(page.get_by_text("Instructions · order-desk/shipping@2")).to_be_visible(timeout=SLOW)
 
 

@@ -36,7 +36,7 @@ def body(app: AppTest) -> Any:
 
 def boxes(app: AppTest) -> str:
     """What stands in boxes of errors and warnings, escapes taken away."""
-    return " ".join(str(one.value) for kind in (app.error, app.warning) for one in kind).replace("\\", "")
+    return " ".join(str(one.value) for kind in (app.error, app.warning, app.markdown) for one in kind).replace("\\", "")
 
 
 def table(app: AppTest, key: str, *rows: dict[str, Any]) -> None:
@@ -122,19 +122,21 @@ def test_an_http_tool_is_declared_in_the_form_and_tried(seeded: Path, crm: Site)
     table(app, "order-desk-0-http--parameters-0", *rows)
     app.run()
     app.button(key="order-desk-0-take-http-").click().run()
+    assert "POST changes something; declare write or high-stakes." in boxes(app)
+    assert "find_customer" not in body(app).tools
+    app.session_state["order-desk-0-http--effect-new"] = "write"
+    app.run()
+    app.button(key="order-desk-0-take-http-").click().run()
     assert [e.message for e in app.exception] == []
     made = body(app).tools["find_customer"]
     assert isinstance(made, HttpTool)
-    assert (made.method, made.effect, made.headers) == ("POST", "read", {"X-Team": "desk"})
+    assert (made.method, made.effect, made.headers) == ("POST", "write", {"X-Team": "desk"})
     assert made.parameters == {
         "additionalProperties": False,
         "type": "object",
         "properties": {"email": {"type": "string", "description": "Their address."}, "limit": {"type": "integer"}},
         "required": ["email"],
     }
-    assert "POST changes something; declare write or high-stakes." in boxes(app)
-    app.selectbox(key="order-desk-1-effect-find_customer").set_value("write").run()
-    assert "POST changes something" not in boxes(app)
     unfold(app, "Try it alone-find_customer", generation=1)
     app.text_input(key="order-desk-1-argument-find_customer-email").set_value("a/b@c.example")
     app.checkbox(key="order-desk-1-really-find_customer").check()
@@ -200,6 +202,17 @@ def test_a_mock_is_declared_in_the_form_and_answers(seeded: Path) -> None:
     assert spec.read(spec.write(body(app))) == body(app)
 
 
+def test_a_broken_http_tool_is_refused_in_words_and_changes_nothing(seeded: Path) -> None:
+    app = unfold(opened("flows", "architect"), "Declare an HTTP tool")
+    app.text_input(key="order-desk-0-http--name").set_value("find_customer")
+    app.text_input(key="order-desk-0-http--url").set_value("not a url")
+    app.text_input(key="order-desk-0-http--about").set_value("Finds a customer.").run()
+    app.button(key="order-desk-0-take-http-").click().run()
+    assert "find_customer cannot be declared like this." in boxes(app)
+    assert "find_customer" not in body(app).tools
+    assert app.text_input(key="order-desk-0-http--url").value == "not a url"
+
+
 def test_a_name_that_is_taken_or_cannot_be_one_is_told(seeded: Path) -> None:
     app = unfold(opened("flows", "architect"), "Declare a mock")
     for name, told in (("find_order", "There is a tool called find_order already."), ("a b", "is not a valid name")):
@@ -211,7 +224,7 @@ def test_a_name_that_is_taken_or_cannot_be_one_is_told(seeded: Path) -> None:
 
 def test_a_tool_is_picked_from_a_server(seeded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = unfold(opened("flows", "architect"), "Pick from a server")
-    assert "This deployment declares no server." in words(app)
+    assert "No tool server is connected to this workbench." in words(app)
     path = tmp_path / "servers.yaml"
     path.write_text(yaml.safe_dump({"docs": {"command": [sys.executable, str(SERVER)]}}), encoding="utf-8")
     monkeypatch.setenv("WORKBENCH_SERVERS", str(path))

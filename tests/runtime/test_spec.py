@@ -27,7 +27,7 @@ from workbench.runtime.spec import canonical
         ),
         ("format: 1", "format: 7", "format: this version reads flow format 1, not 7."),
         ("model: small", "model: gpt-5", "agents.front.model"),
-        ("flow: desk", "flow: ../desk", "flow: '../desk' is not a valid name."),
+        ("flow: desk", "flow: ../desk", "The flow '../desk' is not a valid name."),
         ("prompt: desk/front", "prompt: ../../etc/passwd", "is not a valid name"),
     ],
 )

@@ -18,6 +18,7 @@ from workbench import knowledge, prompts, settings
 from workbench.access import Actor, audit, require
 from workbench.errors import Conflict, Invalid, NotFound
 from workbench.flows.check import Finding, check
+from workbench.flows.shelf import put_away
 from workbench.runtime import release, spec
 from workbench.runtime.release import PromptText, Release
 from workbench.runtime.spec import FlowSpec
@@ -58,10 +59,11 @@ class Template:
     spec: FlowSpec
 
 
-def drafts() -> list[Draft]:
-    """All drafts, by name."""
+def drafts(*, archived: bool = False) -> list[Draft]:
+    """All drafts, by name; with `archived` those too that are put away."""
     with session() as open_session:
-        return [as_draft(row) for row in open_session.exec(select(Row).order_by(Row.name))]
+        away = set() if archived else put_away(open_session)
+        return [as_draft(row) for row in open_session.exec(select(Row).order_by(Row.name)) if row.name not in away]
 
 
 def draft(name: str) -> Draft:
@@ -102,8 +104,10 @@ def create(
     with session() as open_session:
         audit.lock(open_session)
         if open_session.get(Row, made.flow) is not None:
+            away = made.flow in put_away(open_session)
             raise Conflict(
-                f"There is a flow called {made.flow} already.", remedy="Choose another name, or open that one."
+                f"There is {'an archived' if away else 'a'} flow called {made.flow} already.",
+                remedy=f"Choose another name, or {'bring that one back' if away else 'open that one'}.",
             )
         for name, text in (texts or {}).items():
             prompts.write(open_session, actor, name, text.text, purpose=text.purpose, base=0)
@@ -199,6 +203,28 @@ def put(actor: Actor, text: str) -> tuple[Draft, bool]:
     return save(actor, made, base=known.version), False
 
 
+def put_new(actor: Actor, text: str, name: str = "") -> Draft:
+    """Take in a flow from YAML or JSON as a new draft, under its own name or as `name`.
+
+    Under another name it gets prompts of its own, copied from those that its agents name and that are there. Raises
+    Invalid, Refused, and Conflict where the name is taken; then nothing is changed.
+    """
+    made = spec.read(text)
+    if name in ("", made.flow):
+        return create(actor, made)
+    known = {agent: _known(one.prompt) for agent, one in made.agents.items()}
+    renamed, texts = _own(made, name, lambda agent: known[agent])
+    return create(actor, renamed, {one: text for one, text in texts.items() if text.text})
+
+
+def put_over(actor: Actor, text: str, *, base: int) -> Draft:
+    """Take in a flow from YAML or JSON as the next save of the draft with its name, which must be at save `base`.
+
+    Raises Invalid, Refused, NotFound, and Conflict where somebody saved it meanwhile; then nothing is changed.
+    """
+    return save(actor, spec.read(text), base=base)
+
+
 def rename(made: FlowSpec, kind: Literal["agent", "tool"], old: str, new: str) -> FlowSpec:
     """The flow with an agent or a tool called otherwise, everywhere it is named.
 
@@ -246,6 +272,15 @@ def waiting(name: str) -> dict[str, str]:
 def findings(made: FlowSpec, texts: Mapping[str, str] | None = None) -> list[Finding]:
     """The static findings of a flow, with unsaved prompt `texts` by name: by default those that wait in its draft."""
     return check(made, overlay(waiting(made.flow) if texts is None else texts), knowledge.names())
+
+
+def errors_of(made: FlowSpec, where: str) -> list[str]:
+    """What is wrong with one part of a flow, in words; `where` is its place, such as `tools.find_order`."""
+    return [
+        one.message
+        for one in findings(made)
+        if one.level == "error" and (one.where == where or one.where.startswith(f"{where}."))
+    ]
 
 
 def freeze(made: FlowSpec, texts: Mapping[str, str] | None = None, *, number: int | None = None) -> Release:
@@ -355,6 +390,13 @@ def as_draft(row: Row) -> Draft:
     return Draft(
         row.name, spec.parse(row.spec), row.version, row.saved_by, row.saved_at, texts, row.template, row.forked_from
     )
+
+
+def _known(reference: str) -> PromptText:
+    try:
+        return prompts.get(reference)
+    except NotFound:
+        return PromptText(name=reference.partition("@")[0], number=0, text="")
 
 
 @functools.lru_cache(maxsize=200)

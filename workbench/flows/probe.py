@@ -40,7 +40,10 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Measured:
-    """A check over labelled texts. Precision and recall are None where nothing tripped, or nothing should."""
+    """A check over labelled texts. Precision and recall are None where nothing tripped, or nothing should.
+
+    `precision_of` and `recall_of` are what they are made of: how many were right, of how many.
+    """
 
     right: int
     missed: tuple[Tried, ...]
@@ -49,6 +52,13 @@ class Measured:
     recall: float | None
     median: float
     slowest: float
+    precision_of: tuple[int, int]
+    recall_of: tuple[int, int]
+
+    @property
+    def texts(self) -> int:
+        """How many labelled texts it was measured on."""
+        return self.right + len(self.missed) + len(self.wrong)
 
 
 def try_check(actor: Actor, spec: GuardrailSpec, text: str) -> Tried:
@@ -76,6 +86,8 @@ def measure(actor: Actor, spec: GuardrailSpec, texts: Sequence[Labelled]) -> Mea
         recall=hits / (hits + len(missed)) if hits + len(missed) else None,
         median=statistics.median(times),
         slowest=max(times),
+        precision_of=(hits, hits + len(wrong)),
+        recall_of=(hits, hits + len(missed)),
     )
 
 

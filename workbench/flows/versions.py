@@ -72,6 +72,7 @@ def version(flow: str, number: int) -> Version:
 def add(actor: Actor, flow: str, title: str, note: str = "", *, base: int) -> Version:
     """Name the draft as it is saved, so that it can be compared with and restored. Texts that wait get their numbers.
 
+    A text that can get none, because it is unfinished, goes on waiting, and stands in the note.
     Raises Refused, NotFound, Invalid for an empty or overlong title, and Conflict where the draft is not at save
     `base` or a prompt was changed meanwhile; then nothing is changed.
     """
@@ -86,16 +87,17 @@ def add(actor: Actor, flow: str, title: str, note: str = "", *, base: int) -> Ve
         row = stored(open_session, flow)
         if row.version != base:
             raise changed_elsewhere(f"The flow {flow}")
-        now_saved = as_draft(row)
+        now_saved, left = as_draft(row), dict[str, Waiting]()
         if now_saved.texts:
-            _number(open_session, actor, now_saved.texts)
-            put_row(open_session, actor, now_saved.spec, base, {}, how=f"named {title}")
-        return _keep(open_session, actor, now_saved, title, note.strip())
+            left = _number(open_session, actor, now_saved.texts)
+            put_row(open_session, actor, now_saved.spec, base, left, how=f"named {title}")
+        return _keep(open_session, actor, now_saved, title, note.strip() + _unfinished(left))
 
 
 def restore(actor: Actor, flow: str, number: int, *, base: int) -> Draft:
     """Make a named version the draft's next save. What the draft was before is kept as a version of its own.
 
+    No text hinders it: one that can get no number, because it is unfinished, waits in the draft or stands in the note.
     Raises Refused, NotFound, and Conflict where the draft is not at save `base`; then nothing is changed.
     """
     require(actor, "edit a flow")
@@ -106,9 +108,10 @@ def restore(actor: Actor, flow: str, number: int, *, base: int) -> Draft:
         if row.version != base:
             raise changed_elsewhere(f"The flow {flow}")
         _rescue(open_session, actor, as_draft(row), f"Save {base}, before version {number} was restored")
-        for name, wanted in old.prompts.items():
-            prompts.write(open_session, actor, name, prompts.read(open_session, f"{name}@{wanted}").text)
-        put_row(open_session, actor, old.spec, base, {}, how=f"version {number} restored")
+        texts = {name: prompts.read(open_session, f"{name}@{wanted}").text for name, wanted in old.prompts.items()}
+        waiting = {name: Waiting(text, newest(open_session, name)) for name, text in texts.items()}
+        left = _number(open_session, actor, waiting)
+        put_row(open_session, actor, old.spec, base, left, how=f"version {number} restored")
         return as_draft(stored(open_session, flow))
 
 
@@ -127,8 +130,8 @@ def override(actor: Actor, mine: FlowSpec, texts: Mapping[str, str], *, theirs: 
         _rescue(open_session, actor, as_draft(row), title)
         waiting = {name: Waiting(text, newest(open_session, name)) for name, text in texts.items()}
         if number:
-            _number(open_session, actor, waiting)
-        put_row(open_session, actor, mine, theirs, {} if number else waiting, how=f"saved over save {theirs}")
+            waiting = _number(open_session, actor, waiting)
+        put_row(open_session, actor, mine, theirs, waiting, how=f"saved over save {theirs}")
         return as_draft(stored(open_session, mine.flow))
 
 
@@ -254,9 +257,19 @@ def _apply(body: dict[str, Any], texts: dict[str, str], change: Edit) -> None:
                 holder[last] = change.value
 
 
-def _number(open_session: Session, actor: Actor, texts: Mapping[str, Waiting]) -> None:
+def _number(open_session: Session, actor: Actor, texts: Mapping[str, Waiting]) -> dict[str, Waiting]:
+    """Give each text its number. Returns those that can get none, because they are unfinished. Raises Conflict."""
+    left = {}
     for name, one in texts.items():
-        prompts.write(open_session, actor, name, one.text, base=one.base)
+        try:
+            prompts.write(open_session, actor, name, one.text, base=one.base)
+        except Invalid:
+            left[name] = one
+    return left
+
+
+def _unfinished(texts: Mapping[str, Waiting]) -> str:
+    return "".join(f"\n\nThe unfinished text of {name}:\n{one.text}" for name, one in texts.items())
 
 
 def _keep(open_session: Session, actor: Actor, draft: Draft, title: str, note: str) -> Version:
@@ -282,16 +295,13 @@ def _rescue(open_session: Session, actor: Actor, draft: Draft, title: str) -> No
 
     A text that waits and cannot get a number, because it is unfinished, goes into the note.
     """
-    note = "Kept so that nothing is lost."
-    for name, one in draft.texts.items():
-        try:
-            prompts.write(open_session, actor, name, one.text)
-        except Invalid:
-            note += f"\n\nThe unfinished text of {name}:\n{one.text}"
+    current = {name: Waiting(one.text, newest(open_session, name)) for name, one in draft.texts.items()}
+    left = _number(open_session, actor, current)
+    note = "Kept so that nothing is lost." + _unfinished(left)
     query = select(DraftVersion).where(DraftVersion.flow == draft.name).order_by(col(DraftVersion.number).desc())
     last = open_session.exec(query.limit(1)).first()
     known = last is not None and json.dumps(last.spec) == json.dumps(spec.plain(draft.spec))
-    if last is None or not known or last.prompts != _numbers(open_session, draft):
+    if last is None or not known or left or last.prompts != _numbers(open_session, draft):
         _keep(open_session, actor, draft, title, note)
 
 

@@ -40,7 +40,7 @@ def missing() -> bool:
     """Whether something of the sample workspace is not there yet."""
     if not (settings.load().tickets / "meta.json").exists():
         return True
-    return not flows.drafts()
+    return not flows.drafts(archived=True)
 
 
 def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 548, number: int = 7) -> Seeded:
@@ -56,7 +56,7 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
         made_tickets = count
     progress("taking in prompts and flows", 0.5)
     prompts.take_in()
-    known = {one.name for one in flows.drafts()}
+    known = {one.name for one in flows.drafts(archived=True)}
     fresh = [one for one in flows.templates() if one.name in DRAFTS and one.name not in known]
     for one in fresh:
         flows.create(actor, one.spec)

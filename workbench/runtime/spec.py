@@ -266,7 +266,7 @@ def parse(body: Any) -> FlowSpec:
     try:
         return FlowSpec.model_validate(body)
     except ValidationError as error:
-        raise Invalid("\n".join(_problem(dict(one)) for one in error.errors())) from None
+        raise Invalid("\n".join(dict.fromkeys(_problem(dict(one), body) for one in error.errors()))) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -311,10 +311,53 @@ def read(text: str) -> FlowSpec:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise Invalid(f"The YAML cannot be read: {where}{error.problem or error.context}.") from None
+        what, remedy = _plainly(f"{error.context or ''} {error.problem or ''}")
+        raise Invalid(f"The YAML cannot be read: {where}{what}.", remedy=remedy) from None
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        raise Invalid(f"The YAML cannot be read: {type(error).__name__}.") from None
+        raise Invalid(
+            f"The YAML cannot be read: {_unread(error)}.", remedy="Compare it with a flow that was downloaded here."
+        ) from None
     return parse(body)
+
+
+_SPACES = "Lines that belong together begin at the same column, two spaces further in than the line above them."
+_QUOTES = "Put a text with a colon, a # or a leading mark between quotes."
+_WORDS: tuple[tuple[str, str, str], ...] = (
+    ("stands twice", "", "Keep one of the two."),
+    ("a key must be a word", "a key must be a word", "Write it as name: value."),
+    ("mapping values are not allowed", "a colon stands here where no further value can follow", f"{_QUOTES} {_SPACES}"),
+    ("could not find expected ':'", "a colon and a value are missing after a name", "Write it as name: value."),
+    ("'\\t'", "a tab stands here", "Use spaces at the beginning of a line."),
+    ("quoted scalar", "a text in quotes is not closed", "Close it with the same quote that it began with."),
+    ("flow sequence", "a list that begins with [ is not closed", "Put commas between its entries and ] at its end."),
+    ("flow mapping", "what begins with { is not closed", "Put commas between its parts and } at its end."),
+    ("flow node", "something is begun here and not finished", "Close each [ with ] and each { with }."),
+    ("block end", "this line does not fit the lines above it", _SPACES),
+    ("block mapping", "this line does not fit the lines above it", _SPACES),
+    (
+        "block sequence",
+        "this line does not fit the list above it",
+        "Each entry of a list begins with a dash and a space.",
+    ),
+    ("block entry", "a dash stands here where no list can begin", _SPACES),
+    ("single document", "a second document begins here", "Take away the line with three dashes."),
+    ("tag", "a word that begins with ! stands here", "Take the ! away, or put the text between quotes."),
+    ("cannot start any token", "a mark stands here that no value can begin with", _QUOTES),
+)
+
+
+def _plainly(problem: str) -> tuple[str, str]:
+    """What the YAML reader stumbled over, in plain words; and what to do."""
+    for mark, words, remedy in _WORDS:
+        if mark in problem:
+            return words or problem.strip(), remedy
+    return "this line cannot be understood", f"Check its spaces, colons and quotes. {_SPACES}"
+
+
+def _unread(error: Exception) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return "it holds a character that text cannot have"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "a value in it is no number or date"
 
 
 def plain(spec: FlowSpec) -> dict[str, Any]:
@@ -371,7 +414,7 @@ def _known(path: tuple[Any, ...]) -> list[str]:
     return [about.alias or field for field, about in fields]
 
 
-def _problem(error: dict[str, Any]) -> str:
+def _problem(error: dict[str, Any], body: Mapping[str, Any]) -> str:
     loc = tuple(error["loc"])
     parts = [str(p) for i, p in enumerate(loc) if not (i == 2 and loc[0] == "tools" and p in KINDS)]
     parts = [p for p in parts if not p.startswith(("dict[", "literal[", "tuple[", "constrained-"))]
@@ -385,7 +428,56 @@ def _problem(error: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{path}: is missing."
     if kind == "string_pattern_mismatch":
-        return f"{path}: {str(error['input'])[:60]!r} is not a valid name."
+        return _bad_name(loc, str(error["input"]), body)
     if kind == "union_tag_invalid":
         return f"{path}: unknown kind; use python, http, mcp, mock or agent."
     return f"{path}: {error['msg'][0].lower()}{error['msg'][1:]}."
+
+
+_NAMED = {"agents": "agent", "tools": "tool", "guardrails": "guardrail", "variables": "variable"}
+_LETTERS = "Begin with a letter, and use letters, digits, - and _ only"
+_RULES = {
+    "flow": "Begin with a small letter, and use small letters, digits and dashes only",
+    "variable": "Begin with a small letter, and use small letters, digits and _ only",
+    "prompt": "Use small letters, digits, - and _ only, with / for folders",
+}
+
+
+def _bad_name(loc: tuple[Any, ...], value: str, body: Mapping[str, Any]) -> str:
+    """Which thing bears, or names, what cannot be a name; and how it could be written."""
+    section, last = str(loc[0]), loc[-1]
+    owner = _owner(loc, body)
+    if last == "[key]" or (section == "guardrails" and last == "name"):
+        kind, where = _NAMED[section], ""
+    elif len(loc) == 1:
+        kind, where = ("flow", "") if section == "flow" else ("agent", f" at {section}")
+    else:
+        field = next((str(part) for part in reversed(loc) if isinstance(part, str) and part not in KINDS), section)
+        kind = {"handoffs": "agent", "agents": "agent", "tools": "tool", "collection": "flow"}.get(field, field)
+        where = f" {owner}" if owner else f" in {section}"
+    rule = _RULES.get(kind, _LETTERS)
+    shown = f"{value[:60]}…" if len(value) > 60 else value
+    about = f"The {kind} {shown!r}{where}" if kind != "flow" or not where else f"{shown!r}{where}"
+    return f"{about} is not a valid name. {rule}, at most 63 characters{_like(kind, value)}."
+
+
+def _owner(loc: tuple[Any, ...], body: Mapping[str, Any]) -> str:
+    """The agent, tool or guardrail that a problem is about, in words."""
+    section = str(loc[0])
+    if section not in _NAMED or len(loc) < 3:
+        return ""
+    name = loc[1]
+    if isinstance(name, int):
+        listed = body.get(section)
+        one = listed[name] if isinstance(listed, list | tuple) and name < len(listed) else None
+        name = one.get("name", f"number {name + 1}") if isinstance(one, Mapping) else f"number {name + 1}"
+    return f"of the {_NAMED[section]} {name}"
+
+
+def _like(kind: str, value: str) -> str:
+    """How a name could be written, or nothing where it holds nothing to go by."""
+    mark = "_" if kind == "variable" else "-"
+    kept = re.sub(r"[^A-Za-z0-9_/-]+" if kind == "prompt" else r"[^A-Za-z0-9_-]+", mark, value).strip("-_/")
+    kept = kept.lower() if kind in _RULES else kept
+    kept = re.sub(r"^[^A-Za-z]+", "", kept)[:63]
+    return f"; for example {kept}" if kept and kept != value else ""

@@ -67,6 +67,9 @@ export default function (component) {
   arrived(mine);
   listen(mine);
   rest(mine);
+  const [number, name] = data.sought;
+  if (name && number > (mine.sought || 0)) seek(data, mine, name);
+  mine.sought = number;
   return () => {
     for (const timer of [mine.timer, mine.typing, mine.patience]) clearTimeout(timer);
     mine.stop();
@@ -383,13 +386,15 @@ def draw(
     folds: Mapping[str, bool],
     unsaved: str,
     scope: str,
+    sought: tuple[int, str] = (0, ""),
     act: Callable[[Event], None],
     height: int = 430,
 ) -> None:
     """Draw a flow's network, the `chosen` (agent or tool, name) marked. `act` is called before the page is drawn.
 
     `unsaved` changes with each change that waits to be saved; the picture falls `quiet` with it after a while.
-    `scope` is the selector of the forms whose fields are taken over after a pause in typing.
+    `scope` is the selector of the forms whose fields are taken over after a pause in typing. `sought` is a running number
+    and what to bring into view in the forms, once for each number.
     """
     made = diagram.picture(spec, folds)
     hidden = diagram.folded(spec, folds)
@@ -411,6 +416,7 @@ def draw(
             "buttons": buttons,
             "unsaved": unsaved,
             "scope": scope,
+            "sought": list(sought),
             "pause": PAUSE,
             "quiet": QUIET,
         },

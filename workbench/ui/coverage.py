@@ -34,6 +34,11 @@ HOLES = {
     "unguarded reply": "hole",
 }
 
+_SCROLL = """<style>
+.st-key-coverage-table {overflow-x: auto;}
+.st-key-coverage-table table {min-width: 46rem;}
+</style>"""
+
 ALL = "all agents"
 FEW = 80
 """Rows up to which all agents are shown at once."""
@@ -74,7 +79,9 @@ def panel(spec: FlowSpec) -> None:
         )
     rows = [row for row in whole.rows if chosen in (ALL, row[0]) and (not only or _has_hole(row))]
     if rows:
-        st.table([dict(zip(map(show.plain, whole.header), map(_cell, row), strict=True)) for row in rows])
+        st.html(_SCROLL)
+        with st.container(key="coverage-table"):
+            st.table([dict(zip(map(show.plain, whole.header), map(_cell, row), strict=True)) for row in rows])
     else:
         st.caption("No row has a hole.")
     st.caption(

@@ -10,11 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from workbench.access import Actor
+from workbench.errors import Invalid
 from workbench.flows import probe
-from workbench.runtime import guardrails, spec
+from workbench.runtime import guardrails
 from workbench.runtime.spec import GuardrailSpec
 from workbench.ui import session, show
-from workbench.ui.editor import Work, tidy
+from workbench.ui.editor import Work, again, popover, tidy
+
+FEW = 30
+"""With fewer labelled texts than this, the figures of a check say little."""
 
 WHERE = {"input": "the message", "tool_result": "what tools bring back", "reply": "the reply"}
 
@@ -27,7 +31,7 @@ def guardrails_form(copy: Work) -> None:
             _row(actor, copy, listed, place, one)
     if not listed:
         st.caption("No guardrails yet. They run beside the model; what is dangerous, and the reply, wait for them.")
-    with st.popover("Add a guardrail", icon=":material/add:"):
+    with popover(copy, "add-guardrail", label="Add a guardrail", icon="add"):
         _add(copy, listed)
 
 
@@ -36,9 +40,9 @@ def _row(actor: Actor, copy: Work, listed: list[dict[str, Any]], place: int, one
     what = known.description if known else "unknown check"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{show.plain(one['name'])}** on {WHERE[one['on']]}: {show.plain(what)}")
-        if st.button("Remove", key=copy.key("drop-guardrail", one["name"]), type="tertiary"):
+        if st.button("Remove", key=copy.key("drop-guardrail", one["name"]), type="tertiary", disabled=copy.locked):
             copy.replace(tidy({**copy.body, "guardrails": listed[:place] + listed[place + 1 :]}))
-            st.rerun()
+            again()
     if known is None:
         return
     with st.expander("Settings, try, measure"):
@@ -56,11 +60,11 @@ def _row(actor: Actor, copy: Work, listed: list[dict[str, Any]], place: int, one
             "Seconds at most", 0.1, 120.0, float(one.get("timeout", 10.0)), key=copy.key("guard-time", one["name"])
         )
         changed = {**one, "settings": settings, "timeout": seconds, "agents": agents or "all"}
-        if st.button("Take over", key=copy.key("guard-take", one["name"])):
+        if st.button("Take over", key=copy.key("guard-take", one["name"]), disabled=copy.locked):
             with show.errors():
                 known.read(settings)
                 copy.replace(tidy({**copy.body, "guardrails": [*listed[:place], changed, *listed[place + 1 :]]}))
-                st.rerun()
+                again()
         _try(actor, copy, GuardrailSpec.model_validate(changed))
 
 
@@ -79,10 +83,10 @@ def _add(copy: Work, listed: list[dict[str, Any]]) -> None:
         with show.errors():
             checks[check].read(settings)
             one = {"name": name, "on": where, "check": check, **({"settings": settings} if settings else {})}
-            body = {**copy.body, "guardrails": [*listed, one]}
-            spec.parse(body)
-            copy.replace(body)
-            st.rerun()
+            if any(other["name"] == name for other in listed):
+                raise Invalid(f"There is a guardrail called {name} already.", remedy="Choose another name.")
+            copy.replace(tidy({**copy.body, "guardrails": [*listed, one]}))
+            again()
 
 
 def _settings(copy: Work, check: guardrails.Check, name: str, present: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,13 +142,21 @@ def _try(actor: Actor, copy: Work, one: GuardrailSpec) -> None:
 
 
 def _measured(found: probe.Measured) -> None:
-    def share(value: float | None) -> str:
-        return "none" if value is None else f"{value:.0%}"
-
+    """The figures of a check, each with the number of texts that it is made of."""
     with st.container(horizontal=True):
-        st.metric("Precision", share(found.precision), width=130)
-        st.metric("Recall", share(found.recall), width=130)
+        for name, one, about in (
+            ("Precision", found.precision_of, "Of the texts that it stopped, how many it should have."),
+            ("Recall", found.recall_of, "Of the texts that it should stop, how many it did."),
+        ):
+            right, of = one
+            st.metric(name, f"{right / of:.0%}" if of else "none", width=170, help=about)
+            st.caption(f"{right} of {of}")
         st.metric("Median", f"{found.median * 1000:.1f} ms", width=130)
+        st.caption(f"n = {found.texts}")
+    if found.texts < FEW:
+        st.caption(
+            f"Only {found.texts} texts: the figures may be far off. From {FEW} on they begin to be worth something."
+        )
     rows = [{"text": t.text, "what": "missed"} for t in found.missed]
     rows += [{"text": t.text, "what": f"wrongly stopped: {t.reason}"} for t in found.wrong]
     if rows:

@@ -42,7 +42,7 @@ def schema(old: Mapping[str, Any], edited: list[dict[str, Any]]) -> dict[str, An
     return {"additionalProperties": False, **old, "type": "object", "properties": parts, "required": needed}
 
 
-def table(key: str, old: Mapping[str, Any]) -> dict[str, Any]:
+def table(key: str, old: Mapping[str, Any], *, disabled: bool = False) -> dict[str, Any]:
     """A table that edits a schema, with the schema itself as JSON under a fold. Returns the schema as it is now.
 
     Raises Invalid for JSON that cannot be read.
@@ -65,13 +65,14 @@ def table(key: str, old: Mapping[str, Any]) -> dict[str, Any]:
         hide_index=True,
         column_config=columns,
         width="stretch",
+        disabled=disabled,
     )
     listed = [{str(name): _cell(value) for name, value in row.items()} for row in edited.to_dict("records")]
     made = schema(begun, [row for row in listed if row["name"]])
     with st.popover("As JSON Schema", icon=":material/data_object:", type="tertiary"):
         text = json.dumps(made, indent=2, ensure_ascii=False)
         written = st.text_area("JSON Schema", text, height=260, key=f"{stamp}-json-{zlib.crc32(text.encode())}")
-        if st.button("Take over", key=f"{stamp}-take", disabled=written == text):
+        if st.button("Take over", key=f"{stamp}-take", disabled=disabled or written == text):
             session.keep(f"{key}-stamp", session.get(f"{key}-stamp", 0) + 1)
             session.keep(f"{key}-{session.get(f'{key}-stamp')}-begun", _json(written))
             again()

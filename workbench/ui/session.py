@@ -132,7 +132,42 @@ def not_there(thing: str, asked: str) -> None:
 def choose_flow(name: str) -> None:
     """Make `name` the chosen flow. Only before the choice is drawn, as in a callback."""
     keep("last-flow", name)
+    forget("missing-flow")
     st.session_state["flow"] = name
+
+
+def asked(name: str) -> str:
+    """What the address names under `name`, or an empty text."""
+    return str(st.query_params.get(name, ""))
+
+
+def open_flow(names: Sequence[str], label: str = "Flow") -> str:
+    """Choose a flow, which the address then always names. Returns an empty text where the address names an unknown one.
+
+    The unknown name is kept as `missing-flow` until somebody chooses a flow.
+    """
+    named = asked("flow")
+    if named and named not in names:
+        keep("missing-flow", named)
+    if get("flow") not in names and named not in names:
+        last = get("last-flow", FIRST_FLOW)
+        keep("flow", None if has("missing-flow") else last if last in names else names[0])
+    chosen = st.selectbox(
+        label,
+        names,
+        None,
+        key="flow",
+        bind="query-params",
+        required=True,
+        width=260,
+        placeholder="Choose a flow",
+        on_change=lambda: forget("missing-flow"),
+    )
+    if chosen is None:
+        return ""
+    forget("missing-flow")
+    keep("last-flow", chosen)
+    return chosen
 
 
 def linked(name: str, options: Sequence[str]) -> str:

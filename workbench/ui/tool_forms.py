@@ -8,13 +8,14 @@ from typing import Any
 
 import streamlit as st
 
+from workbench import flows
 from workbench.errors import Invalid
 from workbench.flows import trial
-from workbench.runtime import mcp_tools, tools
+from workbench.runtime import mcp_tools, spec, tools
 from workbench.runtime.mcp_tools import Offered
 from workbench.runtime.spec import EFFECTS
 from workbench.ui import mock_forms, parameter_forms, session, show
-from workbench.ui.editor import Work, again, put, tidy
+from workbench.ui.editor import Work, again, field_at, tidy
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SILENT = "It has no description; the model will not know when to call it."
@@ -24,19 +25,16 @@ NONE: dict[str, Any] = {"type": "object", "properties": {}, "additionalPropertie
 def tools_form(copy: Work) -> None:
     """Which tools the flow declares, their effect and when they need approval; how to declare more, and to try one."""
     known = tools.catalogue()
-    declared = dict(copy.body.get("tools", {}))
+    declared = copy.body.get("tools", {})
     names = list(dict.fromkeys([*declared, *known]))
-    chosen = st.multiselect("Tools of this flow", names, list(declared), key=copy.key("declared"))
-    for name in list(declared):
-        if name not in chosen:
-            del declared[name]
-    for name in chosen:
-        declared.setdefault(
-            name, {"kind": "python", "call": name, "effect": known[name].effect if name in known else "read"}
-        )
+
+    def of(chosen: list[str]) -> dict[str, Any]:
+        kept = {name: one for name, one in copy.body.get("tools", {}).items() if name in chosen}
+        return {**kept, **{name: _python(name) for name in chosen if name not in kept}}
+
+    st.multiselect("Tools of this flow", names, list(declared), **field_at(copy, ("declared",), "tools", read=of))
     for name, tool in declared.items():
-        declared[name] = _tool_row(copy, name, dict(tool))
-    put(copy, ("tools",), declared)
+        _tool_row(copy, name, tool)
     st.caption("More tools")
     for title, icon, form in MORE:
         fold = st.expander(title, icon=f":material/{icon}:", key=copy.key("fold", title), on_change="rerun")
@@ -45,7 +43,13 @@ def tools_form(copy: Work) -> None:
                 form(copy)
 
 
-def _tool_row(copy: Work, name: str, tool: dict[str, Any]) -> dict[str, Any]:
+def _python(name: str) -> dict[str, Any]:
+    """A function of the catalogue as a flow declares it."""
+    found = tools.catalogue().get(name)
+    return {"kind": "python", "call": name, "effect": found.effect if found else "read"}
+
+
+def _tool_row(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
     kind = tool.get("kind", "python")
     found = tools.catalogue().get(tool.get("call", "")) if kind == "python" else None
     about = found.description if found else tool.get("description", "") if kind != "python" else "not in the catalogue"
@@ -53,34 +57,39 @@ def _tool_row(copy: Work, name: str, tool: dict[str, Any]) -> dict[str, Any]:
         left, middle, right = st.columns([3, 2, 2], vertical_alignment="bottom")
         left.markdown(f"**{show.plain(name)}**  \n{show.plain(about or _SILENT)}")
         effect = tool.get("effect", None if kind == "mcp" else "read")
-        chosen = middle.selectbox(
+        middle.selectbox(
             "Effect",
             EFFECTS,
             None if effect is None else EFFECTS.index(effect),
-            key=copy.key("effect", name),
             placeholder="Not stated",
+            **field_at(copy, ("effect", name), "tools", name, "effect"),
         )
-        if chosen is not None:
-            tool["effect"] = chosen
-        parameters = found.parameters if found else tool.get("parameters", {})
-        numbers, rules = _numbers(parameters), tool.get("approve")
-        if numbers and (rules is None or isinstance(rules, dict)):
-            argument = next((n for n in numbers if n in (rules or {})), numbers[-1])
-            above = (rules or {}).get(argument, {}).get("above")
-            limit = right.number_input(
-                f"Approval if {show.plain(argument)} above",
-                value=None if above is None else float(above),
-                min_value=0.0,
-                placeholder="never",
-                key=copy.key("above", name),
-            )
-            tool["approve"] = _approval(rules or {}, argument, limit)
-        elif rules:
-            right.caption("Approval rules: see YAML")
+        with right:
+            _limit(copy, name, tool, found.parameters if found else tool.get("parameters", {}))
         if behind := _behind(tool):
             st.caption(show.plain(behind))
         _folds(copy, name, tool)
-    return tool
+
+
+def _limit(copy: Work, name: str, tool: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Above which amount a person is asked, where the tool takes one."""
+    numbers, rules = _numbers(parameters), tool.get("approve")
+    if numbers and (rules is None or isinstance(rules, dict)):
+        argument = next((n for n in numbers if n in (rules or {})), numbers[-1])
+        above = (rules or {}).get(argument, {}).get("above")
+
+        def of(limit: float | None) -> dict[str, Any] | None:
+            return _approval(rules or {}, argument, limit)
+
+        st.number_input(
+            f"Approval if {show.plain(argument)} above",
+            value=None if above is None else float(above),
+            min_value=0.0,
+            placeholder="never",
+            **field_at(copy, ("above", name), "tools", name, "approve", read=of),
+        )
+    elif rules:
+        st.caption("A person is always asked." if rules == "always" else "When a person is asked: see the YAML tab.")
 
 
 def _behind(tool: Mapping[str, Any]) -> str:
@@ -137,7 +146,9 @@ def _try(copy: Work, name: str) -> None:
 def _tried(tried: trial.Trial) -> None:
     by = "A mock" if tried.mocked else "The tool"
     if tried.error:
-        st.error(show.plain(f"{by} failed after {_time(tried.seconds)}: {tried.error}"), icon=":material/error:")
+        st.error(
+            show.plain(f"{by} gave no answer, after {_time(tried.seconds)}. {tried.error}"), icon=":material/error:"
+        )
         return
     st.caption(f"{by} answered in {_time(tried.seconds)}, with {len(tried.answer):,} characters.")
     st.code(tried.answer[:5000] + ("…" if len(tried.answer) > 5000 else ""), language=None, wrap_lines=True)
@@ -178,7 +189,7 @@ def _http_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
         placeholder="Authorization: Bearer secret:crm",
         help="`secret:crm` stands for the value of WORKBENCH_SECRET_CRM, which only the server knows.",
     )
-    parameters = parameter_forms.table(copy.key(*key, "parameters"), tool["parameters"])
+    parameters = parameter_forms.table(copy.key(*key, "parameters"), tool["parameters"], disabled=copy.locked)
     made = {
         **tool,
         "kind": "http",
@@ -213,7 +224,7 @@ def _mock_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
         name = st.text_input("Name", key=copy.key(*key, "name"), placeholder="check_warranty")
     description = st.text_input("Description", tool["description"], key=copy.key(*key, "about"))
     effect = _effect(copy, key, tool) if new else tool["effect"]
-    parameters = parameter_forms.table(copy.key(*key, "parameters"), tool["parameters"])
+    parameters = parameter_forms.table(copy.key(*key, "parameters"), tool["parameters"], disabled=copy.locked)
     answers = mock_forms.table(copy.key(*key, "answers"), tool.get("answers", []))
     made = {**tool, "kind": "mock", "description": description, "effect": effect, "parameters": parameters}
     _take(copy, name, {**made, "answers": answers}, new=new, ready=bool(name))
@@ -227,26 +238,35 @@ def _effect(copy: Work, key: tuple[str, ...], tool: Mapping[str, Any]) -> str:
 
 
 def _take(copy: Work, name: str, made: Mapping[str, Any], *, new: bool, ready: bool) -> None:
-    """The button that writes a declared tool into the flow."""
+    """The button that writes a declared tool into the flow. What is wrong with the tool is told, and nothing changed."""
     title = "Declare it" if new else "Take over"
-    if not st.button(
-        title, key=copy.key("take", str(made["kind"]), "" if new else name), type="primary", disabled=not ready
-    ):
+    key = copy.key("take", str(made["kind"]), "" if new else name)
+    if not st.button(title, key=key, type="primary", disabled=copy.locked or not ready):
         return
     declared = copy.body.get("tools", {})
     if new and (name in declared or name in tools.catalogue()):
         raise Invalid(f"There is a tool called {name} already.", remedy="Choose another name.")
-    copy.replace(tidy({**copy.body, "tools": {**declared, name: dict(made)}}))
+    _write(copy, name, made)
+
+
+def _write(copy: Work, name: str, made: Mapping[str, Any]) -> None:
+    """Write a tool into the flow. Raises Invalid naming what is wrong with it; then nothing is changed."""
+    body = tidy({**copy.body, "tools": {**copy.body.get("tools", {}), name: dict(made)}})
+    if wrong := flows.errors_of(spec.parse(body), f"tools.{name}"):
+        raise Invalid(f"{name} cannot be declared like this.  \n" + "\n".join(wrong))
+    copy.replace(body)
     again()
 
 
 def _pick(copy: Work) -> None:
     known = mcp_tools.servers()
     if not known:
-        st.caption(
-            "This deployment declares no server. Write a YAML file with `docs: {command: [python, server.py]}` or "
-            f"`docs: {{url: https://…}}`, name it in `{mcp_tools.VARIABLE}`, and start the workbench again."
-        )
+        st.caption("No tool server is connected to this workbench. Ask who runs it to connect one.")
+        with st.expander("For who runs it", type="compact"):
+            st.caption(
+                "Write a YAML file with `docs: {command: [python, server.py]}` or `docs: {url: https://…}`, "
+                f"name it in `{mcp_tools.VARIABLE}`, and start the workbench again."
+            )
         return
     server = st.selectbox("Server", list(known), key=copy.key("server"))
     kept = f"offered-{server}"
@@ -269,13 +289,12 @@ def _pick(copy: Work) -> None:
         st.caption(f"{show.plain(name)} is declared already; picking it again takes over what the server offers now.")
     else:
         present = None
-    if st.button("Pick it", key=copy.key("pick", server), type="primary", disabled=not name):
+    if st.button("Pick it", key=copy.key("pick", server), type="primary", disabled=copy.locked or not name):
         if present is None and (name in copy.body.get("tools", {}) or name in tools.catalogue()):
             raise Invalid(f"There is a tool called {name} already.", remedy="Choose another name.")
         rest = {key: present[key] for key in ("approve", "timeout", "fallback") if present and key in present}
         body = {**made, **rest, "parameters": one.parameters}
-        copy.replace(tidy({**copy.body, "tools": {**copy.body.get("tools", {}), name: body}}))
-        again()
+        _write(copy, name, body)
 
 
 def _named(offered: str) -> str:
