@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from tests.pages.test_every_page import opened, words
-from workbench import access, traces
+from workbench import access, jobs, traces
+from workbench.jobs import work
 from workbench.traces import approvals
 from workbench.ui import show
 
@@ -71,6 +73,25 @@ def test_a_role_without_the_permission_is_told_who_has_it(seeded: Path, monkeypa
     app = opened("approvals", "rep")
     assert app.button(key=f"approve-{waiting.id}").disabled
     assert "A rep may not decide about calls. Ask somebody who may act as manager." in told(app)
+
+
+def test_a_run_that_could_not_go_on_says_why_and_goes_on_by_a_click(seeded: Path, manager: access.Actor) -> None:
+    _, waiting = held()
+    decided = approvals.decide(manager, waiting.id, approved=True)
+    work.end_job(decided.job_id, "failed", "The database was locked.")
+    app = linked("approvals", "manager", approval=waiting.id)
+    assert [show.plain("The run could not go on: The database was locked.")] == [one.value for one in app.error]
+    app.button(key=f"stuck-{waiting.id}").click().run()
+    try:
+        for _ in range(600):
+            if approvals.approval(waiting.id).result_run:
+                break
+            time.sleep(0.1)
+        after = approvals.approval(waiting.id)
+        assert (after.state in ("done", "failed"), after.trouble) == (True, "")
+        assert traces.run(after.result_run).outcome == "answered"
+    finally:
+        jobs.stop()
 
 
 def test_home_and_the_menu_count_what_waits(seeded: Path) -> None:

@@ -277,11 +277,12 @@ def _row(open_session: Session, identity: str) -> Row:
 
 
 def _approval(open_session: Session, row: Row) -> Approval:
-    state, job = row.state, open_session.get(Job, row.job_id) if row.job_id else None
-    ended = job is not None and job.state in jobs.ENDED
-    if state == "executing" and ended:
-        state = "unclear"
-    trouble = (job.message or "the job was stopped") if job is not None and ended and not row.result_run else ""
+    state, trouble = row.state, ""
+    asked = bool(row.job_id) and (state == "executing" or not row.result_run)
+    job = open_session.get(Job, row.job_id) if asked else None
+    if job is not None and job.state in jobs.ENDED:
+        state = "unclear" if state == "executing" else state
+        trouble = "" if row.result_run else job.message or "It was stopped."
     return Approval(
         row.id, row.run_id, row.call_id, row.flow, row.tool, _arguments(row.arguments), state, row.asked_by, row.asked_at,
         row.expires_at, row.another, row.decided_by, row.decided_at, row.message, row.answer, row.error, row.job_id,

@@ -72,6 +72,8 @@ def form(actor: Actor, one: approvals.Approval, record: Mapping[str, Any]) -> No
         st.markdown(show.plain(f"{by}{at}. {one.message}"))
         if one.answer or one.error:
             st.caption(show.plain(traces.brief(one.error or one.answer)))
+        if one.trouble:
+            _stuck(actor, one)
     if one.result_run:
         nav.link("runs", "How the run went on", {"run": one.result_run})
     if one.open:
@@ -132,12 +134,24 @@ def _waiting(actor: Actor, one: approvals.Approval) -> None:
 
 def _unclear(actor: Actor, one: approvals.Approval) -> None:
     st.warning("The process died while this call was under way. Look whether it took effect before you go on.")
-    st.text_input("What it answered, if you know", key=f"answer-{one.id}")
+    reason = inbox.why_not(actor, one)
+    if reason:
+        st.caption(show.plain(reason))
+    st.text_input("What it answered, if you know", key=f"answer-{one.id}", disabled=bool(reason))
     with st.container(horizontal=True):
-        if st.button("It happened", key=f"happened-{one.id}"):
+        if st.button("It happened", key=f"happened-{one.id}", disabled=bool(reason)):
             settle(actor, one, True)
-        if st.button("It did not: do it now", key=f"again-{one.id}"):
+        if st.button("It did not: do it now", key=f"again-{one.id}", disabled=bool(reason)):
             settle(actor, one, False)
+
+
+def _stuck(actor: Actor, one: approvals.Approval) -> None:
+    """A run that could not go on after the decision, and the way on: what it did before is not repeated."""
+    st.error(show.plain(f"The run could not go on: {one.trouble}"), icon=":material/error:")
+    if st.button("Go on again", icon=":material/replay:", key=f"stuck-{one.id}"):
+        with show.errors():
+            jobs.start(approvals.again(actor, one.id).job_id)
+            st.rerun()
 
 
 def _sentence(words: str) -> str:
@@ -148,7 +162,7 @@ def _sentence(words: str) -> str:
 def progress(one: approvals.Approval) -> None:
     """Watch the run go on, once a second, until it has."""
     job = jobs.job(one.job_id) if one.job_id else None
-    if job is None or one.result_run:
+    if job is None or one.result_run or one.trouble:
         return
     if job.ended:
         st.rerun()
