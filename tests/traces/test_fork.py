@@ -27,7 +27,8 @@ from workbench.flows import versions
 from workbench.runtime import ToolContext, spec, tool
 from workbench.store.tables import Frozen, RunBody
 from workbench.traces import approvals
-from workbench.traces.fork import Forked, Policy, case, change_of, place, read_change, read_tools, save_draft
+from workbench.traces.answers import Policy
+from workbench.traces.fork import Forked, case, change_of, place, read_change, read_tools, save_draft
 
 WIDE = DESK.replace(
     "front: {prompt: desk/front, model: small, handoffs: [money]}",

@@ -9,17 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from workbench import access, releases, runtime, traces
+from workbench import access, jobs, releases, runtime, traces
 from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
-from workbench.traces import step_words
+from workbench.evals import backtests
+from workbench.traces import exchange, step_words
 from workbench.traces.compare import Comparison, Pair
 from workbench.traces.fork import change_words, read_change, read_tools
 
 Asked = tuple[str, tuple[dict[str, str], ...]]
 """A message and what was said before it."""
 
-app = typer.Typer(no_args_is_help=True, help="Recorded runs: list, show, export, import, replay, fork, compare.")
+app = typer.Typer(
+    no_args_is_help=True, help="Recorded runs: list, show, export, import, replay, fork, compare, backtest."
+)
 
 
 def run(
@@ -206,6 +209,41 @@ def compare(
     first = f"First divergence at {parted}." if parted else "The runs are the same, step by step."
     emit(found.plain, "\n".join([first, *_compared(found)]), as_json=json)
     if parted:
+        no()
+
+
+@app.command()
+def backtest(
+    flow: Annotated[str, typer.Argument(help="The candidate: name (its draft), name@v3 or name@production.")],
+    since: Annotated[str, typer.Option(help="Only runs from this date or moment on, ISO 8601, UTC.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=backtests.MOST, help="At most so many, the newest.")] = 200,
+    file: Annotated[Path | None, typer.Option(help="Runs from an export or from JSON Lines, taken in first.")] = None,
+    json: Json = False,
+) -> None:
+    """Recorded runs through a candidate, with the recorded answers of the tools. Exit code 1 where one is worse."""
+    actor, candidate = access.local(), releases.resolve(flow)
+    if file is not None:
+        text = read_file(file)
+        traces.take_in(actor, text)
+        ids = exchange.named(text)[:limit]
+    else:
+        ids = backtests.chosen(candidate.name, since=moment(since), limit=limit)
+    made = backtests.create(actor, candidate, ids)
+    jobs.run_here(made.job_id, watch=lambda job: progress(f"{job.done} of {job.total} runs"))
+    found = backtests.report(made.id)
+    lines = [
+        f"{one.verdict:<15} {one.run_id} {one.new_run_id or '-'}" + (f"  {one.why}" if one.why else "")
+        for one in found.pairs
+        if one.verdict != "same"
+    ]
+    lines += [f"{name}: {share}" for name, share in found.shares.items()]
+    lines.append(f"{made.id}: {found.done} of {made.runs} run, {found.state}")
+    shares = {
+        name: {"count": s.passed, "of": s.total, "low": s.low, "high": s.high} for name, s in found.shares.items()
+    }
+    told = {"backtest": made, "state": found.state, "shares": shares, "pairs": found.pairs}
+    emit(told, "\n".join(lines), as_json=json)
+    if found.state != "done" or found.shares["worse"].passed:
         no()
 
 

@@ -301,6 +301,34 @@ class ExperimentRow(SQLModel, table=True):
     usd: float | None = None
 
 
+class Backtest(SQLModel, table=True):
+    """A candidate over recorded runs."""
+
+    id: str = Field(primary_key=True)
+    flow: str = Field(index=True)
+    version: str
+    digest: str
+    runs: list[str] = Field(sa_column=_json())
+    job_id: str
+    created_by: str
+    created_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+
+
+class BacktestRow(SQLModel, table=True):
+    """One recorded run beside the candidate's; the key makes a repeated shard write nothing twice."""
+
+    __tablename__ = "backtest_row"
+    backtest: str = Field(primary_key=True, foreign_key="backtest.id")
+    run_id: str = Field(primary_key=True)
+    new_run_id: str = ""
+    verdict: str
+    why: str
+    seconds: float
+    new_seconds: float = 0.0
+    usd: float | None = None
+    new_usd: float | None = None
+
+
 class ReleaseRow(SQLModel, table=True):
     """One frozen version of a flow. Rows are never changed; the file under `releases/` holds the same text."""
 

@@ -51,6 +51,11 @@ def take_in(actor: Actor, text: str) -> list[str]:
     return added
 
 
+def named(text: str) -> list[str]:
+    """The ids of the runs in an export document or in JSON Lines of runs. Raises Invalid as `read` does."""
+    return [str(record["id"]) for record, _ in read(text)]
+
+
 def _documents(text: str) -> list[Any]:
     try:
         return [json.loads(text, parse_constant=_refuse)]

@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,11 +17,12 @@ from workbench.errors import Conflict, Invalid, Refused, WorkbenchError
 from workbench.flows import versions
 from workbench.flows.drafts import overlay
 from workbench.runtime import guardrails, mocks, release, spec
-from workbench.runtime.record import ToolCall, clean
+from workbench.runtime.record import clean
 from workbench.runtime.release import Release
-from workbench.runtime.spec import FlowSpec, MockAnswer, Role
+from workbench.runtime.spec import FlowSpec, Role
 from workbench.store import session
 from workbench.traces import capture, query
+from workbench.traces.answers import Policy, Recorded, answered, data, refuse, value
 from workbench.traces.compare import Comparison, Step, compare, steps
 from workbench.traces.replay import Verdict, replay_record
 
@@ -32,11 +33,6 @@ SOURCE = "fork"
 
 START, END = "start", "end"
 """Other words for the first step, the customer's message, and for what comes after the last one."""
-
-UNRECORDED = "this call was not recorded"
-
-_ENGINE_SAID = ("Not called", "A person did not allow", "The result was withheld", UNRECORDED)
-"""How an error begins that the engine gave in a tool's place: it is no answer of the tool, and is not given again."""
 
 KINDS = ("instructions", "model", "answer", "error", "guardrail", "message")
 
@@ -93,18 +89,6 @@ class Change(_Frozen):
     def kind(self) -> str:
         """Which key is given."""
         return next(iter(self.model_fields_set))
-
-
-class Policy(_Frozen):
-    """Who answers the calls of a tool from the fork on: the record, mocked `answers`, or the tool itself.
-
-    `miss` says what happens to a call that was not recorded: the model is told so, a mock answers, or, for a tool that
-    only reads, the tool is called.
-    """
-
-    use: Literal["recorded", "mock", "live"] = "recorded"
-    miss: Literal["refuse", "mock", "live"] = "refuse"
-    answers: tuple[MockAnswer, ...] = ()
 
 
 class _Policies(_Frozen):
@@ -268,7 +252,7 @@ def case(record: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = flows.frozen(record["digest"]).spec.tools
     said = [_message(item) for item in record["input"]]
-    made = [c for c in record["calls"] if c["kind"] == "tool" and c["name"] in own and _answered(c)]
+    made = [c for c in record["calls"] if c["kind"] == "tool" and c["name"] in own and answered(c)]
     expected: dict[str, Any] = {"outcome": record["outcome"], "agent": record["agent"]}
     if called := [{"name": c["name"]} for c in record["calls"] if c["kind"] == "tool" and not c["error"]]:
         expected["tools"] = called
@@ -394,9 +378,7 @@ def _answer_change(
         given = {"output": str(clean(mocks.text(change.answer))), "error": ""}
     elif not given["error"]:
         raise Invalid("The error is empty.", remedy="Say how the call fails.")
-    same = call["error"] == given["error"] and (
-        bool(given["error"]) or _value(call["output"]) == _value(given["output"])
-    )
+    same = call["error"] == given["error"] and (bool(given["error"]) or value(call["output"]) == value(given["output"]))
     if same:
         raise Invalid(f"{call['name']} answered the same before.", remedy="Give another answer or error.")
     before = {"output": call["output"], "error": call["error"]}
@@ -538,7 +520,7 @@ def _run(
     from workbench.runtime.job import Decision
     from workbench.runtime.models import Diverged
 
-    answers = _Answers(record, plan, policies)
+    answers = Recorded(record, plan.release.spec, policies, past=plan.forked["calls"], changed=plan.changed)
     try:
         result = asyncio.run(
             engine.fork(
@@ -563,72 +545,6 @@ def _run(
         # A fork asks nobody to decide about a held call: whoever allowed it would let it happen.
         capture.put(open_session, [(result.record, plan.release)], asks=False)
     return Forked(result.run_id, Verdict(record["id"], "faithful"), result.record, compare(record, result.record))
-
-
-class _Answers:
-    """Who answers the tool calls from the fork on: the change, the record, a mock, or the tool itself (None)."""
-
-    def __init__(self, record: Mapping[str, Any], plan: _Plan, policies: Mapping[str, Policy]) -> None:
-        self._flow, self._policies, self._changed = plan.release.spec, policies, plan.changed
-        past = plan.forked["calls"]
-        self._recorded: dict[tuple[str, Any], list[Mapping[str, Any]]] = {}
-        for number, call in enumerate(record["calls"]):
-            if call["kind"] == "tool" and _answered(call) and (number >= past or self._reads(call["name"])):
-                self._recorded.setdefault((call["name"], _value(call["arguments"])), []).append(call)
-        self._later = {id(call) for call in record["calls"][past:]}
-
-    def __call__(self, call: ToolCall) -> Mapping[str, Any] | None:
-        if self._changed is not None and self._changed[0] == call.call_id:
-            given, self._changed = self._changed[1], None
-            return given
-        if call.name not in self._flow.tools:
-            return None
-        policy, kind = self._policies.get(call.name, Policy()), self._flow.tools[call.name].kind
-        if kind == "agent" and policy.use != "mock":
-            return None
-        if policy.use == "live":
-            return None
-        found = self._from_record(call) if policy.use == "recorded" else None
-        return found or self._missed(call, policy)
-
-    def _missed(self, call: ToolCall, policy: Policy) -> Mapping[str, Any] | None:
-        """What becomes of a call that the record does not answer, or shall not."""
-        how = policy.use if policy.use == "mock" else policy.miss
-        if how == "refuse":
-            return {"output": "", "error": UNRECORDED}
-        if how == "live":
-            return None
-        if self._flow.tools[call.name].kind == "mock" and not policy.answers:
-            return None
-        stand_ins = [mocks.Mock(tool=call.name, **one.model_dump()) for one in policy.answers]
-        return mocks.policy(stand_ins)(call) or {
-            "output": "",
-            "error": f"No mocked answer of {call.name} fits these arguments.",
-        }
-
-    def _from_record(self, call: ToolCall) -> Mapping[str, Any] | None:
-        """The next recorded answer to the same call; what only reads may be given once more."""
-        known = self._recorded.get((call.name, _value(call.arguments)), [])
-        found = next((one for one in known if id(one) in self._later), None)
-        if found is None and known and self._reads(call.name):
-            found = known[-1]
-        if found is None:
-            return None
-        self._later.discard(id(found))
-        return {"output": found["output"], "error": found["error"]}
-
-    def _reads(self, name: str) -> bool:
-        return name in self._flow.tools and self._flow.tools[name].effect == "read"
-
-
-def _answered(call: Mapping[str, Any]) -> bool:
-    """Whether what a recorded call came to is an answer of the tool, or of what stood in for it."""
-    return bool(call.get("done", True)) and not str(call["error"]).startswith(_ENGINE_SAID)
-
-
-def _value(text: str) -> str:
-    """One text for equal JSON values."""
-    return spec.canonical(_data(text or "{}"))
 
 
 def _flow_changes(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -711,30 +627,18 @@ def _message(item: Mapping[str, Any]) -> dict[str, str]:
 
 def _mock(call: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded call as an answer that stands in for its tool."""
-    given, answer = _data(call["arguments"] or "{}"), _data(call["output"])
+    given, answer = data(call["arguments"] or "{}"), data(call["output"])
     stand_in = {"tool": call["name"], "when": given if isinstance(given, dict) else {}}
     if call["error"]:
         return stand_in | {"error": call["error"]}
     return stand_in | {"answer": answer if isinstance(answer, dict | list) else call["output"]}
 
 
-def _data(text: str) -> Any:
-    """JSON text as data; another text as it is."""
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _json(text: str, what: str) -> Any:
     try:
-        return clean(json.loads(text, parse_constant=_refuse))
+        return clean(json.loads(text, parse_constant=refuse))
     except (ValueError, RecursionError):
         raise Invalid(f"{what} is not JSON.") from None
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _checked(model: type[BaseModel], body: Any, what: str, remedy: str) -> BaseModel:

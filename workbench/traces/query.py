@@ -64,9 +64,13 @@ def find(
     since: dt.datetime | None = None,
     flagged: bool = False,
     conversation: str = "",
+    without: Sequence[str] = (),
     limit: int = 50,
 ) -> list[Run]:
-    """The newest runs that fit every given filter, newest first. `words` is looked for in question and reply."""
+    """The newest runs that fit every given filter, newest first. `words` is looked for in question and reply.
+
+    Runs of the sources `without` are left out.
+    """
     query = select(Row).order_by(col(Row.started_at).desc(), col(Row.id)).limit(limit)
     for column, value in (
         (Row.flow, flow),
@@ -78,6 +82,8 @@ def find(
             query = query.where(col(column) == value)
     if since:
         query = query.where(col(Row.started_at) >= since)
+    if without:
+        query = query.where(col(Row.source).not_in(without))
     if words:
         query = query.where(
             or_(

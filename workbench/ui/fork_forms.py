@@ -14,8 +14,9 @@ from workbench.access import Actor, may
 from workbench.errors import Invalid
 from workbench.runtime import Release
 from workbench.runtime.spec import ROLES
+from workbench.traces.answers import Policy
 from workbench.traces.compare import Step
-from workbench.traces.fork import Change, Policy, alters, change_of, fitting, guards
+from workbench.traces.fork import Change, alters, change_of, fitting, guards
 from workbench.ui import compare_view, mock_forms, nav, show
 
 TITLES = {
