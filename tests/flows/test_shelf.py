@@ -61,5 +61,5 @@ def test_what_cannot_be_archived_or_brought_back_is_told(migrated: Path) -> None
     flows.archive(ADA, "first-desk")
     with pytest.raises(Conflict, match="The flow first-desk is archived already"):
         flows.archive(ADA, "first-desk")
-    with pytest.raises(Conflict, match="There is an archived flow called first-desk already. .* bring that one back"):
+    with pytest.raises(Conflict, match=r"There is an archived flow called first-desk already\. .* bring that one back"):
         flows.blank(ADA, "first-desk")
