@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,13 +54,10 @@ class Hand:
         settled(self.page)
 
     def tab(self, name: str) -> None:
-        """Open a tab of the editor; a click in the moment in which the page is drawn anew is made once more."""
+        """Open a tab of the editor."""
         tab = self.page.get_by_role("tab", name=name)
         self.click(tab)
-        with suppress(AssertionError):
-            expect(tab).to_have_attribute("aria-selected", "true", timeout=3000)
-            return
-        self.click(tab)
+        expect(tab).to_have_attribute("aria-selected", "true", timeout=SLOW)
 
     def agent(self, name: str) -> None:
         """Choose an agent on the picture."""

@@ -89,7 +89,7 @@ def remarks(version: Version) -> list[Remark]:
 
 
 def _in_drafts(newest: Mapping[str, int]) -> Iterator[Use]:
-    for draft in drafts():
+    for draft in drafts(archived=True):
         for agent, one in draft.spec.agents.items():
             name, _, fixed = one.prompt.partition("@")
             if name in newest:

@@ -215,9 +215,10 @@ function walk(nodes, boxes, focused, chosen) {
 function size(view, svg, data, mine, root, send) {
   const { width, height } = data.picture;
   const room = Math.max(90, view.clientWidth || root.clientWidth || 700);
+  const least = 0.58;
   const most = data.still ? data.height : Math.max(data.height, 160);
   const fit = Math.min(1, room / width, data.still ? most / height : Infinity);
-  const scale = data.still ? fit : mine.zoom || Math.max(fit, 0.78);
+  const scale = data.still ? fit : mine.zoom || Math.max(fit, least);
   const apply = (by) => {
     svg.setAttribute("width", Math.round(width * by));
     svg.setAttribute("height", Math.round(height * by));
@@ -236,7 +237,7 @@ function size(view, svg, data, mine, root, send) {
     made.onclick = act;
     bar.append(made);
   };
-  if (width * 0.78 > room || height * 0.78 > most || mine.zoom) {
+  if (width * least > room || height * scale > most || scale < 0.78 || mine.zoom) {
     const zoom = (by) => { mine.zoom = Math.min(1.6, Math.max(0.3, by)); apply(mine.zoom); };
     const now = () => svg.getAttribute("width") / width;
     button("\\u2212", "Smaller", () => zoom(now() / 1.2));

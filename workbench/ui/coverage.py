@@ -34,9 +34,10 @@ HOLES = {
     "unguarded reply": "hole",
 }
 
-_SCROLL = """<style>
-.st-key-coverage-table {overflow-x: auto;}
-.st-key-coverage-table table {min-width: 46rem;}
+_STYLE = """<style>
+.st-key-coverage-table :is(th, td) {font-size: 0.8rem; padding: 0.25rem 0.4rem; line-height: 1.25;}
+.st-key-coverage-table :is(th, td):first-child {position: sticky; left: 0; z-index: 1; background: var(--st-background-color);}
+.st-key-coverage-table [data-testid="stTable"] > div {scrollbar-width: thin;}
 </style>"""
 
 ALL = "all agents"
@@ -79,7 +80,7 @@ def panel(spec: FlowSpec) -> None:
         )
     rows = [row for row in whole.rows if chosen in (ALL, row[0]) and (not only or _has_hole(row))]
     if rows:
-        st.html(_SCROLL)
+        st.html(_STYLE)
         with st.container(key="coverage-table"):
             st.table([dict(zip(map(show.plain, whole.header), map(_cell, row), strict=True)) for row in rows])
     else:

@@ -149,7 +149,8 @@ def open_flow(names: Sequence[str], label: str = "Flow") -> str:
     named = asked("flow")
     if named and named not in names:
         keep("missing-flow", named)
-    if get("flow") not in names and named not in names:
+        keep("flow", None)
+    elif get("flow") not in names and named not in names:
         last = get("last-flow", FIRST_FLOW)
         keep("flow", None if has("missing-flow") else last if last in names else names[0])
     chosen = st.selectbox(

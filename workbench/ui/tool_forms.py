@@ -147,7 +147,11 @@ def _tried(tried: trial.Trial) -> None:
     by = "A mock" if tried.mocked else "The tool"
     if tried.error:
         st.error(
-            show.plain(f"{by} gave no answer, after {_time(tried.seconds)}. {tried.error}"), icon=":material/error:"
+            show.plain(f"{by} gave no answer (after {_time(tried.seconds)}). {tried.error}"), icon=":material/error:"
+        )
+        st.caption(
+            "An agent reads the same words instead of an answer. Check what you filled in; where that is right, the "
+            "fault is in what stands behind the tool."
         )
         return
     st.caption(f"{by} answered in {_time(tried.seconds)}, with {len(tried.answer):,} characters.")

@@ -21,6 +21,7 @@ from workbench.ui.editor import importing
 NOTHING = "nothing"
 _STYLE = """<style>
 [data-testid="stPopoverBody"]:has(.st-key-gallery) {width: min(62rem, 94vw); max-width: none;}
+.st-key-flow [data-testid="stWidgetLabelRequired"] {display: none;}
 </style>"""
 
 Origins = Mapping[str, Draft | Release]
