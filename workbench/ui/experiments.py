@@ -23,7 +23,7 @@ def start_form(actor: Actor, names: list[str], sets: list[str]) -> tuple[str, st
         pressed = st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:")
     with show.errors():
         release = releases.resolve(flow)
-        real = for_real.switch([release], "experiment-for-real", samples=True)
+        real = for_real.switch(actor, [release], "experiment-for-real", samples=True)
         if pressed:
             made = evals.create(actor, release, dataset, repeat=int(repeat), real=real)
             jobs.start(made.job_id)
