@@ -11,7 +11,7 @@ show.head(place.title, place.purpose)
 
 def one_message(tried: list[side_by_side.Tried]) -> None:
     """A message that every variant answers at once."""
-    real = for_real.switch([one.release for one in tried], "for-real-message")
+    real = for_real.switch(actor, [one.release for one in tried], "for-real-message")
     with st.container():
         text = st.chat_input(
             "Message as the customer", key="side-message", submit_mode="stop", max_chars=8000, disabled=not tried
@@ -35,7 +35,7 @@ def over_cases(tried: list[side_by_side.Tried]) -> None:
         show.empty("No dataset yet", "Label some runs: each verdict makes a case.")
         nav.link("label", "Label some runs")
         return
-    real = for_real.switch([one.release for one in tried], "for-real-dataset", samples=True)
+    real = for_real.switch(actor, [one.release for one in tried], "for-real-dataset", samples=True)
     grids.begin(actor, tried, sets, real=real)
     grids.results(actor, real=real)
 

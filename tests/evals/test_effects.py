@@ -175,10 +175,11 @@ def test_the_playground_says_what_it_does_not_call_and_its_switch_is_off(seeded:
     assert app.toggle(key="for-real-message").label == for_real.LABEL
     assert app.toggle(key="for-real-message").value is False
     assert "Not called here: refund_order. Where a mock fits, it answers instead." in words(app)
+    assert app.toggle(key="for-real-message").disabled
+    assert "A rep may not let a trial call them; act as an architect, or ask one." in words(app)
+    app = linked("order-desk,order-desk", "architect")
     app.toggle(key="for-real-message").set_value(True).run()
     assert "Called for real, by every variant and case: refund_order" in boxes(app)
-    app.chat_input(key="side-message").set_value("Where is my order 1042?").run()
-    assert "A rep may not let a trial call tools that change something" in boxes(app)
     app.segmented_control(key="over").set_value("A dataset").run()
     assert [one.key for one in app.toggle] == []
 
@@ -187,9 +188,12 @@ def test_the_evaluate_page_asks_before_an_experiment_changes_something(shop: str
     app = opened("evaluate", "manager")
     app.selectbox(key="flow").set_value("shop").run()
     assert "Not called here: cancel_order" in words(app)
+    assert app.toggle(key="experiment-for-real").disabled
+    assert "A manager may not let a trial call them" in words(app)
+    app = opened("evaluate", "architect")
+    app.selectbox(key="flow").set_value("shop").run()
     app.toggle(key="experiment-for-real").set_value(True).run()
-    app.button(key="run-experiment").click().run()
-    assert "A manager may not let a trial call tools that change something" in boxes(app)
+    assert "Called for real, by every variant and case: cancel_order" in boxes(app)
     assert evals.experiments() == []
 
 

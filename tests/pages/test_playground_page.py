@@ -127,8 +127,8 @@ def test_a_dataset_runs_as_a_grid_that_says_what_differs(seeded: Path, monkeypat
     app.button(key="run-grid").click().run()
     assert [e.message for e in app.exception] == []
     assert "1 of 3 cases differs." in words(app).replace("**", "")
-    rows = next(m.value for m in app.markdown if m.value.startswith("|  | Case")).replace("\\", "").split("\n")[2:]
-    assert [row.split(" | ")[0] for row in rows] == ["| **≠ differs**", "| :gray[same]", "| :gray[same]"]
+    rows = next(m.value for m in app.markdown if m.value.startswith("|  | Case |")).replace("\\", "").split("\n")[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| **≠**", "| :gray[=]", "| :gray[=]"]
     assert rows[0].endswith(":green-background[+\u00a0**Thank you for your patience.**] |")
     assert rows[1].endswith("not scored, blocked] :gray[the same reply] |")
     assert "not scored, answered" in rows[0]

@@ -16,7 +16,7 @@ from workbench.store import session
 from workbench.store.tables import Approval as Row
 from workbench.traces.approvals import Approval
 
-FACTS = ("order", "order_id", "status", "items", "total", "amount", "customer", "delivered_on", "ordered_on")
+FACTS = ("order", "order_id", "total", "status", "items", "amount", "customer", "delivered_on", "ordered_on")
 """What a decision turns on, where an earlier answer of a tool has it."""
 
 MOST = 6
@@ -38,9 +38,9 @@ def rule(one: Approval, digest: str) -> str:
     if rules == "always":
         return f"Every {_words(one.tool)} needs a person's decision."
     asking = [name for name, each in rules.items() if breaks(each, one.arguments.get(name))]
-    told = "; ".join(f"{_words(name)} {_limit(rules[name])}" for name in asking or rules)
-    here = ", ".join(f"{_words(name)} {one.arguments[name]}" for name in asking if name in one.arguments)
-    return f"{_words(one.tool)} needs a person's decision with {told}" + (f"; here it is {here}." if here else ".")
+    told = " or ".join(f"the {_words(name)} is {_limit(rules[name])}" for name in asking or rules)
+    here = ", ".join(f"{_words(name)} {value(one.arguments[name])}" for name in asking if name in one.arguments)
+    return f"{_words(one.tool)} needs a person's decision when {told}" + (f"; here: {here}." if here else ".")
 
 
 def facts(one: Approval, record: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -50,9 +50,9 @@ def facts(one: Approval, record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     found: dict[str, str] = {}
     for answer in _answers(record):
-        found |= {name: _value(answer[name]) for name in FACTS if answer.get(name) not in (None, "", [])}
+        found |= {name: value(answer[name]) for name in FACTS if answer.get(name) not in (None, "", [], {})}
     shown = [(_words(name), found[name]) for name in FACTS if name in found and found[name] != ""]
-    given = {(_words(name), str(value)) for name, value in one.arguments.items()}
+    given = {(_words(name), value(each)) for name, each in one.arguments.items()}
     return [fact for fact in shown if fact not in given][:MOST]
 
 
@@ -66,11 +66,20 @@ def why_not(actor: Actor, one: Approval) -> str:
     return ""
 
 
+def value(given: Any) -> str:
+    """A value as a person reads it, nothing of it left out: a whole number without a fraction, a list with commas."""
+    if isinstance(given, list):
+        return ", ".join(value(one) for one in given)
+    if isinstance(given, Mapping):
+        return json.dumps(given, ensure_ascii=False)
+    return f"{given:.0f}" if isinstance(given, float) and given.is_integer() else str(given)
+
+
 def _limit(each: ArgumentRule) -> str:
     parts = [f"above {each.above:g}"] if each.above is not None else []
     parts += [f"below {each.below:g}"] if each.below is not None else []
-    parts += [f"of {', '.join(map(str, each.any_of))}"] if each.any_of is not None else []
-    return " or ".join(parts) or "of any value"
+    parts += [f"one of {', '.join(map(str, each.any_of))}"] if each.any_of is not None else []
+    return " or ".join(parts) or "not given"
 
 
 def _answers(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -84,12 +93,6 @@ def _answers(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             continue
         if isinstance(body, Mapping):
             yield body
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(_value(one) for one in value)
-    return f"{value:.2f}" if isinstance(value, float) else str(value) if not isinstance(value, Mapping) else ""
 
 
 def _words(name: str) -> str:

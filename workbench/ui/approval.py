@@ -32,7 +32,9 @@ def title(one: approvals.Approval) -> str:
 
 def given(one: approvals.Approval) -> str:
     """The arguments of a call in a few words."""
-    return traces.brief(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one.arguments.items()))
+    return traces.brief(
+        ", ".join(f"{name.replace('_', ' ')} {inbox.value(value)}" for name, value in one.arguments.items())
+    )
 
 
 def decide(actor: Actor, one: approvals.Approval, approved: bool) -> None:
@@ -57,7 +59,7 @@ def form(actor: Actor, one: approvals.Approval, record: Mapping[str, Any]) -> No
     """The call with its arguments, the rule that asked, the facts of the case, and what a person can do about it."""
     st.subheader(f"{show.plain(one.tool)}: {WORDS[one.state]}", anchor=False)
     for name, value in one.arguments.items():
-        st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(str(value))}")
+        st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(inbox.value(value))}")
     _case(one, record)
     asked = f"Asked by {one.asked_by}" if one.asked_by else "Asked by a run"
     until = f" · decide until {show.when(one.expires_at)}" if one.open else ""

@@ -67,10 +67,10 @@ def panel(actor: Actor, record: Mapping[str, Any], other_id: str) -> None:
                 st.markdown(f"**{title.capitalize()}**")
                 transcript.question(body["question"])
                 transcript.reply([], body["reply"], transcript.record_footer(body))
-        for column, delta in zip(st.columns(len(found.deltas)), found.deltas, strict=True):
-            column.metric(
-                delta.name[0].upper() + delta.name[1:], _value(delta, delta.other), _change(delta), delta_color="off"
-            )
+        with st.container(horizontal=True):
+            for delta in found.deltas:
+                title = delta.name[0].upper() + delta.name[1:]
+                st.metric(title, _value(delta, delta.other), _change(delta), delta_color="off", width=150)
         _steps(found)
         _texts(found)
         if fork := next((one for one in (other, record) if one.get("forked")), None):
@@ -85,7 +85,7 @@ def _near(record: Mapping[str, Any]) -> list[traces.Run]:
 
 
 def _title(run: traces.Run) -> str:
-    return f"{run.started_at:%d %b %H:%M} · {run.outcome} · {run.source} · {run.question[:60]} · {run.id[-6:]}"
+    return f"{show.when(run.started_at)} · {run.outcome} · {run.source} · {run.question[:60]} · {run.id[-6:]}"
 
 
 def _head(found: Comparison, record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -111,22 +111,16 @@ def _steps(found: Comparison) -> None:
     first = next((place for place, pair in enumerate(found.pairs) if pair.verdict != "same"), None)
     rows = [
         {
-            "this": None if pair.one is None else pair.one.number,
-            "other": None if pair.other is None else pair.other.number,
+            "this | other": _numbers(pair),
             "step": pair.step.title,
             "what differs": ("▶ first divergence: " if place == first else "") + _words(pair),
         }
         for place, pair in enumerate(found.pairs)
     ]
-    st.dataframe(
+    show.table(
         pd.DataFrame(rows),
-        hide_index=True,
         key=f"steps-{found.one[-8:]}-{found.other[-8:]}",
-        height=min(420, 38 + 35 * len(rows)),
-        column_config={
-            "this": st.column_config.NumberColumn("this run", width="small"),
-            "other": st.column_config.NumberColumn("other run", width="small"),
-        },
+        column_config={"this | other": st.column_config.TextColumn("this | other", width=90)},
     )
 
 
@@ -139,7 +133,7 @@ def _texts(found: Comparison) -> None:
         "What differs, word by word",
         range(len(pairs)),
         key=f"differs-{found.one[-8:]}-{found.other[-8:]}",
-        format_func=lambda at: f"{_numbers(pairs[at])} {pairs[at].step.title}: {_words(pairs[at])}",
+        format_func=lambda at: f"{_place(pairs[at]).capitalize()}, {pairs[at].step.title}: {_words(pairs[at])}",
     )
     for part in pairs[place].texts:
         st.caption(part.capitalize())
@@ -174,7 +168,16 @@ def _save(actor: Actor, fork: Mapping[str, Any]) -> None:
 
 
 def _numbers(pair: Pair) -> str:
-    return " | ".join("none" if side is None else str(side.number) for side in (pair.one, pair.other))
+    return " | ".join("–" if side is None else str(side.number) for side in (pair.one, pair.other))
+
+
+def _place(pair: Pair) -> str:
+    """Which step of which run, in words."""
+    if pair.one is None or pair.other is None:
+        side = pair.one or pair.other
+        return f"step {side.number}" if side else ""
+    same = pair.one.number == pair.other.number
+    return f"step {pair.one.number}" if same else f"steps {pair.one.number} and {pair.other.number}"
 
 
 def _words(pair: Pair) -> str:
@@ -188,7 +191,7 @@ def _value(delta: Delta, value: float | None) -> str:
 
 
 def _change(delta: Delta) -> str | None:
-    if delta.change is None:
+    """How much more (or, with a hyphen, which turns the arrow down, less) the other run took; None for no change."""
+    if not delta.change:
         return None
-    sign = "+" if delta.change > 0 else "−" if delta.change < 0 else "±"
-    return f"{sign}{_value(delta, abs(delta.change))}"
+    return f"{'+' if delta.change > 0 else '-'}{_value(delta, abs(delta.change))}"

@@ -23,7 +23,7 @@ def start_form(actor: Actor, names: list[str], sets: list[str]) -> tuple[str, st
         pressed = st.button("Run", key="run-experiment", type="primary", icon=":material/play_arrow:")
     with show.errors():
         release = releases.resolve(flow)
-        real = for_real.switch([release], "experiment-for-real", samples=True)
+        real = for_real.switch(actor, [release], "experiment-for-real", samples=True)
         if pressed:
             made = evals.create(actor, release, dataset, repeat=int(repeat), real=real)
             jobs.start(made.job_id)
@@ -100,11 +100,7 @@ def result(actor: Actor, experiment_id: str) -> None:
 
 def follow(names: Sequence[str]) -> None:
     """Where somebody followed a link to an experiment that names no flow, choose the flow of that experiment."""
-    asked = st.query_params.get("experiment", "")
-    if asked == session.get("followed-experiment", ""):
-        return
-    session.keep("followed-experiment", asked)
-    there = _found(asked)
+    there = _found(session.link("experiment"))
     if there is not None and there.flow in names and "flow" not in st.query_params:
         session.choose_flow(there.flow)
 

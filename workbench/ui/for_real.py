@@ -6,26 +6,29 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from workbench.access import Actor, may
 from workbench.evals import effects
 from workbench.runtime import Release
 from workbench.ui import show
 
 LABEL = "Call tools that change something for real"
-HELP = "It needs the permission to promote a release. While it is off, nothing outside is changed."
+HELP = "While it is off, nothing outside is changed. To switch it on, you must be allowed to promote a release."
 
 
-def switch(releases: Sequence[Release], key: str, *, samples: bool = False) -> bool:
+def switch(actor: Actor, releases: Sequence[Release], key: str, *, samples: bool = False) -> bool:
     """The switch, off at first, with a note that names the tools; whether it is on. Nothing where there are none.
 
-    With `samples`, tools that work on a sample in memory are none of them.
+    Who may not switch it on sees it disabled, with the reason. With `samples`, tools that work on a sample in memory
+    are none of them.
     """
     names = dict.fromkeys(name for one in releases for name in effects.held(one, samples=samples))
     if not names:
         return False
-    listed = ", ".join(map(show.plain, names))
-    on = st.toggle(LABEL, key=key, help=HELP)
+    listed, allowed = ", ".join(map(show.plain, names)), may(actor, "promote a release")
+    on = st.toggle(LABEL, key=key, help=HELP, disabled=not allowed) and allowed
     if on:
         st.warning(f"Called for real, by every variant and case: {listed}.", icon=":material/warning:")
-    else:
-        st.caption(f":material/front_hand: Not called here: {listed}. Where a mock fits, it answers instead.")
-    return on
+        return True
+    why = "" if allowed else f" A {actor.role} may not let a trial call them; act as an architect, or ask one."
+    st.caption(f":material/front_hand: Not called here: {listed}. Where a mock fits, it answers instead.{why}")
+    return False

@@ -17,7 +17,7 @@ from workbench.runtime.spec import ROLES
 from workbench.traces.answers import Policy
 from workbench.traces.compare import Step
 from workbench.traces.fork import Change, alters, change_of, fitting, guards
-from workbench.ui import compare_view, mock_forms, nav, show
+from workbench.ui import compare_view, mock_forms, nav, session, show
 
 TITLES = {
     "answer": "The tool's answer",
@@ -55,6 +55,8 @@ def panel(actor: Actor, record: Mapping[str, Any]) -> None:
         policies, confirmed = _tools(actor, here)
         if st.button("Run the fork", type="primary", icon=":material/alt_route:", key=f"run-fork-{record['id']}"):
             _run(actor, here, change_of(body), policies, confirmed)
+    if session.get("forked") and session.get("forked") == st.query_params.get("compare"):
+        st.success("The fork has run. It stands beside this run, above.", icon=":material/alt_route:")
 
 
 def _where(record: Mapping[str, Any], release: Release) -> _Here:
@@ -88,6 +90,7 @@ def _run(actor: Actor, here: _Here, change: Change, policies: dict[str, Policy],
     if made.record is None:
         st.warning(show.plain(made.words), icon=":material/difference:")
         return
+    session.keep("forked", made.run_id)
     compare_view.point(here.record["id"], made.run_id)
     st.rerun()
 

@@ -18,10 +18,10 @@ from workbench.ui.side_by_side import NARROWEST, marked
 ROWS = 20
 """So many cases stand on a page of the table."""
 
-NEAR = 30
+NEAR = 24
 """So many characters of what is the same are shown before and after what differs."""
 
-LONGEST = 180
+LONGEST = 120
 """So many characters of a reply or a message stand in a cell of the table."""
 
 
@@ -124,7 +124,7 @@ def _rows(found: Grid) -> None:
     count, total = found.differing, len(found.rows)
     words = f"{count} of {total} cases {'differs' if count == 1 else 'differ'}." if count else "No case differs."
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{words}**{' Those stand first.' if count else ''}", width="content")
+        st.markdown(f"**{words}**{' Those stand first, marked ≠.' if count else ''}", width="content")
         st.download_button(
             "Download", table_file(found), f"{found.id}.csv", "text/csv", icon=":material/download:", on_click="ignore"
         )
@@ -137,12 +137,12 @@ def _rows(found: Grid) -> None:
 def table(found: Grid, first: int = 0) -> str:
     """A page of the cases as a Markdown table, from the row at `first` on: what differs, and how each variant answered."""
     letters = grid.LETTERS[: len(found.sides)]
-    lines = [["", "Case", "Message", *letters], [":-:", ":--", ":--", *(":--" for _ in letters)]]
+    lines = [["", "Case", *letters], [":-:", ":--", *(":--" for _ in letters)]]
     for row in found.rows[first : first + ROWS]:
-        mark = "**≠ differs**" if row.differs else ":gray[same]"
+        mark = "**≠**" if row.differs else ":gray[=]"
         first_reply = next((_flat(cell) for cell in row.cells if cell is not None), "")
         cells = [_reading(cell, first_reply if place else "") for place, cell in enumerate(row.cells)]
-        lines.append([mark, _inline(row.case_id), _inline(row.question), *cells])
+        lines.append([mark, f":gray[{_inline(row.case_id)}] {_inline(row.question)}", *cells])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

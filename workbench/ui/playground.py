@@ -156,10 +156,12 @@ def _failed(flow: str, chat: Chat, place: int, turn: Turn) -> None:
 def _decisions(run_id: str) -> None:
     """For each call that waited: a link to the very approval, or to how the run went on after the decision."""
     traces.flush()
-    for one in approvals.find(run_id=run_id):
+    found = approvals.find(run_id=run_id)
+    for one in found:
         called = f"{show.plain(one.tool)} ({show.plain(approval.given(one))})"
         if one.open:
-            nav.link("approvals", f"Decide about it: {called}", {"approval": one.id})
+            which = f": {called}" if len(found) > 1 else ""
+            nav.link("approvals", f"Decide about it{which}", {"approval": one.id})
             continue
         st.caption(f":material/gavel: {called} {approval.WORDS[one.state]}.")
         if one.result_run:

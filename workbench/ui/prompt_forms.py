@@ -234,7 +234,7 @@ def _confirm(key: str, act: Callable[..., None], *given: object) -> None:
         return
     for one in _secrets(written):
         st.warning(f"**Not saved yet.** {show.plain(one.why)}\n\n> {show.plain(one.sentence)}", icon=":material/key:")
-    _button("Save it all the same", act, *given)
+    st.button("Save it all the same", key="Save it all the same", on_click=_act, args=(act, *given))
 
 
 def _warned(key: str) -> bool:

@@ -39,9 +39,21 @@ def promote_form(actor: Actor, proposal: releases.Proposal, to: str) -> None:
     """Promote, with a note."""
     note = st.text_input("Note", key="note", placeholder="what this release is for")
     seen = session.seen(f"candidate-{proposal.candidate.name}-{to}", proposal.candidate.digest)
-    ready = proposal.gate.passed and (proposal.current is None or bool(proposal.changes))
+    nothing = proposal.current is not None and not proposal.changes
+    reason = (
+        f"There is nothing to promote: the draft is what {to} runs."
+        if nothing
+        else ""
+        if proposal.gate.passed
+        else "The gate does not let it pass yet; what is missing is marked above."
+    )
     if st.button(
-        f"Promote to {to}", type="primary", key="promote", disabled=not ready, icon=":material/rocket_launch:"
+        f"Promote to {to}",
+        type="primary",
+        key="promote",
+        disabled=bool(reason),
+        icon=":material/rocket_launch:",
+        help=reason or None,
     ):
         with show.errors():
             made = releases.promote(actor, proposal.candidate.name, to, note, expect=seen)
@@ -64,7 +76,7 @@ def history(actor: Actor, flow: str) -> None:
                 "note": r.note,
                 "by": r.made_by,
                 "made": r.made_at,
-                "digest": r.digest,
+                "digest": r.digest.removeprefix("sha256:")[:12],
             }
             for r in found
         ]

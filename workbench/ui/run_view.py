@@ -52,7 +52,6 @@ def listing(found: list[traces.Run]) -> str:
                 "tokens": r.input_tokens + r.output_tokens,
                 "model": r.model,
                 "source": r.source,
-                "id": r.id,
             }
             for r in found
         ]
@@ -66,7 +65,7 @@ def listing(found: list[traces.Run]) -> str:
         selection_mode="single-row",
         column_config={
             "started": show.moments("started"),
-            "question": st.column_config.TextColumn("question", width="large"),
+            "question": st.column_config.TextColumn("question", width=270),
             "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
         },
     )

@@ -117,6 +117,12 @@ def pick(label: str, name: str, titles: Mapping[str, str], *, thing: str, fresh:
     return chosen
 
 
+def link(name: str) -> str:
+    """What a link that somebody followed names under `name`; empty for what we wrote to the address ourselves."""
+    asked = st.query_params.get(name, "")
+    return "" if asked in _written(name) else asked
+
+
 def missing(name: str, options: Sequence[str]) -> bool:
     """Whether the address names under `name` what is none of the options, and the person has chosen none since."""
     asked = st.query_params.get(name, "")

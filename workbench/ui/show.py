@@ -82,8 +82,8 @@ def _named(moment: dt.datetime) -> str:
 
 def table(rows: pd.DataFrame, **given: Any) -> Any:
     """A table with all its rows in sight; a long one scrolls, and says how many there are. What `st.dataframe` returns."""
-    shown = min(len(rows), ROWS)
-    made = st.dataframe(rows, hide_index=True, height=38 + 35 * max(shown, 1), **given)
+    height: Any = "content" if len(rows) <= ROWS else 38 + 35 * ROWS
+    made = st.dataframe(rows, hide_index=True, height=height, **given)
     if len(rows) > ROWS:
         st.caption(f"{len(rows)} rows; the table scrolls.")
     return made
