@@ -11,7 +11,7 @@ from workbench.runtime import Release
 from workbench.ui import show
 
 LABEL = "Call tools that change something for real"
-HELP = "It needs the permission to promote a release. While it is off, nothing outside is changed."
+HELP = "It needs the permission to let a trial change something. While it is off, nothing outside is changed."
 
 
 def switch(releases: Sequence[Release], key: str, *, samples: bool = False) -> bool:
