@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,13 @@ from tests.runtime.web import Site, reply, saying, site
 from workbench import datasets, evals, flows, jobs, prompts, releases, traces
 from workbench.access import Actor, audit
 from workbench.errors import Refused
-from workbench.evals import grid
+from workbench.evals import effects, grid
 from workbench.evals.grid import Variant
-from workbench.runtime import Result
+from workbench.flows import trial
+from workbench.runtime import Result, release
 from workbench.runtime.mocks import Mock
 from workbench.traces import approvals
+from workbench.traces.answers import Policy
 from workbench.ui import for_real, live
 
 SHOP = """
@@ -98,13 +101,43 @@ def test_a_mock_answers_side_by_side_what_would_be_held_back(shop: str, web: Sit
 
 def test_only_who_may_release_lets_variants_change_something(shop: str, web: Site, rep: Actor, manager: Actor) -> None:
     for actor in (rep, manager):
-        with pytest.raises(Refused, match="may not let a trial call tools that change something"):
+        with pytest.raises(Refused, match="may not let a trial change something"):
             side_by_side(actor, shop, CANCEL, real=True)
     assert sent(web, "POST") == 0
     side_by_side(Actor("ada", "architect"), shop, CANCEL, real=True)
     assert sent(web, "POST") == 2
     (entry,) = audit.newest(1)
     assert (entry.thing, entry.detail) == (shop, {"called for real, side by side": ["cancel_order"]})
+
+
+def test_one_permission_lets_a_fork_the_playground_an_experiment_and_a_tool_alone_change_something(
+    shop: str, web: Site, rep: Actor, architect: Actor
+) -> None:
+    frozen = releases.resolve(shop)
+    record = side_by_side(rep, shop, CANCEL)[0]
+    assert traces.flush()
+    tools = {"cancel_order": Policy(use="live")}
+    change = Change(message="Cancel order 1042 at once")
+    with pytest.raises(Refused) as forking:
+        traces.fork(rep, record["id"], 1, change, tools=tools, confirmed=True)
+    with pytest.raises(Refused) as playing:
+        side_by_side(rep, shop, CANCEL, real=True)
+    with pytest.raises(Refused) as trying:
+        asyncio.run(trial.try_tool(rep, frozen.spec, "cancel_order", {"order_id": 1}, confirmed=True))
+    with pytest.raises(Refused) as evaluating:
+        evals.create(Actor("mei", "manager"), frozen, shop, real=True)
+    told = "may not let a trial change something. Act as architect, or ask one."
+    assert {str(one.value) for one in (forking, playing, trying)} == {f"A rep {told}"}
+    assert str(evaluating.value) == f"A manager {told}"
+    assert sent(web, "POST") == 0
+
+
+def test_what_changes_something_is_held_back_whatever_an_imported_flow_declares(shop: str) -> None:
+    body = json.loads(json.dumps(releases.resolve(shop).body))
+    body["spec"]["tools"]["cancel_order"]["effect"] = body["tools"]["cancel_order"]["effect"] = "read"
+    body["spec"]["tools"]["refund_order"] = {"kind": "python", "call": "refund_order"}
+    body["spec"]["tools"]["far"] = {"kind": "mcp", "server": "docs", "tool": "search"}
+    assert effects.held(release.of(body)) == ["cancel_order", "refund_order", "far"]
 
 
 def test_what_waits_side_by_side_asks_nobody_while_nothing_is_called_for_real(seeded: Path, architect: Actor) -> None:
@@ -139,7 +172,7 @@ def test_who_may_not_release_starts_no_experiment_that_changes_something(
     shop: str, architect: Actor, manager: Actor
 ) -> None:
     before = evals.experiments()
-    with pytest.raises(Refused, match="A manager may not let a trial call tools that change something"):
+    with pytest.raises(Refused, match="A manager may not let a trial change something"):
         evals.create(manager, releases.resolve(shop), shop, real=True)
     with pytest.raises(Refused, match="A manager may not let a trial"):
         grid.create(manager, [Variant(flow=shop)], shop, releases.resolve, real=True)

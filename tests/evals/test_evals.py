@@ -321,6 +321,7 @@ def test_the_newest_experiment_counts(ready: None, architect: Actor) -> None:
         ("min_cases: 0", "min_cases"),
         ("- a", "policy"),
         ("a: [", "not YAML"),
+        ("a: " + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_named(text: str, told: str) -> None:

@@ -76,7 +76,7 @@ def test_what_changes_something_is_called_alone_by_no_rep_and_never_where_a_pers
     rep: Actor, architect: Actor
 ) -> None:
     CALLED.clear()
-    with pytest.raises(Refused, match="A rep may not edit a flow"):
+    with pytest.raises(Refused, match="A rep may not let a trial change something"):
         attempt(rep, flow(), "pay_out", {"amount": 20}, confirmed=True)
     with pytest.raises(Refused, match="pay_out asks a person before it is called like this"):
         attempt(architect, flow(), "pay_out", {"amount": 99999}, confirmed=True)

@@ -169,7 +169,7 @@ def test_a_tool_that_changes_something_asks_for_the_role_and_a_confirmation(seed
     assert "A rep may not let a fork call refund_order." in words(app)
     answer_of(app).set_value("late")
     app.button(key=f"run-fork-{run_id}").click().run()
-    assert "A rep may not call dangerous tools in a fork" in words(app)
+    assert "A rep may not let a trial change something" in words(app)
     app = opened("architect", run=run_id)
     app.selectbox(key=f"who-{run_id}-refund_order").set_value("called").run()
     answer_of(app).set_value("late")

@@ -282,6 +282,13 @@ def test_an_answer_that_breaks_its_schema_is_not_quoted() -> None:
     assert "a breaks the rule `maxLength`" in result.error
 
 
+def test_an_answer_that_is_nested_too_deeply_is_an_error_outcome() -> None:
+    flow = DESK.replace("front: {prompt: desk/front,", "front: {prompt: desk/front, output: {type: object},")
+    result = run([[assistant_message('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")]], flow=flow)
+    assert result.outcome == "error"
+    assert "it is nested too deeply" in result.error
+
+
 def test_a_text_that_cannot_be_stored_is_mended_before_anything_sees_it() -> None:
     result = run([[assistant_message("Hm.")]], "broken \ud83d and \x00 text")
     assert result.record["question"] == "broken \ufffd and \ufffd text"

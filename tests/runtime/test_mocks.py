@@ -150,6 +150,15 @@ def test_the_policy_answers_what_fits_and_lets_the_rest_be_called() -> None:
     assert answers(called("pay_out", "[1]")) is None
 
 
+def test_arguments_that_are_nested_too_deeply_are_refused_and_no_tool_is_called() -> None:
+    deep = called("look_up", {})
+    deep.arguments = '{"order_id": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    assert mocks.policy([Mock(tool="look_up", answer="fine")])(deep) == {
+        "output": "",
+        "error": "The arguments of look_up are nested too deeply.",
+    }
+
+
 def test_a_run_is_answered_by_its_mocks_and_the_tool_is_not_called() -> None:
     flow = freeze(DESK.replace("handoffs: [money]}", "handoffs: [money], tools: [look_up]}", 1))
     mock = Mock(tool="look_up", when={"order_id": 42}, answer={"status": "under repair"})

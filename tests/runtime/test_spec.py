@@ -40,12 +40,20 @@ def test_a_wrong_key_or_value_is_refused_with_its_path(old: str, new: str, told:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("agents: [", "line 1"),
+        ("agents: [", "line 2, column 1"),
         ("a: 1\na: 2", "the key 'a' stands twice"),
         ("just words", "must be a mapping"),
         ("a: &x [1]\nb: *x", "anchors and aliases"),
         ("!!python/object/apply:os.system ['true']", "cannot be read"),
         ("flow: desk", "agents: is missing."),
+        ("a: " + "[" * 5000, "The flow is nested deeper than 100 levels."),
+        ('{"a": ' * 200 + "1" + "}" * 200, "The flow is nested deeper than 100 levels."),
+        ("#" * 300_001, "The flow file has 300,001 characters; a flow has at most 300,000."),
+        (
+            "flow: desk\nentry: a\nagents: {a: {prompt: a}}\ntools:\n"
+            + "".join(f"  t{n}: {{kind: python, call: a}}\n" for n in range(501)),
+            "tools: dictionary should have at most 500 items",
+        ),
     ],
 )
 def test_broken_yaml_is_told_in_a_sentence(text: str, told: str) -> None:

@@ -508,7 +508,7 @@ def test_a_tool_that_changes_something_is_live_only_for_who_may_and_confirms(
     CALLED.clear()
     live = {"pay_out": Policy(use="live")}
     for actor in (rep, manager):
-        with pytest.raises(Refused, match="may not call dangerous tools in a fork"):
+        with pytest.raises(Refused, match="may not let a trial change something"):
             made(actor, record["id"], 5, LATER, models=asks(amount=6), tools=live, confirmed=True)
     with pytest.raises(Refused, match="pay_out would change something for real"):
         made(architect, record["id"], 5, LATER, models=asks(amount=6), tools=live)
@@ -516,7 +516,7 @@ def test_a_tool_that_changes_something_is_live_only_for_who_may_and_confirms(
     found = made(architect, record["id"], 5, LATER, models=asks(amount=6), tools=live, confirmed=True)
     assert answers(found)[1] == ("pay_out", '{"paid": 6.0}')
     assert CALLED == [("pay_out", 6.0)]
-    assert audit.newest(1)[0].verb == "call dangerous tools in a fork"
+    assert audit.newest(1)[0].verb == "let a trial change something"
     CALLED.clear()
     assert str(traces.replay(architect, found.run_id)) == "faithful"
     assert CALLED == []

@@ -30,7 +30,7 @@ from workbench.runtime import release
 from workbench.runtime.record import ToolCall
 from workbench.store.engine import engine
 from workbench.store.tables import Frozen
-from workbench.traces import capture
+from workbench.traces import approvals, capture
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -349,6 +349,32 @@ def test_a_database_that_stays_locked_loses_nothing(migrated: Path, architect: A
     assert traces.take_in(architect, text) == []
     for one in results:
         assert traces.record(one.run_id) == one.record
+
+
+def test_a_held_run_that_could_not_be_stored_asks_once_it_is_taken_in(migrated: Path, architect: Actor) -> None:
+    impatient()
+    locker = sqlite3.connect(settings.load().local / "workbench.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    waits = run(steps=refund(amount=80), sink=traces.sink())
+    trial = run(steps=refund(amount=90), sink=traces.sink(asks=False))
+    traces.close()
+    locker.execute("ROLLBACK")
+    locker.close()
+    assert (waits.outcome, trial.outcome) == ("held", "held")
+    kept = (settings.load().local / capture.SPILL).read_text(encoding="utf-8")
+    foreign = run(steps=refund(amount=70))
+    forged = json.dumps({"run": foreign.record, "content": foreign.finished.recorder.release.body, "asks": True})
+    assert len(traces.take_in(architect, f"{kept}{forged}\n")) == 3
+    asked = approvals.find()
+    assert [(one.run_id, one.arguments, one.state) for one in asked] == [(waits.run_id, {"amount": 80}, "waiting")]
+
+
+@pytest.mark.parametrize("depth", [250, 900, 100_000])
+def test_a_document_that_is_nested_too_deeply_is_refused(migrated: Path, architect: Actor, depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    body = f'{{"run": {{"more": {deep}}}, "content": {{"spec": {deep}}}}}'
+    with pytest.raises(Invalid, match="This is not a run export: it is nested"):
+        traces.take_in(architect, body)
 
 
 @pytest.mark.parametrize("text", ["nul \x00 inside", "half a face \ud83d"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.access import Actor, audit, may, require
-from workbench.errors import Refused
+from workbench.access import Actor, audit, require
+from workbench.flows import live
 from workbench.runtime import mocks, tools
 from workbench.runtime.job import Answers
 from workbench.runtime.mocks import Mock
@@ -16,18 +16,11 @@ from workbench.runtime.spec import ToolSpec
 from workbench.store import session
 
 
-def allow(actor: Actor) -> None:
-    """Raise Refused unless `actor` may let a trial call tools that change something: whoever may release may."""
-    if not may(actor, "promote a release"):
-        raise Refused(
-            f"A {actor.role} may not let a trial call tools that change something.",
-            remedy="Switch that off, or ask somebody who may promote a release.",
-        )
-
-
 def held(release: Release, *, samples: bool = False) -> list[str]:
     """The tools of a flow that a trial holds back. With `samples`, those that work on a sample in memory are called."""
-    return [name for name, tool in release.spec.tools.items() if _changes(tool) and not (samples and _sampled(tool))]
+    return [
+        name for name, tool in release.spec.tools.items() if live.changes(tool) and not (samples and _sampled(tool))
+    ]
 
 
 def policy(release: Release, given: Sequence[Mock], *, where: str, samples: bool = False) -> Answers:
@@ -47,22 +40,17 @@ def side_by_side(
 ) -> list[Answers | None]:
     """What answers the tools of each flow while all of them run on one message; `given` has the mocks by flow.
 
-    With `real`, only the mocks do. Raises Refused for who may not run a flow, or with `real` may not release one.
+    With `real`, only the mocks do. Raises Refused for who may not run a flow, or with `real` may not let a trial change something.
     """
     require(actor, "run a flow")
     if not real:
         return [policy(one, given.get(one.name, ()), where="the playground") for one in releases]
-    allow(actor)
+    live.allow(actor)
     changing = {one.name: back for one in releases if (back := held(one))}
     with session() as open_session:
         for flow, back in changing.items():
-            audit.append(open_session, actor, "run a flow", flow, {"called for real, side by side": back})
+            audit.append(open_session, actor, live.VERB, flow, {"called for real, side by side": back})
     return [mocks.policy(given.get(one.name, ())) for one in releases]
-
-
-def _changes(tool: ToolSpec) -> bool:
-    """Whether a call would reach something and change it. A mock reaches nothing; what an asked agent calls is looked at."""
-    return tool.effect != "read" and tool.kind in ("python", "http", "mcp")
 
 
 def _sampled(tool: ToolSpec) -> bool:

@@ -19,6 +19,7 @@ from workbench.evals import effects
 from workbench.evals.evaluators import evaluators as known_evaluators
 from workbench.evals.evaluators import score
 from workbench.evals.statistics import Rate, rate
+from workbench.flows import live
 from workbench.runtime import mocks
 from workbench.runtime.release import Release
 from workbench.store import session
@@ -117,7 +118,7 @@ def add(
 ) -> Experiment:
     """Like `create`, inside a transaction and over frozen cases. `note` is kept among the arguments of its job."""
     if real:
-        effects.allow(actor)
+        live.allow(actor)
     if not 1 <= repeat <= 20 or not 1 <= workers <= 100:
         raise Invalid("An experiment repeats each case 1 to 20 times, with 1 to 100 workers.")
     known = known_evaluators()

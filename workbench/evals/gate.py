@@ -69,6 +69,8 @@ def policy(text: str) -> Policy:
         return Policy.model_validate(body)
     except yaml.YAMLError:
         raise Invalid("The policy is not YAML.") from None
+    except RecursionError:
+        raise Invalid("The policy is nested too deeply.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "policy"

@@ -12,6 +12,7 @@ from typing import Any
 
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound, Refused, WorkbenchError
+from workbench.flows import live
 from workbench.runtime import arguments as checked
 from workbench.runtime import http_tools, mcp_tools, tools
 from workbench.runtime.build import asks
@@ -68,10 +69,11 @@ async def try_tool(
     mocked = not real(spec, name, arguments, mocks)
     if not mocked and declared.kind == "agent":
         raise Invalid(f"{name} asks the agent {declared.agent}.", remedy="Try it in the chat, or give it a mock.")
-    if not mocked and effect != "read" and not confirmed:
+    alters = effect != "read" or live.changes(declared)
+    if not mocked and alters and not confirmed:
         raise Refused(f"{name} is {_harm(effect)}: calling it changes something.", remedy="Confirm that it shall.")
-    if not mocked and effect != "read":
-        require(actor, "edit a flow")
+    if not mocked and alters:
+        live.allow(actor)
         if asks(declared, arguments):
             raise Refused(
                 f"{name} asks a person before it is called like this, so it is not called alone.",
@@ -91,7 +93,7 @@ def _declared(spec: FlowSpec, name: str) -> ToolSpec:
 
 
 def _harm(effect: Effect) -> str:
-    return "one that writes" if effect == "write" else "high-stakes"
+    return "high-stakes" if effect == "high-stakes" else "one that writes"
 
 
 async def _tried(spec: FlowSpec, name: str, arguments: Mapping[str, Any], mocks: Sequence[Mock]) -> tuple[str, str]:

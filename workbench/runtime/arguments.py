@@ -18,6 +18,7 @@ LARGEST = 200_000
 """Characters of all arguments as JSON."""
 
 _SHOWN = 160
+_DEEP = "they are nested too deeply"
 _OPEN = frozenset({"additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf", "if"})
 
 
@@ -35,8 +36,23 @@ def check(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 def fault(schema: Any) -> str:
     """What keeps `schema` from being the parameters of a tool, in words; empty where nothing does."""
+    try:
+        written = json.dumps(schema)
+    except (TypeError, ValueError):
+        return "they are not JSON"
+    except RecursionError:
+        return _DEEP
+    return _fault(written)
+
+
+@functools.lru_cache(2000)
+def _fault(written: str) -> str:
     from jsonschema import SchemaError
 
+    try:
+        schema = json.loads(written)
+    except RecursionError:
+        return _DEEP
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         return "they must be a JSON schema of type object"
     if not isinstance(schema.get("$schema", ""), str):
@@ -50,7 +66,7 @@ def fault(schema: Any) -> str:
         where = ".".join(str(part) for part in error.absolute_path)
         return f"{where}: {_short(error.message)}" if where else _short(error.message)
     except RecursionError:
-        return "they are nested too deeply"
+        return _DEEP
 
 
 def outside(schema: Any) -> str:

@@ -268,14 +268,22 @@ class JsonOutput(AgentOutputSchemaBase):
 
     def validate_json(self, json_str: str) -> Any:
         """The parsed output. Raises OutputDoesNotFit, which never quotes the answer: no guardrail has seen it yet."""
-        from jsonschema.exceptions import best_match
-
         if checked.outside(self._schema):
             raise OutputDoesNotFit("its schema points outside itself")
         try:
             value = json.loads(json_str)
         except ValueError:
             raise OutputDoesNotFit("it is not JSON") from None
+        except RecursionError:
+            raise OutputDoesNotFit("it is nested too deeply") from None
+        try:
+            return self._fitting(value)
+        except RecursionError:
+            raise OutputDoesNotFit("it is nested too deeply") from None
+
+    def _fitting(self, value: Any) -> Any:
+        from jsonschema.exceptions import best_match
+
         if patterns.fault(self._schema) or patterns.names_too_long(self._schema, value):
             raise OutputDoesNotFit("a pattern of its schema could take very long")
         if (error := best_match(checked.validator(self._schema).iter_errors(value))) is not None:

@@ -55,6 +55,8 @@ def policy(mocks: Sequence[Mock]) -> Callable[[ToolCall], Mapping[str, Any] | No
             given = json.loads(call.arguments or "{}")
         except ValueError:
             return None
+        except RecursionError:
+            return {"output": "", "error": f"The arguments of {call.name} are nested too deeply."}
         found = first(kept, call.name, given) if isinstance(given, dict) else None
         return None if found is None else {"output": text(found.answer), "error": found.error}
 

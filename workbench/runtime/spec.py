@@ -15,6 +15,12 @@ from workbench.errors import Invalid
 
 FORMAT = 1
 
+LARGEST = 300_000
+"""Characters of a flow file."""
+
+DEEPEST = 100
+"""Levels of nesting in a flow file."""
+
 Effect = Literal["read", "write", "high-stakes"]
 Outcome = Literal["answered", "abstained", "escalated", "held", "blocked", "limit", "error"]
 Role = Literal["small", "main", "reasoning"]
@@ -239,8 +245,8 @@ class FlowSpec(_Frozen):
     flow: Slug
     purpose: str = ""
     entry: Name
-    agents: dict[Name, AgentSpec] = Field(min_length=1)
-    tools: dict[Name, ToolSpec] = Field(default_factory=dict)
+    agents: dict[Name, AgentSpec] = Field(min_length=1, max_length=1000)
+    tools: dict[Name, ToolSpec] = Field(default_factory=dict, max_length=500)
     guardrails: tuple[GuardrailSpec, ...] = ()
     knowledge: KnowledgeSpec | None = None
     variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$")], str] = Field(default_factory=dict)
@@ -269,7 +275,7 @@ def parse(body: Any) -> FlowSpec:
         raise Invalid("\n".join(dict.fromkeys(_problem(dict(one), body) for one in error.errors()))) from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Safe YAML in which a key may stand only once and `on` and `no` stay words."""
 
 
@@ -302,11 +308,13 @@ for _first in "tTfF":
 
 def read(text: str) -> FlowSpec:
     """A flow from YAML or JSON text. Raises Invalid with line and column where the text cannot be read."""
-    if len(text) > 1_000_000:
-        raise Invalid("The flow file is larger than 1 MB.")
+    if len(text) > LARGEST:
+        raise Invalid(
+            f"The flow file has {len(text):,} characters; a flow has at most {LARGEST:,}.",
+            remedy="Keep long texts in prompts and knowledge.",
+        )
     try:
-        if any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(text)):
-            raise Invalid("YAML anchors and aliases are not part of the flow format.", remedy="Write the value out.")
+        _shallow(text)
         body = yaml.load(text, Loader=_Loader)  # noqa: S506  (a SafeLoader with fewer resolvers)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -358,6 +366,17 @@ def _unread(error: Exception) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         return "it holds a character that text cannot have"
     return "it is nested too deeply" if isinstance(error, RecursionError) else "a value in it is no number or date"
+
+
+def _shallow(text: str) -> None:
+    """Nothing, where the YAML holds no anchors and is not nested too deeply for whoever reads it next. Raises Invalid."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise Invalid("YAML anchors and aliases are not part of the flow format.", remedy="Write the value out.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise Invalid(f"The flow is nested deeper than {DEEPEST} levels.")
 
 
 def plain(spec: FlowSpec) -> dict[str, Any]:

@@ -116,6 +116,12 @@ def find(name: str) -> Catalogued:
     return _catalogue[name]
 
 
+def known(name: str) -> Catalogued | None:
+    """The tool called `name`, or None."""
+    importlib.import_module("workbench.runtime.toolbox")
+    return _catalogue.get(name)
+
+
 def weaker(declared: Effect, least: Effect) -> bool:
     """Whether `declared` promises less harm than the function can do."""
     return EFFECTS.index(declared) < EFFECTS.index(least)

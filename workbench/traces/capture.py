@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -13,7 +14,7 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from workbench import flows, settings
-from workbench.runtime.record import Finished, Writer
+from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import pack, session
 from workbench.store.tables import Run, RunBody
@@ -35,7 +36,9 @@ def sink(*, asks: bool = True) -> Writer:
     url = settings.load().database_url
     with _lock:
         if (key := (url, asks)) not in _writers:
-            _writers[key] = Writer(lambda batch: write(batch, url, asks=asks), spill=_spill)
+            _writers[key] = Writer(
+                lambda batch: write(batch, url, asks=asks), spill=lambda batch: _spill(batch, asks=asks)
+            )
         return _writers[key]
 
 
@@ -86,6 +89,21 @@ def put(
     return list(new)
 
 
+def spilled() -> list[dict[str, Any]]:
+    """The records of this workplace's own runs that wait in its file to be stored, of those that ask people to decide."""
+    path = settings.load().local / SPILL
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            one = json.loads(line)
+            found += [clean(one["run"])] if isinstance(one, dict) and one.get("asks") is True else []
+    return found
+
+
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     usage = record["usage"]
     same = (
@@ -112,11 +130,11 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _spill(batch: list[Finished]) -> None:
+def _spill(batch: list[Finished], *, asks: bool) -> None:
     """Keep runs that the database would not take, with the flow each needs, in a file that `runs import` reads."""
     path = settings.load().local / SPILL
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for one in batch:
-            file.write(json.dumps({"run": one.plain, "content": one.recorder.release.body}) + "\n")
+            file.write(json.dumps({"run": one.plain, "content": one.recorder.release.body, "asks": asks}) + "\n")
     log.error("%d runs were kept in %s; import them when the database can be written again", len(batch), path)

@@ -21,6 +21,9 @@ from workbench.traces import capture, query
 FORMAT = 1
 KIND = "workbench run export"
 
+DEEPEST = 200
+"""Levels of nesting in a document."""
+
 IMPORTED = query.IMPORTED
 
 
@@ -38,15 +41,21 @@ def read(text: str) -> list[tuple[dict[str, Any], Release]]:
     Raises Invalid where the text is neither, or a request does not fit its digest.
     """
     documents = _documents(text)
+    if any(map(_deep, documents)):
+        raise Invalid(f"This is not a run export: it is nested deeper than {DEEPEST} levels.")
     return [_one(document) for document in documents]
 
 
 def take_in(actor: Actor, text: str) -> list[str]:
-    """Store the runs of an export document; those stored already are left. Returns the ids of the new ones."""
+    """Store the runs of an export document; those stored already are left. Returns the ids of the new ones.
+
+    Held runs of this workplace that could not be stored when they ended now ask people to decide; others ask nobody.
+    """
     require(actor, "import runs")
-    runs = read(text)
+    runs, own = read(text), capture.spilled()
     with session() as open_session:
-        added = capture.put(open_session, runs, source=IMPORTED)
+        added = capture.put(open_session, [one for one in runs if one[0] in own])
+        added += capture.put(open_session, [one for one in runs if one[0] not in own], source=IMPORTED)
         audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
     return added
 
@@ -70,6 +79,21 @@ def _documents(text: str) -> list[Any]:
     if not found:
         raise Invalid("This is not a run export: it is empty.")
     return found
+
+
+def _deep(document: Any) -> bool:
+    """Whether a document is nested deeper than what reads it next could follow."""
+    level = [document]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> Any:

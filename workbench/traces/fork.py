@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from workbench import flows, runtime
 from workbench.access import Actor, audit, require
 from workbench.errors import Conflict, Invalid, Refused, WorkbenchError
-from workbench.flows import versions
+from workbench.flows import live, versions
 from workbench.flows.drafts import overlay
 from workbench.runtime import guardrails, mocks, release, spec
 from workbench.runtime.record import clean
@@ -149,7 +149,7 @@ def fork(
 
     First the unchanged run is replayed; unless that is faithful, nothing else happens. `tools` says who answers the
     calls from the step on: the record, unless it says otherwise. A tool that changes something is live only for who
-    may call dangerous tools in a fork, and `confirmed`.
+    may let a trial change something, and `confirmed`.
     Raises Refused, NotFound, and Invalid for a change that fits nothing; then nothing is run or stored.
     """
     require(actor, "run a flow")
@@ -169,7 +169,7 @@ def fork(
     if dangerous:
         with session() as open_session:
             detail = {"run": run_id, "tools": dangerous}
-            audit.append(open_session, actor, "call dangerous tools in a fork", record["flow"], detail)
+            audit.append(open_session, actor, live.VERB, record["flow"], detail)
     return _run(actor, record, plan, policies, models, resources)
 
 
@@ -217,11 +217,6 @@ def guards(flow: FlowSpec, step: Step) -> list[str]:
 def alters_flow(record: Mapping[str, Any]) -> bool:
     """Whether a run is a fork with a change in its flow, which a draft can take over."""
     return bool(_flow_changes(record))
-
-
-def alters(flow: FlowSpec, name: str) -> bool:
-    """Whether a live call would change something. A mock reaches nothing; what an asked agent calls is looked at."""
-    return flow.tools[name].effect != "read" and flow.tools[name].kind in ("python", "http", "mcp")
 
 
 def save_draft(actor: Actor, run_id: str, title: str = "") -> versions.Version:
@@ -493,19 +488,19 @@ def _dangerous(actor: Actor, flow: FlowSpec, policies: Mapping[str, Policy], *, 
             remedy=f"Known: {', '.join(flow.tools) or 'none'}.",
         )
     for name, one in policies.items():
-        if one.miss == "live" and flow.tools[name].effect != "read":
+        if one.miss == "live" and (flow.tools[name].effect != "read" or live.changes(flow.tools[name])):
             raise Invalid(
                 f"{name} changes something, so a call that was not recorded is not made.",
                 remedy="Let the miss be `refuse` or `mock`, or the tool be `live`.",
             )
         if "mock" in (one.use, one.miss) and not one.answers and flow.tools[name].kind != "mock":
             raise Invalid(f"{name} shall be mocked, and has no answers.", remedy="Give it `answers`.")
-    live = [name for name, one in policies.items() if one.use == "live" and alters(flow, name)]
-    if live:
-        require(actor, "call dangerous tools in a fork")
+    dangerous = [name for name, one in policies.items() if one.use == "live" and live.changes(flow.tools[name])]
+    if dangerous:
+        live.allow(actor)
         if not confirmed:
-            raise Refused(f"{', '.join(live)} would change something for real.", remedy="Confirm that it shall.")
-    return live
+            raise Refused(f"{', '.join(dangerous)} would change something for real.", remedy="Confirm that it shall.")
+    return dangerous
 
 
 def _run(

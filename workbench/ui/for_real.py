@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from workbench.access import Actor, may
+from workbench.access import Actor
 from workbench.evals import effects
+from workbench.flows import live
 from workbench.runtime import Release
 from workbench.ui import show
 
 LABEL = "Call tools that change something for real"
-HELP = "While it is off, nothing outside is changed. To switch it on, you must be allowed to promote a release."
+HELP = "It needs the permission to let a trial change something. While it is off, nothing outside is changed."
 
 
 def switch(actor: Actor, releases: Sequence[Release], key: str, *, samples: bool = False) -> bool:
@@ -24,7 +25,7 @@ def switch(actor: Actor, releases: Sequence[Release], key: str, *, samples: bool
     names = dict.fromkeys(name for one in releases for name in effects.held(one, samples=samples))
     if not names:
         return False
-    listed, allowed = ", ".join(map(show.plain, names)), may(actor, "promote a release")
+    listed, allowed = ", ".join(map(show.plain, names)), live.allowed(actor)
     on = st.toggle(LABEL, key=key, help=HELP, disabled=not allowed) and allowed
     if on:
         st.warning(f"Called for real, by every variant and case: {listed}.", icon=":material/warning:")

@@ -10,13 +10,14 @@ from typing import Any
 import streamlit as st
 
 from workbench import flows, traces
-from workbench.access import Actor, may
+from workbench.access import Actor
 from workbench.errors import Invalid
+from workbench.flows import live
 from workbench.runtime import Release
 from workbench.runtime.spec import ROLES
 from workbench.traces.answers import Policy
 from workbench.traces.compare import Step
-from workbench.traces.fork import Change, alters, change_of, fitting, guards
+from workbench.traces.fork import Change, change_of, fitting, guards
 from workbench.ui import compare_view, mock_forms, nav, session, show
 
 TITLES = {
@@ -179,7 +180,7 @@ def _tools(actor: Actor, here: _Here) -> tuple[dict[str, Policy], bool]:
         chosen = {name: _who(here, name) for name in flow.tools}
         mocked = [name for name, how in chosen.items() if how == MOCKED]
         rows = mock_forms.table(f"fork-mocks-{here.record['id']}", [], mocked) if mocked else []
-        dangerous = [name for name, how in chosen.items() if how == LIVE and alters(flow, name)]
+        dangerous = [name for name, how in chosen.items() if how == LIVE and live.changes(flow.tools[name])]
         confirmed = _confirmed(actor, here, dangerous)
     return {name: _policy(name, how, rows) for name, how in chosen.items() if how != RECORDED}, confirmed
 
@@ -206,7 +207,7 @@ def _confirmed(actor: Actor, here: _Here, dangerous: list[str]) -> bool:
     if not dangerous:
         return False
     listed = ", ".join(map(show.plain, dangerous))
-    if not may(actor, "call dangerous tools in a fork"):
+    if not live.allowed(actor):
         st.warning(f"A {actor.role} may not let a fork call {listed}.", icon=":material/lock:")
     return st.toggle(f"Let {listed} change something for real", key=f"confirm-{here.record['id']}")
 
