@@ -24,6 +24,7 @@ from workbench.runtime import Result, release
 from workbench.runtime.mocks import Mock
 from workbench.traces import approvals
 from workbench.traces.answers import Policy
+from workbench.traces.fork import Change
 from workbench.ui import for_real, live
 
 SHOP = """
