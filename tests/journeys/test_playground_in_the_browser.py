@@ -26,7 +26,8 @@ def test_two_variants_answer_side_by_side_and_the_difference_is_marked(seeded: P
         edit(page)
         ask(page)
         page.reload()
-        expect(page.get_by_text("same as variant A so far")).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("prompt of shipping edited").first).to_be_visible(timeout=SLOW)
+        expect(page.get_by_text("5 words added, 0 removed")).to_be_visible(timeout=SLOW)
         assert problems == []
 
 
