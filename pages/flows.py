@@ -39,6 +39,7 @@ def edit(name: str, wide: DeltaGenerator, aside: DeltaGenerator | None) -> None:
     """
     with st.container(key="editor"), show.errors():
         copy = editor.work(name)
+        broad = wide.container()  # written to in every run, so that the picture may move there in any later one
         picture, bar, found = st.container(), st.container(), st.container()
         editor.begin(actor, copy)
         for part, holder in editor.parts(copy, aside).items():
@@ -50,7 +51,7 @@ def edit(name: str, wide: DeltaGenerator, aside: DeltaGenerator | None) -> None:
         with found:
             editor.clash(actor, copy)
             editor.found(copy)
-        with wide if editor.is_wide(copy) else picture:
+        with broad if editor.is_wide(copy) else picture:
             editor.picture(copy)
 
 

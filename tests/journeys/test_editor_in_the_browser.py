@@ -321,3 +321,27 @@ def test_the_picture_is_walked_by_keyboard_and_opens_the_forms(seeded: Path) -> 
             assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Effect"
             picture(page, f"editor-4-keyboard-{scheme}")
             context.close()
+
+
+def test_a_picture_that_grows_wide_by_an_edit_is_drawn_and_a_finding_leads_to_its_form(seeded: Path) -> None:
+    with opened(seeded) as (app, chromium):
+        page = flows_page(app, chromium, "order-desk")
+        hand = Hand(page, "order-desk")
+        hand.tab("YAML")
+        yaml = page.get_by_role("textbox", name="The flow as YAML")
+        text = yaml.input_value().replace("    handoffs:\n    - refunds\n    - shipping\n", "", 1)
+        yaml.fill(text.replace("effect: high-stakes", "effect: write", 1))
+        yaml.press("Control+Enter")
+        expect(page.get_by_text("Nobody hands over to shipping; it can never speak.")).to_be_visible(timeout=SLOW)
+        expect(hand.canvas.get_by_text("unreachable", exact=True)).to_have_count(2, timeout=SLOW)
+        expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
+        hand.saved()
+        hand.click(page.locator('[class*="-show-2"]').get_by_role("button", name="Show"))
+        expect(page.get_by_role("tab", name="Tools")).to_have_attribute("aria-selected", "true", timeout=SLOW)
+        expect(page.get_by_text("Chosen: refund_order, used by refunds.")).to_be_visible(timeout=SLOW)
+        expect(page).to_have_url(re.compile("part=Tools"))
+        hand.click(page.locator('[class*="-show-1"]').get_by_role("button", name="Show"))
+        expect(page.get_by_role("radio", name="shipping", exact=True)).to_be_checked(timeout=SLOW)
+        page.reload()
+        expect(page.get_by_role("radio", name="shipping", exact=True)).to_be_checked(timeout=SLOW)
+        picture(page, "editor-5-wide")

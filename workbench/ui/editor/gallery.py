@@ -51,7 +51,7 @@ def _gallery(actor: Actor, names: list[str], *, shown: bool) -> None:
     options = [NOTHING, *(t.name for t in made), *origins]
     if session.get("template") not in options:
         session.keep("template", NOTHING)
-    one, two, three = st.columns([3, 3, 1], vertical_alignment="bottom")
+    one, two, three = st.columns([3, 3, 2], vertical_alignment="bottom")
     one.selectbox("Begin from", options, key="template", disabled=shut)
     name = two.text_input(
         "Name", key="new-name", placeholder="returns-desk", help="Small letters, digits and dashes.", disabled=shut
