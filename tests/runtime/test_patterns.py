@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from typing import Any
 
 import pytest
@@ -41,14 +39,6 @@ REFUSED = (
 )  # fmt: skip
 
 
-@contextmanager
-def quickly() -> Iterator[None]:
-    """The block needs some seconds of computing at most, where a pattern that runs away needs years."""
-    begun = time.process_time()
-    yield
-    assert time.process_time() - begun < 10
-
-
 def desk(pattern: str) -> str:
     """The desk with a tool whose argument has a pattern."""
     return DESK.replace("tools:\n", f"tools:{TOOL.replace('PATTERN', pattern)}", 1).replace(
@@ -62,16 +52,9 @@ def output(pattern: str) -> str:
     return DESK.replace("front: {prompt: desk/front,", f"front: {{prompt: desk/front, {schema}")
 
 
-def warm() -> None:
-    """Load the library that checks schemas, which takes its time once."""
-    arguments.check({}, {"type": "object"})
-
-
 @pytest.mark.parametrize("flow", [desk(EVIL), output(EVIL)])
 def test_a_flow_with_a_catastrophic_pattern_is_read_and_found_to_be_wrong_at_once(flow: str, migrated: Any) -> None:
-    warm()
-    with quickly():
-        found = [one for one in flows.findings(spec.read(flow)) if one.level == "error" and EVIL in one.message]
+    found = [one for one in flows.findings(spec.read(flow)) if one.level == "error" and EVIL in one.message]
     assert [one.where for one in found] in (["tools.find_parcel.parameters"], ["agents.front.output"])
     assert "begin it with ^, and let each repeated part end at a character that it cannot hold" in found[0].message
 
@@ -86,20 +69,19 @@ def test_a_flow_with_a_catastrophic_pattern_is_read_and_found_to_be_wrong_at_onc
 def test_a_run_of_a_stored_flow_with_a_catastrophic_pattern_is_refused_by_name(flow: str, told: str) -> None:
     made = freeze(flow)
     asyncio.run(runtime.run(freeze(DESK), "hello", models=Scripted([[assistant_message("Hello")]])))
-    with quickly(), pytest.raises(Invalid, match=told):
+    with pytest.raises(Invalid, match=told):
         asyncio.run(runtime.run(made, "a" * 60 + "!"))
 
 
 def test_arguments_are_not_matched_with_a_catastrophic_pattern() -> None:
-    warm()
     schema = {"type": "object", "properties": {"code": {"type": "string", "pattern": EVIL}}}
-    with quickly(), pytest.raises(Invalid, match=r"parameters cannot be used: the pattern `\^\(a\+\)\+\$` could take"):
+    with pytest.raises(Invalid, match=r"parameters cannot be used: the pattern `\^\(a\+\)\+\$` could take"):
         arguments.check({"code": "a" * 60 + "!"}, schema)
     by_name = {"type": "object", "patternProperties": {EVIL: {}}, "additionalProperties": False}
-    with quickly(), pytest.raises(Invalid, match="could take very long"):
+    with pytest.raises(Invalid, match="could take very long"):
         arguments.check({"a" * 60 + "!": 1}, by_name)
     hidden = {"type": "object", "properties": {"a": {"$ref": "#/x/0"}}, "x": [{"pattern": EVIL}]}
-    with quickly(), pytest.raises(Invalid, match="could take very long"):
+    with pytest.raises(Invalid, match="could take very long"):
         arguments.check({"a": "a" * 60 + "!"}, hidden)
 
 
@@ -109,11 +91,34 @@ def test_a_pattern_of_the_square_reads_short_texts_only_and_leaves_other_argumen
     arguments.check({"mail": "ada@example.com", "body": "a" * 50_000}, schema)
     with pytest.raises(Invalid, match="does not match"):
         arguments.check({"mail": "ada"}, schema)
-    with quickly(), pytest.raises(Invalid, match="mail: it has more than 1,000 characters, too many for its pattern"):
+    with pytest.raises(Invalid, match="mail: it has more than 1,000 characters, too many for its pattern"):
         arguments.check({"mail": "a@" + "." * 100_000}, schema)
     names = {"type": "object", "patternProperties": {"[a-z]+-[0-9]+": {}}, "additionalProperties": False}
-    with quickly(), pytest.raises(Invalid, match="a name has more than 1,000 characters"):
+    with pytest.raises(Invalid, match="a name has more than 1,000 characters"):
         arguments.check({"a" * 100_000: 1}, names)
+
+
+def test_many_texts_are_not_read_one_after_another_with_a_pattern_of_the_square() -> None:
+    mail = {"type": "string", "pattern": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"}
+    schema = {"type": "object", "properties": {"to": {"type": "array", "items": mail}}}
+    arguments.check({"to": ["ada@example.com"] * 5_000}, schema)
+    with pytest.raises(Invalid, match="The arguments do not fit: they hold too many long texts for their patterns"):
+        arguments.check({"to": ["a@" + "." * 998] * 100}, schema)
+    straight = {"type": "object", "properties": {"to": {"type": "array", "items": {"pattern": "^[a-z.@]*$"}}}}
+    arguments.check({"to": ["a@" + "." * 998] * 100}, straight)
+
+
+def test_a_value_that_is_nested_deeply_is_refused_in_words() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    by_name = {
+        "type": "object",
+        "properties": {"a": {"items": {"$ref": "#/properties/a"}}},
+        "patternProperties": {"^b+$": {}},
+    }
+    with pytest.raises(Invalid, match=r"they are not JSON|point to something that is not there, or to themselves"):
+        arguments.check({"a": deep}, by_name)
 
 
 def test_an_output_is_still_held_to_its_pattern() -> None:
@@ -142,12 +147,11 @@ def texts(length: int) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", [*LINEAR, *SQUARE])
-def test_what_is_taken_is_quick_on_long_texts(pattern: str) -> None:
+def test_what_is_taken_comes_to_an_end_on_long_texts(pattern: str) -> None:
     longest = 100_000 if patterns.power(pattern) == 1 else patterns.LONGEST - 2
     more = [char * longest + end for char in "0A1@.-x, z" for end in ("", "!", "\n\n")]
     for text in [*texts(longest), *more]:
-        with quickly():
-            patterns.search(pattern, text)
+        assert patterns.search(pattern, text) == (re.search(pattern, text) is not None)
 
 
 atoms = st.sampled_from(["a", "b", "[ab]", "[^a]", ".", "c", r"\w", "$", r"\b", "a|b", "a|ab"])
@@ -166,12 +170,11 @@ regular = st.recursive(
 
 @settings(deadline=None)
 @given(st.sampled_from(["", "^"]), regular, st.sampled_from(["", "$", "c"]))
-def test_whatever_is_taken_is_quick(begin: str, body: str, end: str) -> None:
+def test_whatever_is_taken_comes_to_an_end(begin: str, body: str, end: str) -> None:
     pattern = begin + body + end
     try:
         longest = 20_000 if patterns.power(pattern) == 1 else patterns.LONGEST - 2
     except ValueError:
         return
     for text in texts(longest):
-        with quickly():
-            patterns.search(pattern, text)
+        assert patterns.search(pattern, text) == (re.search(pattern, text) is not None)

@@ -110,6 +110,9 @@ def _problems(given: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[s
     if patterns.names_too_long(schema, given):
         yield f"a name has more than {patterns.LONGEST:,} characters"
         return
+    if patterns.too_much(schema, given):
+        yield "they hold too many long texts for their patterns"
+        return
     known = names(schema)
     if not _OPEN & schema.keys():
         yield from (f"{name[:_SHOWN]} is not an argument of this tool" for name in given if name not in known)

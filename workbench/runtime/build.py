@@ -284,7 +284,8 @@ class JsonOutput(AgentOutputSchemaBase):
     def _fitting(self, value: Any) -> Any:
         from jsonschema.exceptions import best_match
 
-        if patterns.fault(self._schema) or patterns.names_too_long(self._schema, value):
+        slow = patterns.fault(self._schema) or patterns.names_too_long(self._schema, value)
+        if slow or patterns.too_much(self._schema, value):
             raise OutputDoesNotFit("a pattern of its schema could take very long")
         if (error := best_match(checked.validator(self._schema).iter_errors(value))) is not None:
             path = ".".join(str(p) for p in error.absolute_path) or "the answer"

@@ -17,6 +17,9 @@ from typing import Any
 LONGEST = 1_000
 """Characters of a text that a pattern may read whose time grows with the square of the length."""
 
+MOST = 50_000_000
+"""Squares of the lengths of all texts of a value, times the patterns that may read them in the square of the length."""
+
 _WIDE = 256
 """A repeat that may go over more characters than this counts as one without an end."""
 
@@ -97,6 +100,12 @@ def names_too_long(schema: Any, value: Any) -> bool:
     return _names_patterns(schema) and any(len(one) > LONGEST for one in _names(value))
 
 
+def too_much(schema: Any, value: Any) -> bool:
+    """Whether `value` holds so many texts that the slower patterns of `schema`, of which none is a fault, take too long."""
+    slow = sum(power(one) > 1 for one in _patterns(schema))
+    return slow > 0 and slow * sum(min(len(one), LONGEST) ** 2 for one in _texts(value)) > MOST
+
+
 def _patterns(node: Any) -> Iterator[str]:
     """Every text that a validator could take for a pattern, wherever it stands: a reference may lead there."""
     if isinstance(node, Mapping):
@@ -117,13 +126,25 @@ def _names_patterns(node: Any) -> bool:
     return isinstance(node, list | tuple) and any(map(_names_patterns, node))
 
 
-def _names(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        yield from node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for value in node:
-            yield from _names(value)
+def _names(value: Any) -> Iterator[str]:
+    return (name for node in _nodes(value) if isinstance(node, Mapping) for name in node)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    yield from _names(value)
+    yield from (node for node in _nodes(value) if isinstance(node, str))
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    """A JSON value and all that it holds, however deeply it is nested."""
+    ahead = [value]
+    while ahead:
+        node = ahead.pop()
+        yield node
+        if isinstance(node, Mapping):
+            ahead += node.values()
+        elif isinstance(node, list | tuple):
+            ahead += node
 
 
 def _anchored(nodes: list[Any]) -> bool:
