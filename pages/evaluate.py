@@ -1,9 +1,11 @@
-"""Evaluate: run a flow over a dataset of cases and see what fails."""
+"""Evaluate: run a flow over the cases of a dataset, or over recorded runs, and see what fails."""
 
 import streamlit as st
 
 from workbench import datasets, flows
-from workbench.ui import declining, experiments, nav, session, show
+from workbench.ui import backtesting, declining, experiments, nav, session, show
+
+CASES, RECORDED = "The cases of a dataset", "Recorded runs"
 
 actor = session.actor()
 place = nav.place("evaluate")
@@ -19,6 +21,12 @@ with show.errors():
         )
         nav.link("label" if names else "flows", "Label some runs" if names else "Begin a flow")
     else:
+        over = st.segmented_control(
+            "Over", (CASES, RECORDED), default=CASES, required=True, key="over", bind="query-params"
+        )
+        if over == RECORDED:
+            backtesting.panel(actor, names)
+            st.stop()
         experiments.follow(names)
         flow, dataset = experiments.start_form(actor, names, sets)
         if chosen := experiments.choose(flow):

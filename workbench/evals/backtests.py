@@ -67,7 +67,7 @@ class Backtest:
 class Pair:
     """A recorded run beside the candidate's. Times are seconds; `usd` is None where a price is not known.
 
-    `new_run_id` is empty where the candidate could not be run.
+    `new_run_id` is empty where the candidate could not be run, `question` where the recorded run was deleted.
     """
 
     run_id: str
@@ -78,6 +78,7 @@ class Pair:
     new_seconds: float
     usd: float | None
     new_usd: float | None
+    question: str
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,12 @@ def report(identity: str) -> Report:
     """What a backtest has come to so far. Raises NotFound."""
     row = _load(identity)
     with session() as open_session:
-        rows = open_session.exec(select(BacktestRow).where(BacktestRow.backtest == identity)).all()
-    pairs = sorted((_pair(one) for one in rows), key=lambda one: (VERDICTS.index(one.verdict), one.run_id))
+        query = select(BacktestRow, RunRow.question).outerjoin(RunRow, col(RunRow.id) == col(BacktestRow.run_id))
+        rows = open_session.exec(query.where(BacktestRow.backtest == identity)).all()
+    pairs = sorted(
+        (_pair(one, question or "") for one, question in rows),
+        key=lambda one: (VERDICTS.index(one.verdict), one.run_id),
+    )
     counts = Counter(one.verdict for one in pairs)
     shares = {verdict: rate(counts[verdict], len(pairs)) for verdict in VERDICTS}
     return Report(_backtest(row), jobs.job(row.job_id).state, len(pairs), shares, tuple(pairs))
@@ -348,9 +353,19 @@ def _backtest(row: Row) -> Backtest:
     )
 
 
-def _pair(row: BacktestRow) -> Pair:
+def _pair(row: BacktestRow, question: str) -> Pair:
     verdict: Verdict = next(one for one in VERDICTS if one == row.verdict)
-    return Pair(row.run_id, row.new_run_id, verdict, row.why, row.seconds, row.new_seconds, row.usd, row.new_usd)
+    return Pair(
+        row.run_id,
+        row.new_run_id,
+        verdict,
+        row.why,
+        row.seconds,
+        row.new_seconds,
+        row.usd,
+        row.new_usd,
+        question,
+    )
 
 
 jobs.kind(KIND, _plan, _work)

@@ -104,7 +104,7 @@ class Job:
         try:
             given = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
             return found if json.loads(found.arguments or "{}") == given else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return found if found.arguments == arguments else None
 
     def context(self, call: ToolCall) -> ToolContext:

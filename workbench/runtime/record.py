@@ -97,7 +97,7 @@ class ToolCall:
         """The arguments without their spelling: 80, 80.0 and "80" are the same to a tool that wants a number."""
         try:
             return _unspelled(json.loads(self.arguments or "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return self.arguments
 
 

@@ -128,6 +128,8 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         call.error = f"{call.name} {TOO_LONG} {limit:g} seconds."
     except json.JSONDecodeError:
         call.error = f"The arguments of {call.name} are not JSON."
+    except RecursionError:
+        call.error = f"The arguments of {call.name} are nested too deeply."
     except Held:
         await job.rest()
         raise
