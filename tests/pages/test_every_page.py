@@ -140,6 +140,7 @@ def test_a_new_flow_from_a_template_has_prompts_of_its_own(seeded: Path) -> None
     assert [e.message for e in app.exception] == []
     assert app.selectbox(key="flow").value == "second-desk"
     assert flows.draft("second-desk").spec.agents["triage"].prompt == "second-desk/triage"
+    app.text_input(key="new-name").set_value("second-desk").run()
     app.button(key="create").click().run()
     assert "There is a flow called second-desk already" in app.error[0].value.replace("\\", "")
 

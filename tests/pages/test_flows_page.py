@@ -625,6 +625,8 @@ def test_a_flow_is_archived_once_its_release_in_production_was_named_and_is_brou
     assert FLOW not in app.selectbox(key="flow").options
     assert "spare-desk" in app.selectbox(key="flow").options
     assert "order-desk, save 1" not in app.selectbox(key="template").options
+    app.session_state["archive"] = True
+    app.run()
     app.button(key="bring-back-order-desk").click().run()
     assert app.selectbox(key="flow").value == FLOW
     assert flows.draft(FLOW).version == 1

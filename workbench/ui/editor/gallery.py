@@ -150,7 +150,10 @@ def put_away(actor: Actor, chosen: str, names: list[str]) -> None:
     if not chosen and not away:
         return
     shut = not may(actor, "edit a flow")
-    with st.popover("Archive", key="archive", on_change="rerun", icon=":material/inventory_2:", disabled=shut):
+    popover = st.popover("Archive", key="archive", on_change="rerun", icon=":material/inventory_2:", disabled=shut)
+    if not popover.open:
+        return
+    with popover:
         if error := session.get("not-archived"):
             show.failure(error)
         if chosen:
