@@ -35,7 +35,7 @@ def ended(flow: str = "order-desk") -> backtests.Report:
 def test_before_the_first_backtest_the_page_says_what_one_does_and_takes(seeded: Path) -> None:
     app = on_recorded_runs()
     assert "No backtest of order-desk yet" in words(app)
-    assert "recorded runs. Recorded, they took" in words(app)
+    assert "recorded runs. When recorded, they took" in words(app)
 
 
 def test_a_candidate_that_stops_early_is_told_worst_first_with_the_two_runs_side_by_side(

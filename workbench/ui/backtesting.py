@@ -36,7 +36,7 @@ def _start(actor: Actor, names: list[str]) -> str:
         flow = session.pick_flow(names, "Flow")
         versions = [DRAFT, *(f"v{one.number}" for one in releases.releases(flow))]
         candidate = st.selectbox("Candidate", versions, key=f"candidate-{flow}", width=140)
-        days = st.number_input("Of the last days", 1, 3650, 30, key="backtest-days", width=150)
+        days = st.number_input("Days back", 1, 3650, 30, key="backtest-days", width=150)
         outcome = st.selectbox("That ended as", ["all", *OUTCOMES], key="backtest-outcome", width=170)
         most = st.number_input("At most", 1, backtests.MOST, 200, key="backtest-most", width=130)
         flagged = st.toggle("Flagged only", key="backtest-flagged")
@@ -63,8 +63,8 @@ def _estimated(ids: list[str]) -> str:
         return "No recorded run fits. Take more days, or talk to the flow on the Flows page."
     took = backtests.estimate(ids)
     runs = "1 recorded run" if took.runs == 1 else f"{took.runs:,} recorded runs"
-    cost = "a price that is not known" if took.usd is None else f"${took.usd:,.4f}"
-    return show.plain(f"{runs}. Recorded, they took {took.seconds:,.1f} s and {cost}; expect about the same.")
+    cost = "at a price that is not known" if took.usd is None else f"for ${took.usd:,.4f}" if took.usd else "at no cost"
+    return show.plain(f"{runs}. When recorded, they took {took.seconds:,.1f} s {cost}; expect about the same.")
 
 
 def _choose(flow: str) -> str | None:
@@ -94,7 +94,7 @@ def _result(actor: Actor, identity: str) -> None:
     found = backtests.report(identity)
     job = jobs.job(found.backtest.job_id)
     if not job.ended:
-        experiments.progress(actor, job.id)
+        experiments.progress(actor, job.id, "runs")
         return
     if job.state != "done":
         st.warning(
@@ -114,7 +114,7 @@ def _result(actor: Actor, identity: str) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 border=True,
-                width=190,
+                width=170,
             )
     st.caption(
         "Better and worse are said by the case made from a run, or where only one of the two runs ended in an error or at a "

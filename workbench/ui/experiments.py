@@ -37,13 +37,13 @@ def title(e: evals.Experiment) -> str:
 
 
 @st.fragment(run_every=1.0)
-def progress(actor: Actor, job_id: str) -> None:
+def progress(actor: Actor, job_id: str, things: str = "cases") -> None:
     """The job's progress, once a second, until it ends."""
     job = jobs.job(job_id)
     if job.ended:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.share, show.plain(f"{job.title}: {job.done} of {job.total} cases"))
+        st.progress(job.share, show.plain(f"{job.title}: {job.done} of {job.total} {things}"))
         if st.button("Cancel", key=f"cancel-{job_id}"):
             with show.errors():
                 jobs.cancel(actor, job_id)
