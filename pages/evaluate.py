@@ -14,19 +14,19 @@ show.head(place.title, place.purpose)
 with show.errors():
     names = [draft.name for draft in flows.drafts()]
     sets = [one.name for one in datasets.datasets()]
-    if not names or not sets:
-        missing = "flow" if not names else "dataset"
-        show.empty(
-            f"No {missing} yet", "Begin a flow on the Flows page, then label some runs: each verdict makes a case."
-        )
-        nav.link("label" if names else "flows", "Label some runs" if names else "Begin a flow")
+    if not names:
+        show.empty("No flow yet", "Begin a flow on the Flows page, then label some runs: each verdict makes a case.")
+        nav.link("flows", "Begin a flow")
+        st.stop()
+    over = st.segmented_control(
+        "Over", (CASES, RECORDED), default=CASES, required=True, key="over", bind="query-params"
+    )
+    if over == RECORDED:
+        backtesting.panel(actor, names)
+    elif not sets:
+        show.empty("No dataset yet", "Label some runs: each verdict makes a case.")
+        nav.link("label", "Label some runs")
     else:
-        over = st.segmented_control(
-            "Over", (CASES, RECORDED), default=CASES, required=True, key="over", bind="query-params"
-        )
-        if over == RECORDED:
-            backtesting.panel(actor, names)
-            st.stop()
         experiments.follow(names)
         flow, dataset = experiments.start_form(actor, names, sets)
         if chosen := experiments.choose(flow):
