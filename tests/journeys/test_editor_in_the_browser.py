@@ -146,7 +146,6 @@ def build(hand: Hand) -> None:
     hand.click(hand.page.get_by_role("combobox", name="Check"))
     hand.click(hand.page.get_by_role("option", name="prompt injection"))
     hand.button("Add")
-    hand.press("Escape")
     expect(hand.canvas.get_by_text("guarded: input").first).to_be_visible(timeout=SLOW)
     expect(hand.canvas.get_by_text("a person approves amount above 50")).to_be_visible()
 

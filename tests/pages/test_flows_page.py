@@ -449,7 +449,7 @@ def test_a_file_makes_a_new_flow_and_a_bad_one_says_where_it_is_wrong(app: AppTe
     app.run()
     good = spec.write(flows.draft(FLOW).spec).replace("flow: order-desk", "flow: from-file")
     app.file_uploader(key="new-file").set_value(("desk.yaml", b"flow: x\nagents: [", "application/yaml")).run()
-    assert "desk.yaml: The YAML cannot be read: line 2" in told(app)
+    assert "desk.yaml: The YAML cannot be read: line 3" in told(app)
     app.file_uploader(key="new-file").set_value(("desk.yaml", good.encode(), "application/yaml")).run()
     assert told(app) == ""
     assert spec.write(flows.draft("from-file").spec) == good

@@ -12,7 +12,7 @@ from workbench import access, evals, jobs, releases
 from workbench.evals import grid
 
 
-@pytest.mark.parametrize("page", ["releases", "evaluate", "flows"])
+@pytest.mark.parametrize("page", ["releases", "evaluate"])
 def test_a_link_to_a_flow_that_is_gone_says_so_and_offers_the_flows(seeded: Path, page: str) -> None:
     app = linked(page, "architect", flow="gone")
     assert "There is no flow gone here." in told(app)

@@ -74,7 +74,7 @@ def test_a_flow_that_names_an_odd_prompt_is_refused_by_the_command(
     file.write_text(json.dumps(body))
     monkeypatch.setattr(sys, "argv", ["workbench", "flows", "import", str(file)])
     assert main() == 2
-    assert "agents.front.prompt" in capsys.readouterr().err
+    assert "of the agent front is not a valid name" in capsys.readouterr().err
     assert flows.drafts() == []
 
 

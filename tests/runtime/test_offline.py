@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import jsonschema
@@ -31,6 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from workbench.runtime import engine
 from workbench.runtime.offline import OfflineModel, Say, read, respond, sort_name, style
 from workbench.runtime.offline.matching import Document, concepts, rank, sentences
 from workbench.runtime.offline.mentions import dates, number, quantities
@@ -64,8 +65,10 @@ PASSAGES = {
 
 
 @pytest.fixture(autouse=True)
-def _no_exporter() -> None:
+def _no_exporter() -> Iterator[None]:
     set_trace_processors([])
+    yield
+    engine._collecting = False
 
 
 class Desk:
