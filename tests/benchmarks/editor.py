@@ -110,12 +110,18 @@ def _edits(chromium: Browser, url: str) -> float:
     page.locator(f'.st-key-canvas-{FLOW} [data-id="agent:specialist-7"]').click(timeout=20_000)
     page.get_by_text(f"Instructions · {FLOW}/specialist-7@1").wait_for()
     page.evaluate("() => document.addEventListener('pointerup', () => (window.__up = performance.now()), true)")
-    return statistics.median([_edit(page, ("small", "main", "reasoning")[n % 3]) for n in range(ROUNDS)][3:])
+    taken = [_edit(page, ("small", "main", "reasoning")[n % 3]) for n in range(ROUNDS)]
+    return statistics.median(taken[3:])
 
 
 def _edit(page: Page, role: str) -> float:
     settled(page)
     page.wait_for_timeout(1500)
-    page.get_by_role("combobox", name="Model role").click()
-    page.get_by_role("option", name=role, exact=True).click()
+    box, option = page.get_by_role("combobox", name="Model role"), page.get_by_role("option", name=role, exact=True)
+    box.click()
+    if not option.is_visible():
+        page.wait_for_timeout(500)
+    if not option.is_visible():  # The page scrolled under the click.
+        box.click()
+    option.click()
     return float(page.evaluate(SEEN, f"{role} model"))
