@@ -14,18 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, func, select
 
 from workbench import flows, jobs, runtime
 from workbench.access import Actor, audit, may, require
 from workbench.errors import Conflict, Invalid, NotFound, Refused
 from workbench.runtime.record import ToolCall
+from workbench.runtime.redaction import Masker
 from workbench.runtime.release import Release
 from workbench.store import now, session
 from workbench.store.tables import Approval as Row
-from workbench.store.tables import Job, Run
-from workbench.traces import capture, query
+from workbench.store.tables import HeldRun, Job, Run
+from workbench.traces import capture, masking, query
 from workbench.traces.asked import digest
 
 KIND = "approval"
@@ -237,14 +238,23 @@ def _work(_job: str, _arguments: dict[str, Any], run_id: str) -> int:
         rows = open_session.exec(select(Row).where(Row.run_id == run_id)).all()
         if rows[0].result_run and open_session.get(Run, rows[0].result_run) is not None:
             return 1
-    record = query.record(run_id)
+    record = query.waiting(run_id)
     number = int(record["version"][1:]) if record["version"].startswith("v") else None
     release = flows.frozen(record["digest"], number=number)
     result = asyncio.run(_resume(release, record, rows))
     with session() as open_session:
         capture.put(open_session, [(result.record, release)])
         open_session.execute(update(Row).where(col(Row.run_id) == run_id).values(result_run=result.run_id))
+        _forget(open_session, run_id, masking.masker(record["conversation"]))
     return 1
+
+
+def _forget(open_session: Session, run_id: str, masker: Masker) -> None:
+    """Mask what was kept as it was for the people who decided and the tools that were called."""
+    open_session.execute(delete(HeldRun).where(col(HeldRun.run_id) == run_id))
+    for row in open_session.exec(select(Row).where(Row.run_id == run_id).execution_options(populate_existing=True)):
+        for name in ("arguments", "answer", "error", "message"):
+            setattr(row, name, masker.text(getattr(row, name)))
 
 
 async def _resume(release: Release, record: Mapping[str, Any], rows: Sequence[Row]) -> runtime.Result:

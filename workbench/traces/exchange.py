@@ -16,7 +16,7 @@ from workbench.runtime.record import clean, digest
 from workbench.runtime.release import Release
 from workbench.runtime.spec import Outcome
 from workbench.store import session
-from workbench.traces import capture, query
+from workbench.traces import capture, masking, query
 
 FORMAT = 1
 KIND = "workbench run export"
@@ -26,7 +26,7 @@ IMPORTED = query.IMPORTED
 
 def export(run_id: str) -> str:
     """A run as one JSON document with `format` 1. Raises NotFound."""
-    record = query.record(run_id)
+    record = masking.masked(query.record(run_id))
     frozen = flows.frozen(record["digest"])
     document = {"format": FORMAT, "kind": KIND, "run": record, "content": frozen.body}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -15,8 +15,9 @@ from workbench.errors import Invalid, NotFound
 from workbench.runtime import Conversation
 from workbench.store import session, unpack
 from workbench.store.tables import Flag as FlagRow
+from workbench.store.tables import HeldRun, RunBody
 from workbench.store.tables import Run as Row
-from workbench.store.tables import RunBody
+from workbench.traces import masking
 
 IMPORTED = "imported"
 """The source of runs that came from a file. Nobody goes on with their conversations: a file may say anything."""
@@ -72,7 +73,7 @@ def find(
         (Row.flow, flow),
         (Row.outcome, outcome),
         (Row.source, source),
-        (Row.conversation, conversation),
+        (Row.conversation, masking.known_as(conversation) if conversation else ""),
     ):
         if value:
             query = query.where(col(column) == value)
@@ -108,6 +109,15 @@ def record(run_id: str) -> dict[str, Any]:
         if row is None:
             raise NotFound(f"There is no run {run_id}.", remedy="List them with `runs list`.")
         return dict(unpack(row.body))
+
+
+def waiting(run_id: str) -> dict[str, Any]:
+    """What a held run needs to go on: its record, not masked while people decide. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(HeldRun, run_id)
+        if row is not None:
+            return dict(unpack(row.body))
+    return record(run_id)
 
 
 def conversation(conversation_id: str) -> Conversation:

@@ -67,13 +67,22 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         result = asyncio.run(_again(record, release, options))
     except Diverged as diverged:
         if answers.unknown:
-            return _unknown(run_id, answers)
-        return Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what)
+            return _judged(record, _unknown(run_id, answers))
+        return _judged(record, Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what))
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
     if answers.unknown:
-        return _unknown(run_id, answers)
-    return _compare(record, result.record)
+        return _judged(record, _unknown(run_id, answers))
+    return _judged(record, _compare(record, result.record))
+
+
+def _judged(record: Mapping[str, Any], verdict: Verdict) -> Verdict:
+    """The verdict; of a run of which parts were masked, a difference tells nothing: those parts may have decided."""
+    if verdict.verdict != "differs" or not record.get("redacted"):
+        return verdict
+    masked = ", ".join(f"{count} {kind}" for kind, count in sorted(record["redacted"].items()))
+    what = f"redacted input ({masked}): what was masked may have decided how it went on ({verdict.what})"
+    return Verdict(verdict.run_id, "impossible", verdict.span, what)
 
 
 def _again(record: Mapping[str, Any], release: Release, options: Options) -> Coroutine[Any, Any, runtime.Result]:
