@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 
 NOUNS = {
     "flows": "Drafts: list, show, check, import, export, walk.",
-    "runs": "Recorded runs: list, show, export, import, replay.",
+    "runs": "Recorded runs: list, show, export, import, receive, replay, delete.",
     "approvals": "Calls that wait for a person: list, expire.",
     "datasets": "Datasets of cases: list, import, export.",
     "evals": "Experiments and the gate.",

@@ -120,9 +120,23 @@ def export(
 
 @app.command("import")
 def import_(file: Path, json: Json = False) -> None:
-    """Take in runs from an export, or from the file of unsaved runs."""
+    """Take in runs from an export, the file of unsaved runs, OTLP in JSON, or a trace export of the Agents SDK."""
     added = traces.take_in(access.local(), read_file(file))
     emit({"added": added}, f"{len(added)} runs added", as_json=json)
+
+
+@app.command()
+def receive(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 4318,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that take them.")] = 2,
+) -> None:
+    """Take runs of other programs over OTLP/HTTP (GenAI or OpenInference attributes) until stopped."""
+    from workbench import store
+    from workbench.traces import receive
+
+    store.migrate()
+    receive.serve(address, port, workers, lambda where: progress(f"Runs are taken at {where} (Ctrl-C ends it)"))
 
 
 @app.command()

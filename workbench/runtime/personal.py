@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -33,11 +33,12 @@ def find(text: str, hint: str = "") -> list[Found]:
     if "@" in folded or "%40" in folded:
         found += emails(folded)
     if len(plain.translate(None, _NOT_DIGITS)) >= 6:
+        lowered = plain.lower()
         for start, end in _windows(plain):
             for finder in (cards, ibans, national_ids):
                 found += finder(folded, start, end)
             found += phones(folded, start, end, hint)
-        found += announced_ids(folded, _places_of(plain.lower(), _ID_NEEDLES))
+            found += announced_ids(folded, lowered, max(0, start - 48), end)
         if hint and len(text) <= 40 and _ID_WORD.search(hint):
             found += _named_id(folded)
     if len(found) > 1:
@@ -94,7 +95,8 @@ def _fold(text: str) -> tuple[str, list[int] | None]:
     return "".join(text[i] for i in kept), kept
 
 
-_LOCAL = re.compile(r"""(?:"[^"\s]{1,62}"|[\w.+'&=!#$*-]+)\Z""")
+_LOCAL = re.compile(r""""[^"\s]{1,62}"|[\w.+'&=!#$*-]{1,64}""")
+"""What stands before the `@`, read backwards."""
 _DOMAIN = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}\.[^\W\d_]{2,24}(?![\w])|\[\d{1,3}(?:\.\d{1,3}){3}\]")
 _PUNYCODE = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}\.xn--[\w-]{1,59}")
 _AT = re.compile(r"@|%40")
@@ -103,10 +105,10 @@ _AT = re.compile(r"@|%40")
 def emails(text: str) -> Iterator[Found]:
     """E-mail addresses, also with an encoded `@`."""
     for at in _AT.finditer(text):
-        before = _LOCAL.search(text, max(0, at.start() - 64), at.start())
+        before = _LOCAL.match(text[max(0, at.start() - 64) : at.start()][::-1])
         after = _PUNYCODE.match(text, at.end()) or _DOMAIN.match(text, at.end())
         if before and after:
-            start = at.start() - len(before[0].lstrip("'=&!#$*.-"))
+            start = at.start() - len(before[0].rstrip("'=&!#$*.-"))
             if start < at.start():
                 yield Found(start, after.end(), "email", f"{text[start : at.start()]}@{after[0]}".lower())
 
@@ -275,11 +277,15 @@ def national_ids(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[
                 yield Found(before.start(), run.end(), "national-id", value)
 
 
-def announced_ids(text: str, places: Iterable[int]) -> Iterator[Found]:
+def announced_ids(text: str, lowered: bytes, start: int, end: int) -> Iterator[Found]:
     """Numbers that a word such as `passport` before them makes an id."""
-    for at in places:
-        if (at == 0 or not text[at - 1].isalnum()) and (run := _ANNOUNCED_ID.match(text, at)):
-            yield Found(run.start(1), run.end(1), "national-id", _SEPARATORS.sub("", run[1]).upper())
+    around = lowered[start:end]
+    for word in _ID_NEEDLES:
+        if word in around:
+            for at in _places(around, word):
+                run = _ANNOUNCED_ID.match(text, start + at)
+                if run and (start + at == 0 or not text[start + at - 1].isalnum()):
+                    yield Found(run.start(1), run.end(1), "national-id", _SEPARATORS.sub("", run[1]).upper())
 
 
 def _named_id(text: str) -> Iterator[Found]:
@@ -399,12 +405,12 @@ _LED: tuple[tuple[re.Pattern[str], re.Pattern[str], Callable[[str], bool]], ...]
 """Letters before the digits: the digits are looked for, which is quick, and then what stands before them."""
 
 _KEY_SHAPES = tuple(
-    (start, re.compile(rf"(?<![A-Za-z0-9]){shape}", re.IGNORECASE))
+    (start.encode(), re.compile(rf"(?<![A-Za-z0-9]){shape}", re.IGNORECASE))
     for start, shape in (
         ("sk-", r"sk-[\w-]{16,}"), ("sk_", r"sk_[\w-]{16,}"), ("rk_", r"rk_[\w-]{16,}"), ("pk_", r"pk_[\w-]{16,}"),
         ("akia", r"AKIA[0-9A-Z]{16}"), ("asia", r"ASIA[0-9A-Z]{16}"), ("gh", r"gh[pousr]_\w{20,}"),
         ("github_pat_", r"github_pat_\w{20,}"), ("glpat-", r"glpat-[\w-]{16,}"), ("xox", r"xox[a-z]-[\w-]{10,}"),
-        ("aiza", r"AIza[\w-]{30,}"), ("npm_", r"npm_\w{20,}"), ("hf_", r"hf_\w{20,}"), ("ey", r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
+        ("aiza", r"AIza[\w-]{30,}"), ("npm_", r"npm_\w{20,}"), ("hf_", r"hf_\w{20,}"), ("eyj", r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
         ("sg.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
     )
 )  # fmt: skip
@@ -450,11 +456,12 @@ def secrets(text: str, plain: bytes | None = None) -> Iterator[Found]:
     """Keys, tokens, private keys, passwords that are given as such, and those in addresses."""
     plain = text.encode("ascii", "replace") if plain is None else plain
     lowered = plain.lower()
-    if _LONG in plain.translate(_TOKEN):
-        for start, shape in _KEY_SHAPES:
-            for at in _places(lowered, start.encode()):
-                if found := shape.match(text, at):
-                    yield Found(found.start(), found.end(), "secret", found[0])
+    for start, end in _long_tokens(plain):
+        token = lowered[start:end]
+        for mark, shape in _KEY_SHAPES:
+            if mark in token:
+                for key in shape.finditer(text, start, end):
+                    yield Found(key.start(), key.end(), "secret", key[0])
     for word, given in _GIVEN:
         for at in _places(lowered, word.encode()):
             if (found := given.match(text, at)) and _credential(found[1], found[0], word, text[max(0, at - 9) : at]):
@@ -467,8 +474,15 @@ def secrets(text: str, plain: bytes | None = None) -> Iterator[Found]:
             yield Found(found.start(1), found.end(1), "secret", found[1])
 
 
-def _places_of(text: bytes, needles: Iterable[bytes]) -> list[int]:
-    return sorted({at for needle in needles for at in _places(text, needle)})
+def _long_tokens(plain: bytes) -> Iterator[tuple[int, int]]:
+    """Where letters, digits and their like stand in a row as long as in a key."""
+    marked = plain.translate(_TOKEN)
+    at = marked.find(_LONG)
+    while at >= 0:
+        end = marked.find(b" ", at)
+        end = len(marked) if end < 0 else end
+        yield at, end
+        at = marked.find(_LONG, end)
 
 
 def _places(text: bytes, needle: bytes) -> Iterator[int]:

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import secrets as random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,25 +22,6 @@ from workbench.errors import Invalid
 from workbench.runtime import patterns, personal
 from workbench.runtime.record import digest
 from workbench.runtime.secret import MASK, hide
-
-VARIABLES: tuple[tuple[str, str, str], ...] = (
-    (
-        "WORKBENCH_REDACT",
-        "`all`",
-        f"What is masked before runs are stored: `all`, `off`, or some of {', '.join(personal.KINDS)}, by commas.",
-    ),
-    ("WORKBENCH_REDACT_NAMES", "none", "Names of further fields whose whole value is masked, by commas."),
-    (
-        "WORKBENCH_REDACT_PATTERNS",
-        "none",
-        'Further things to mask, as JSON: `{"customer-number": "KD-[0-9]{8}"}`.',
-    ),
-    (
-        "WORKBENCH_REDACT_KEY",
-        "a file in `local/`",
-        "Key of the placeholders: the same on every machine that shares a database.",
-    ),
-)
 
 _SECRET_VARIABLES = ("WORKBENCH_SECRET_", "WORKBENCH_KEY_", "OPENAI_API_KEY", "WORKBENCH_REDACT_KEY")
 _KEPT = {
@@ -133,10 +114,11 @@ def _patterns(text: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 class Masker:
-    """Masks the texts of one conversation; `counts` says how many different values of each kind it met."""
+    """Masks the texts of one conversation. `clean` are texts that a Look found nothing in."""
 
-    def __init__(self, rules: Rules, conversation: str) -> None:
+    def __init__(self, rules: Rules, conversation: str, clean: Collection[str] = ()) -> None:
         self._rules = rules
+        self._clean = clean
         self._scope = conversation.encode("utf-8", "replace") + b"\x00"
         self._known: dict[tuple[str, str], str] = {}
         self._met: dict[str, set[str]] = {}
@@ -146,15 +128,6 @@ class Masker:
         """How many different values of each kind were masked."""
         return {kind: len(values) for kind, values in sorted(self._met.items())}
 
-    def look(self, values: Iterable[Any]) -> bool:
-        """Look through plain data at once, so that masking it is quick; True where there is nothing to mask."""
-        return self.seen(Look(values, self._rules))
-
-    def seen(self, look: Look) -> bool:
-        """Take what somebody has looked through; True where there is nothing to mask."""
-        self._known.update(((one, ""), one) for one in look.clean)
-        return not look.dirty and not look.named
-
     def text(self, text: str, field: str = "") -> str:
         """A text with everything masked. `field` is the name of the field that holds it."""
         if self._rules.off or not text:
@@ -162,6 +135,8 @@ class Masker:
         hint = hinting(self._rules, field)
         if hint == MASK:
             return self._placeholder("secret", text)
+        if not hint and text in self._clean:
+            return text
         known = self._known.get((text, hint))
         if known is None:
             known = self._known[text, hint] = self._json(text, hint) if text[:1] in '{["' else self._plain(text, hint)
@@ -183,8 +158,7 @@ class Masker:
     def _number(self, text: str, hint: str) -> str:
         if hint == MASK:
             return self._placeholder("secret", text)
-        known = self._known.get((text, hint))
-        return self._plain(text, hint) if known is None else known
+        return text if not hint and text in self._clean else self._plain(text, hint)
 
     def _plain(self, text: str, hint: str) -> str:
         rules = self._rules
@@ -204,25 +178,29 @@ class Masker:
     def _json(self, text: str, hint: str) -> str:
         """JSON text, token by token: what is not masked stays as it is written, and what comes out is JSON."""
         try:
-            json.loads(text)
+            body = json.loads(text)
         except (ValueError, RecursionError):
             return self._plain(text, hint)
+        look = Look([body], self._rules)
+        if not hint and not look.touches(0):
+            return text
+        self._known.update(((one, ""), one) for one in look.clean)
         parts, last, name = [], 0, hint
         for token in _TOKENS.finditer(text):
-            is_name = text[token.end() :].lstrip()[:1] == ":" if token[0][0] == '"' else False
-            masked = self._token(token[0], "" if is_name else name)
-            if masked != token[0]:
+            is_name = token[2] is not None
+            masked = self._token(token[1], "" if is_name else name)
+            if masked != token[1]:
                 parts += [text[last : token.start()], masked]
-                last = token.end()
+                last = token.end(1)
             if is_name:
-                name = json.loads(token[0])
+                name = _string(token[1])
         return "".join([*parts, text[last:]]) if parts else text
 
     def _token(self, token: str, name: str) -> str:
         if token[0] != '"':
-            masked = self._number(token, hinting(self._rules, name))
+            masked = self._number(token, hinting(self._rules, name)) if len(token) > 5 or name else token
             return token if masked == token else json.dumps(masked)
-        text = json.loads(token)
+        text = _string(token)
         masked = self.text(text, name)
         return token if masked == text else json.dumps(masked, ensure_ascii=token.isascii())
 
@@ -234,7 +212,14 @@ class Masker:
         return f"[{kind} {hashlib.blake2b(body, key=self._rules.key, digest_size=3).hexdigest()}]"
 
 
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*', re.DOTALL)
+_TOKENS = re.compile(r'("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)(\s*:)?', re.DOTALL)
+
+
+def _string(token: str) -> str:
+    """The text that a string of JSON stands for."""
+    return str(json.loads(token)) if "\\" in token else token[1:-1]
+
+
 _HINT = re.compile(
     r"phone|\btel\b|mobile|\bfax|ssn|\bsin\b|national|identity|passport|tax|\bnino\b|\bdni\b|\bbsn\b|\bcpf\b|pesel|aadhaar",
     re.I,
@@ -266,9 +251,10 @@ def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """
     if rules.off:
         return dict(body)
-    masker = Masker(rules, str(body["conversation"]))
-    if masker.look([body]):
+    look = Look([body], rules)
+    if not look.touches(0):
         return dict(body)
+    masker = Masker(rules, str(body["conversation"]), look.clean)
     masked = {k: v if k in _KEPT else masker.value(v, k) for k, v in body.items()}
     if not masker.counts and masked == body:
         return dict(body)
@@ -281,25 +267,28 @@ def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
 
 
 class Look:
-    """What all texts of some plain data hold, looked for at once: `dirty` are those to be masked, `clean` the others.
+    """What all texts of several pieces of plain data hold, looked for at once.
 
-    `named` says that the name of some field alone makes its value one to be masked.
+    `clean` are the texts that need no masking.
     """
 
-    def __init__(self, values: Iterable[Any], rules: Rules) -> None:
-        texts: set[str] = set()
-        self.named = False
-        for one in values:
-            self.named |= not _collect(one, rules, texts)
+    def __init__(self, values: Sequence[Any], rules: Rules) -> None:
+        self._texts: list[set[str]] = [set() for _ in values]
+        self._named = [not _collect(one, rules, texts) for one, texts in zip(values, self._texts, strict=True)]
+        texts = set().union(*self._texts)
         looked = [one for one in texts if not _NAMES_NOTHING.fullmatch(one)]
         joined = _APART.join(looked)
         if rules.values and hide(joined, rules.values) != joined:
-            self.dirty = set(looked)
+            self._dirty = set(looked)
         else:
             places = [one.start for one in personal.find(joined) if one.kind in rules.kinds]
             places += [found.start() for _, pattern in rules.patterns for found in pattern.finditer(joined)]
-            self.dirty = _at(looked, places) | {one for one in looked if "\\u" in one}
-        self.clean = texts - self.dirty
+            self._dirty = _at(looked, places) | {one for one in looked if "\\u" in one}
+        self.clean = texts - self._dirty
+
+    def touches(self, number: int) -> bool:
+        """Whether something of the piece with this number needs masking."""
+        return self._named[number] or not self._dirty.isdisjoint(self._texts[number])
 
 
 def _at(texts: list[str], places: list[int]) -> set[str]:

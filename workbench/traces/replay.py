@@ -12,7 +12,7 @@ from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
-from workbench.traces import query
+from workbench.traces import foreign, query
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Options
@@ -35,6 +35,8 @@ def replay(actor: Actor, run_id: str) -> Verdict:
     """Replay a stored run. Raises Refused or NotFound."""
     require(actor, "replay a run")
     record = query.record(run_id)
+    if record["source"] == foreign.SOURCE:
+        return Verdict(run_id, "impossible", what="it ran in another program, whose flow is not here")
     try:
         release = flows.frozen(record["digest"], number=_number(record["version"]))
     except WorkbenchError as error:
