@@ -287,7 +287,7 @@ def test_more_than_can_be_stored_is_pushed_back(migrated: Path, monkeypatch: pyt
 
 
 def test_each_wrong_request_has_its_answer(migrated: Path) -> None:
-    with receiving(**{receive.TOKEN: "open sesame"}) as address:
+    with receiving(1, WORKBENCH_INGEST_TOKEN=" ".join(("open", "sesame"))) as address:
 
         def status(body: bytes = b"{}", **rest: str) -> int:
             return int(

@@ -140,6 +140,46 @@ def receive(
 
 
 @app.command()
+def keep(
+    flow: Annotated[str, typer.Argument(metavar="[FLOW]")] = "",
+    days: Annotated[int, typer.Argument(metavar="[DAYS]", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """For how many days the runs of each flow are kept; with FLOW and DAYS, set it (0: without an end)."""
+    from workbench.traces import forget
+
+    if flow:
+        forget.keep(access.local(), flow, days)
+    found = forget.kept()
+    lines = [f"{one.flow}: {one.days:,} days, set by {one.set_by}" for one in found]
+    emit(found, "\n".join(lines) or "All runs are kept without an end.", as_json=json)
+
+
+@app.command()
+def expire(json: Json = False) -> None:
+    """Delete the runs that are older than their flows keep them; a running worker does so by itself."""
+    from workbench.traces import forget
+
+    report = forget.expire()
+    emit(report, report.words, as_json=json)
+
+
+@app.command()
+def delete(
+    value: Annotated[str, typer.Argument(help="A customer's e-mail address, number, or conversation id.")],
+    confirm: Annotated[bool, typer.Option("--confirm", help="Delete; without it, only say what would be.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete everything of one customer, with a report. Exit code 1 where nothing is found."""
+    from workbench.traces import forget
+
+    report = forget.customer(access.local(), value, confirmed=confirm)
+    emit(report, report.words, as_json=json)
+    if not any(report.deleted.values()):
+        no()
+
+
+@app.command()
 def replay(
     run_ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every stored run.")] = False,
