@@ -36,9 +36,10 @@ def trace(chance: random.Random, turns: int = 3, marked: float = 0.2) -> list[Sp
         "",
         "invoke_agent desk",
         start,
-        turns * 2,
+        0,
         {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "desk"},
     )
+    root["end"] = start + turns * 800_000_000
     root["attributes"] |= {"session.id": f"chat-{chance.randrange(10**6)}", "input.value": text(chance, 20) + mail}
     spans, said = (
         [root],

@@ -21,8 +21,9 @@ from tests.flows_for_tests import Scripted, freeze
 from tests.receiving import receiving
 from tests.traces.recorded import refund, run, stored
 from tests.traces.test_ingest import desk, take
-from workbench import datasets, runtime, settings, store, traces
+from workbench import runtime, settings, store, traces
 from workbench.access import Actor, audit
+from workbench.datasets import labelling
 from workbench.errors import Invalid, Refused
 from workbench.runtime import Conversation, sinks
 from workbench.store.tables import Run
@@ -87,7 +88,7 @@ def test_everything_of_one_customer_is_deleted_and_nothing_of_another(
     take(desk(2))
     traces.flag(rep, first, "Look")
     traces.flag(rep, other, "Look")
-    datasets.from_run(architect, first, "cases") if hasattr(datasets, "from_run") else None
+    labelling.save(architect, first, "cases")
     capture._spill([run(f"Write to {MAIL}").finished, run(f"Write to {OTHER}").finished])
     with pytest.raises(Refused):
         forget.customer(rep, MAIL)

@@ -54,6 +54,11 @@ def run_id(trace: str) -> str:
     return f"run_{trace}"
 
 
+def _order(span: Span) -> tuple[int, int]:
+    """By the start; of two that start together, the longer is above the other."""
+    return span["start"], -span["end"]
+
+
 def kind(span: Span) -> str:
     """`model`, `tool`, `agent`, `guardrail`, or nothing for another step."""
     told = span["attributes"]
@@ -94,7 +99,7 @@ def unpacked(trace: str, bodies: Iterable[bytes]) -> tuple[dict[str, Any], list[
 
 def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[str, Any]:
     """What lists and filters show of a run: the columns of the table `run`. `spans` are all of it that is known."""
-    spans = sorted(spans, key=lambda one: one["start"])
+    spans = sorted(spans, key=_order)
     kinds = [kind(span) for span in spans]
     models = [span for span, is_ in zip(spans, kinds, strict=True) if is_ == "model"]
     roots = [span for span in spans if not span["parent"]] or spans[:1]
@@ -126,7 +131,7 @@ def record(
     trace: str, resource: Mapping[str, Any], spans: Sequence[Span], redacted: Mapping[str, int]
 ) -> dict[str, Any]:
     """A run of another program in the form of our own records, without a flow: it can be read, not run again."""
-    spans = sorted(spans, key=lambda one: one["start"])
+    spans = sorted(spans, key=_order)
     listed = row(trace, resource, spans)
     began = spans[0]["start"]
     agents = _agents(spans)

@@ -149,7 +149,8 @@ def _conversations(value: str) -> set[str]:
         part = [(run_id, conversation) for run_id, conversation in rows[at : at + AT_ONCE] if conversation not in named]
         with session() as open_session:
             for run_id, conversation in part:
-                body = query.body(open_session, run_id)
+                resource, spans, _ = query.trace(open_session, run_id)
+                body = [resource, spans] if spans else query.body(open_session, run_id)
                 written = json.dumps(body, ensure_ascii=False).lower()
                 scopes = {conversation, conversation.removeprefix("conv_"), value}
                 spellings = {value, *(Masker(rules, scope).text(value) for scope in scopes)}
