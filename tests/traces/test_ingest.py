@@ -131,7 +131,7 @@ def test_open_inference_spans_are_read_too(migrated: Path) -> None:
     assert (record["question"], record["reply"], record["agent"]) == ("Where is order 7?", "It is late.", "clerk")
     assert record["calls"][0]["response"]["output"][0]["name"] == "find_order"
     assert (record["calls"][1]["arguments"], record["calls"][1]["output"]) == ('{"order_id": 7}', '{"status": "late"}')
-    assert traces.step_words(record)[-1] == "guardrail step 3 let the message pass"
+    assert "guardrail step 3 let the message pass" in traces.step_words(record)
     assert record["usage"] == {"requests": 2, "input_tokens": 7, "output_tokens": 3, "usd": None}
 
 
@@ -171,7 +171,7 @@ def test_hostile_spans_are_stored_and_read(migrated: Path) -> None:
     made[3]["attributes"]["gen_ai.output.messages"] = "[" * 5000
     made[4]["end"], made[0]["start"], made[0]["name"] = 0, 2**64 - 1, "\x00<script>\ud800"
     made[4]["attributes"]["gen_ai.usage.input_tokens"] = 10**30
-    take(json.loads(json.dumps(made)), service="")
+    assert ingest.store([ingest.prepare(otlp.read_json(spans.as_json(made, "")), redaction.Rules(key=b"k"))]) == [5]
     record = traces.record(f"run_{made[0]['trace']}")
     assert len(record["spans"]) == 5
     assert traces.step_words(record)
@@ -380,7 +380,7 @@ def test_a_run_of_another_program_cannot_be_forked_and_the_reason_is_said(migrat
     take(desk())
     made = traces.fork(architect, traces.ids()[0], "end", read_change('{"message": "And now?"}'))
     assert made.record is None
-    assert "it ran in another program, whose flow is not here" in made.words
+    assert "This run was made by another program, and its flow is not here" in made.words
     with pytest.raises(NotFound, match="made by another program, and its flow is not here"):
         flows.frozen("")
 

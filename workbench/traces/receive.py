@@ -209,23 +209,29 @@ def serve(address: str, port: int, workers: int, ready: Callable[[str], None]) -
 def _worker(listening: socket.socket) -> subprocess.Popen[bytes]:
     """A process that answers at a socket that is open already."""
     number = listening.fileno()
-    command = [sys.executable, "-m", "workbench.traces.receive", str(number), str(listening.family.value)]
+    command = [
+        sys.executable,
+        "-m",
+        "workbench.traces.receive",
+        str(number),
+        str(listening.family.value),
+        str(os.getpid()),
+    ]
     return subprocess.Popen(command, pass_fds=[number], cwd=settings.ROOT)  # noqa: S603  (this program itself)
 
 
-def work(number: int, family: int) -> None:
+def work(number: int, family: int, parent: int) -> None:
     """Answer at the socket with this file number until told to stop, or until the process that began this one is gone."""
     listening = socket.socket(socket.AddressFamily(family), fileno=number)
     receiver = Receiver(ingest.Store(), os.environ.get(TOKEN, "").strip())
     config = uvicorn.Config(
         receiver, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10
     )
-    asyncio.run(_until_left(uvicorn.Server(config), listening))
+    asyncio.run(_until_left(uvicorn.Server(config), listening, parent))
     receiver.close()
 
 
-async def _until_left(server: uvicorn.Server, listening: socket.socket) -> None:
-    parent = os.getppid()
+async def _until_left(server: uvicorn.Server, listening: socket.socket, parent: int) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, lambda: setattr(server, "should_exit", True))
     serving = asyncio.create_task(server._serve([listening]))
@@ -244,4 +250,4 @@ def _loopback(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    work(int(sys.argv[1]), int(sys.argv[2]))
+    work(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
