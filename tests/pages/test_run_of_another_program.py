@@ -19,7 +19,7 @@ def test_a_run_of_another_program_is_read_and_cannot_be_forked(migrated: Path) -
     at.query_params["run"] = f"run_{made[0]['trace']}"
     at.run()
     assert not at.exception
-    assert [one.value for one in at.subheader][0].startswith("shop")
+    assert at.subheader[0].value.startswith("shop")
     assert any("called find" in one.value for one in at.caption)
     assert [one.value for one in at.chat_message[0].markdown] == [made[0]["attributes"]["input.value"]]
     assert any(

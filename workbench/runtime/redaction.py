@@ -249,12 +249,21 @@ def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
 
     The digests of its model requests fit the masked requests. A record that holds nothing is the same afterwards.
     """
+    return records([body], rules)[0]
+
+
+def records(bodies: Sequence[Mapping[str, Any]], rules: Rules) -> list[dict[str, Any]]:
+    """Records as `record` makes them: what several hold alike is looked through once."""
     if rules.off:
-        return dict(body)
-    look = Look([body], rules)
-    if not look.touches(0):
-        return dict(body)
-    masker = Masker(rules, str(body["conversation"]), look.clean)
+        return [dict(body) for body in bodies]
+    look = Look(bodies, rules)
+    return [
+        _masked(body, Masker(rules, str(body["conversation"]), look.clean)) if look.touches(number) else dict(body)
+        for number, body in enumerate(bodies)
+    ]
+
+
+def _masked(body: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
     masked = {k: v if k in _KEPT else masker.value(v, k) for k, v in body.items()}
     if not masker.counts and masked == body:
         return dict(body)

@@ -78,8 +78,7 @@ def put(
     whole = {record["id"]: record for record, _ in runs if record["id"] not in known}
     if not whole:
         return []
-    rules = masking.rules()
-    new = {identity: redaction.record(record, rules) for identity, record in whole.items()}
+    new = {record["id"]: record for record in redaction.records(list(whole.values()), masking.rules())}
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
     open_session.execute(
