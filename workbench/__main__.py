@@ -14,7 +14,7 @@ from workbench.errors import WorkbenchError
 
 NOUNS = {
     "flows": "Drafts: list, show, check, import, export, walk.",
-    "runs": "Recorded runs: list, show, export, import, replay.",
+    "runs": "Recorded runs: list, show, export, import, receive, replay, delete.",
     "approvals": "Calls that wait for a person: list, expire.",
     "datasets": "Datasets of cases: list, import, export.",
     "evals": "Experiments and the gate.",
@@ -105,6 +105,16 @@ def bench(
     measure(names or [], json)
 
 
+class _Masked(logging.Formatter):
+    """Log lines without personal data and credentials; what masks them is loaded with the first line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a log record."""
+        from workbench.runtime.redaction import line
+
+        return line(super().format(record))
+
+
 def one_line(text: str) -> str:
     """A message of several lines as one."""
     return "; ".join(line.strip().rstrip(";") for line in text.split("\n") if line.strip())
@@ -112,7 +122,9 @@ def one_line(text: str) -> str:
 
 def main() -> int:
     """Run; a WorkbenchError is one line on standard error and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Masked("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         result = app(standalone_mode=False)
     except WorkbenchError as error:

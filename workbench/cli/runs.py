@@ -123,9 +123,63 @@ def export(
 
 @app.command("import")
 def import_(file: Path, json: Json = False) -> None:
-    """Take in runs from an export, or from the file of unsaved runs."""
+    """Take in runs from an export, the file of unsaved runs, OTLP in JSON, or a trace export of the Agents SDK."""
     added = traces.take_in(access.local(), read_file(file))
     emit({"added": added}, f"{len(added)} runs added", as_json=json)
+
+
+@app.command()
+def receive(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 4318,
+    address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that take them.")] = 2,
+) -> None:
+    """Take runs of other programs over OTLP/HTTP (GenAI or OpenInference attributes) until stopped."""
+    from workbench import store
+    from workbench.traces import receive
+
+    store.migrate()
+    receive.serve(address, port, workers, lambda where: progress(f"Runs are taken at {where} (Ctrl-C ends it)"))
+
+
+@app.command()
+def keep(
+    flow: Annotated[str, typer.Argument(metavar="[FLOW]")] = "",
+    days: Annotated[int, typer.Argument(metavar="[DAYS]", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """For how many days the runs of each flow are kept; with FLOW and DAYS, set it (0: without an end)."""
+    from workbench.traces import forget
+
+    if flow:
+        forget.keep(access.local(), flow, days)
+    found = forget.kept()
+    lines = [f"{one.flow}: {one.days:,} days, set by {one.set_by}" for one in found]
+    emit(found, "\n".join(lines) or "All runs are kept without an end.", as_json=json)
+
+
+@app.command()
+def expire(json: Json = False) -> None:
+    """Delete the runs that are older than their flows keep them; a running worker does so by itself."""
+    from workbench.traces import forget
+
+    report = forget.expire()
+    emit(report, report.words, as_json=json)
+
+
+@app.command()
+def delete(
+    value: Annotated[str, typer.Argument(help="A customer's e-mail address, number, or conversation id.")],
+    confirm: Annotated[bool, typer.Option("--confirm", help="Delete; without it, only say what would be.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete everything of one customer, with a report. Exit code 1 where nothing is found."""
+    from workbench.traces import forget
+
+    report = forget.customer(access.local(), value, confirmed=confirm)
+    emit(report, report.words, as_json=json)
+    if not any(report.deleted.values()):
+        no()
 
 
 @app.command()

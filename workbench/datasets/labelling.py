@@ -18,10 +18,10 @@ from workbench.runtime import mocks
 from workbench.runtime.mocks import Mock
 from workbench.runtime.spec import OUTCOMES
 from workbench.store import now, session
-from workbench.store.pack import unpack
-from workbench.store.tables import CaseRow, Flag, QueueItem, RunBody
+from workbench.store.tables import CaseRow, Flag, QueueItem
 from workbench.store.tables import Label as LabelRow
 from workbench.store.tables import Queue as Row
+from workbench.traces import query
 
 LOCK = dt.timedelta(minutes=10)
 FLAGGED = "flagged runs"
@@ -307,11 +307,7 @@ def save(
 
 
 def _record(open_session: Session, run_id: str) -> dict[str, Any]:
-    body = open_session.get(RunBody, run_id)
-    if body is None:
-        raise NotFound(f"There is no run {run_id}.", remedy="Take another run.")
-    record: dict[str, Any] = unpack(body.body)
-    return record
+    return query.body(open_session, run_id)
 
 
 def _case(record: Mapping[str, Any], value: str, *, contains: str, outcome: str, kept: Sequence[Mock]) -> Case:

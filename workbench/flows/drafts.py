@@ -334,6 +334,11 @@ def frozen(digest: str, *, number: int | None = None) -> Release:
     """The frozen flow with this digest. Raises NotFound, and Invalid where the stored content does not fit it."""
     with session() as open_session:
         row = open_session.get(Frozen, digest)
+        if not digest:
+            raise NotFound(
+                "This run was made by another program, and its flow is not here.",
+                remedy="It can be read, flagged and made a case, but not run again.",
+            )
         if row is None:
             raise NotFound(f"No flow with the digest {digest[:19]}… is stored.")
         found = release.of(unpack(row.content), number=number)

@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("release", help="a release file, or FOLDER#flow@production")
     run.add_argument("text")
     run.add_argument("--var", action="append", default=[], metavar="NAME=VALUE")
+    run.add_argument("--record", metavar="FILE|URL", help="add the run to a file, or send it to an OTLP/HTTP collector")
     verify = verbs.add_parser("verify", help="check a release file against its digest")
     verify.add_argument("release")
     for verb in (run, verify):
@@ -52,12 +53,17 @@ def _verify(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from workbench.runtime import engine
+    from workbench.runtime import engine, sinks
 
     release = source.load(given.release)
     variables = dict(pair.partition("=")[::2] for pair in given.var)
     environment = given.release.rpartition("@")[2] if "#" in given.release else ""
-    result = asyncio.run(engine.run(release, given.text, variables=variables, environment=environment, models=None))
+    sink = sinks.to(given.record) if given.record else None
+    result = asyncio.run(
+        engine.run(release, given.text, variables=variables, environment=environment, models=None, sink=sink)
+    )
+    if sink is not None:
+        sink.close()
     if given.json:
         print(
             json.dumps(

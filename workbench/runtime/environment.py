@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.errors import Invalid
+from workbench.runtime.personal import KINDS
 from workbench.runtime.spec import ROLES
 
 OFFLINE = "offline"
@@ -53,6 +54,23 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
         "Private hosts that HTTP tools may reach, by commas: `HOST` or `HOST:PORT`. A flow cannot allow them itself.",
     ),
     ("WORKBENCH_SERVERS", "none", "YAML file that declares the MCP servers whose tools flows may name."),
+    (
+        "WORKBENCH_REDACT",
+        "`all`",
+        f"What is masked before runs are stored: `all`, `off`, or some of {', '.join(KINDS)}, by commas.",
+    ),
+    ("WORKBENCH_REDACT_NAMES", "none", "Names of further fields whose whole value is masked, by commas."),
+    (
+        "WORKBENCH_REDACT_PATTERNS",
+        "none",
+        'Further things to mask, as JSON: `{"customer-number": "KD-[0-9]{8}"}`.',
+    ),
+    (
+        "WORKBENCH_REDACT_KEY",
+        "a file in `local/`",
+        "Key of the placeholders: the same on every machine that shares a database.",
+    ),
+    ("WORKBENCH_INGEST_TOKEN", "none", "Token that other programs must show when they send their runs."),
     ("WORKBENCH_OFFLINE_DELAY", "0", "Seconds that the offline model waits between words, to see streaming."),
 )
 

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import Invalid, NotFound
+from workbench.runtime import personal
 from workbench.runtime.spec import Role
 
 Test = Callable[..., str | None] | Callable[..., Awaitable[str | None]]
@@ -186,56 +187,24 @@ def prompt_injection(text: str) -> str | None:
     return "it tries to change the agent's instructions" if _INJECTION.search(" ".join(plain.split())) else None
 
 
-_DIGITS = re.compile(r"\d(?:[\s.\-\u2010-\u2015]{0,2}\d){12,}")
-
-
 @check("Trips on payment card numbers (13 to 19 digits with a valid Luhn checksum).", reach=96)
 def card_numbers(text: str) -> str | None:
-    """The reason where `text` holds a payment card number by ISO/IEC 7812 length and Luhn checksum, else None.
-
-    Every group of digits in a row may begin or end a number, so that a date or a security code behind it does not hide it.
-    """
-    for found in _DIGITS.finditer(text):
-        groups = re.findall(r"\d+", found[0])
-        for first in range(len(groups)):
-            number = ""
-            for group in groups[first:]:
-                number += group
-                if len(number) > 19:
-                    break
-                if 13 <= len(number) <= 19 and len(set(number)) > 1 and number[0] in "23456" and _luhn(number):
-                    return f"it holds a payment card number ending in {number[-4:]}"
-    return None
-
-
-_SECRET = re.compile(
-    r"\b(?:sk|rk|pk)[-_](?:live|test|proj)?[-_]?[A-Za-z0-9_-]{16,}\b|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}\b"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:password|passwort|passwd)\s*(?:is|:|=)\s*\S{6,}",
-    re.IGNORECASE,
-)
+    """The reason where `text` holds a payment card number by ISO/IEC 7812 length and Luhn checksum, else None."""
+    found = next(personal.cards(text), None)
+    return None if found is None else f"it holds a payment card number ending in {found.value[-4:]}"
 
 
 @check("Trips on passwords, private keys and access tokens.", reach=120)
 def secrets(text: str) -> str | None:
     """The reason where `text` holds something that looks like a credential, else None."""
-    return "it holds a password or access key" if _SECRET.search(text) else None
-
-
-_PERSONAL = re.compile(r"\b\d{3}-\d{2}-\d{4}\b|\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
+    return "it holds a password or access key" if any(personal.secrets(text)) else None
 
 
 @check("Trips on social security numbers and bank account numbers (IBAN).", reach=48)
 def personal_data(text: str) -> str | None:
     """The reason where `text` holds a social security or bank account number, else None."""
-    return "it holds a social security or bank account number" if _PERSONAL.search(text) else None
-
-
-def _luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if place % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    held = any(personal.national_ids(text)) or any(personal.ibans(text))
+    return "it holds a social security or bank account number" if held else None
 
 
 class Phrases(BaseModel):

@@ -147,6 +147,33 @@ class RunBody(SQLModel, table=True):
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
+class HeldRun(SQLModel, table=True):
+    """What a held run needs to go on, without credentials but not masked otherwise: deleted when it has gone on."""
+
+    __tablename__ = "held_run"
+    run_id: str = Field(primary_key=True, foreign_key="run.id")
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class TracePart(SQLModel, table=True):
+    """Spans of one trace of another program that came together: masked, compressed JSON. `spans` holds their ids in a row."""
+
+    __tablename__ = "trace_part"
+    id: int | None = Field(default=None, primary_key=True)
+    run_id: str = Field(index=True)
+    spans: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Retention(SQLModel, table=True):
+    """For how many days the runs of a flow are kept."""
+
+    flow: str = Field(primary_key=True)
+    days: int
+    set_by: str
+    set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
 class Approval(SQLModel, table=True):
     """A tool call that waits for a person, and what became of it. Each change of state is one atomic update."""
 

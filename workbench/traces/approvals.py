@@ -14,17 +14,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, update
+from sqlalchemy import case, delete, update
 from sqlmodel import Session, col, func, select
 
 from workbench import flows, jobs, runtime
 from workbench.access import Actor, audit, may, require
 from workbench.errors import Conflict, Invalid, NotFound, Refused
+from workbench.runtime.redaction import Masker
 from workbench.runtime.release import Release
 from workbench.store import now, session
 from workbench.store.tables import Approval as Row
-from workbench.store.tables import Job
-from workbench.traces import capture, claims, query
+from workbench.store.tables import Claim, HeldRun, Job
+from workbench.traces import capture, claims, masking, query
 from workbench.traces.asked import digest
 
 KIND = "approval"
@@ -230,7 +231,7 @@ def _work(job: str, _arguments: dict[str, Any], run_id: str) -> int:
         rows = open_session.exec(select(Row).where(Row.run_id == run_id)).all()
         if rows[0].job_id != job or rows[0].result_run:
             return 1
-    record = query.record(run_id)
+    record = query.waiting(run_id)
     number = int(record["version"][1:]) if record["version"].startswith("v") else None
     release = flows.frozen(record["digest"], number=number)
     result = asyncio.run(_resume(job, release, record, rows))
@@ -240,7 +241,24 @@ def _work(job: str, _arguments: dict[str, Any], run_id: str) -> int:
         open_session.execute(
             update(Row).where(col(Row.run_id) == run_id, col(Row.job_id) == job).values(result_run=result.run_id)
         )
+        _forget(open_session, run_id, masking.masker(record["conversation"]))
     return 1
+
+
+def _forget(open_session: Session, run_id: str, masker: Masker) -> None:
+    """Mask what was kept as it was for the people who decided and the tools that were called.
+
+    While it is unclear whether a call happened, it is still needed: the run may have to go on anew.
+    """
+    asked = select(Row).where(Row.run_id == run_id).execution_options(populate_existing=True)
+    rows = open_session.exec(asked).all()
+    if any(row.state == "executing" for row in rows):
+        return
+    open_session.execute(delete(HeldRun).where(col(HeldRun.run_id) == run_id))
+    open_session.execute(delete(Claim).where(col(Claim.run_id) == run_id))
+    for row in rows:
+        for name in ("arguments", "answer", "error", "message"):
+            setattr(row, name, masker.text(getattr(row, name)))
 
 
 async def _resume(job: str, release: Release, record: Mapping[str, Any], rows: Sequence[Row]) -> runtime.Result:
@@ -282,7 +300,7 @@ def _approval(open_session: Session, row: Row) -> Approval:
     job = open_session.get(Job, row.job_id) if asked else None
     if job is not None and job.state in jobs.ENDED:
         state = "unclear" if state == "executing" else state
-        trouble = "" if row.result_run else job.message or "It was stopped."
+        trouble = "" if row.result_run or job.state == "done" else job.message or "It was stopped."
     return Approval(
         row.id, row.run_id, row.call_id, row.flow, row.tool, _arguments(row.arguments), state, row.asked_by, row.asked_at,
         row.expires_at, row.another, row.decided_by, row.decided_at, row.message, row.answer, row.error, row.job_id,

@@ -16,10 +16,13 @@ SILENT = ("experiment", "replay", "sample", "imported")
 """Sources whose held runs ask nobody: they are trials, or belong to another workplace."""
 
 
-def ask(open_session: Session, record: Mapping[str, Any], release: Release, source: str) -> None:
+def asks_people(record: Mapping[str, Any], source: str) -> bool:
+    """Whether a run of this source waits for people to decide."""
+    return record["outcome"] == "held" and source not in SILENT
+
+
+def ask(open_session: Session, record: Mapping[str, Any], release: Release) -> None:
     """Store what a held run waits for, in the transaction that stores the run."""
-    if record["outcome"] != "held" or source in SILENT:
-        return
     rules, asked = release.spec.approvals, dt.datetime.fromisoformat(record["started_at"])
     for call in record["waiting"]:
         open_session.add(

@@ -14,11 +14,14 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from workbench import flows, settings
+from workbench.errors import WorkbenchError
+from workbench.runtime import redaction
 from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import pack, session
-from workbench.store.tables import Run, RunBody
-from workbench.traces.asked import ask
+from workbench.store.tables import HeldRun, Run, RunBody
+from workbench.traces import masking
+from workbench.traces.asked import ask, asks_people
 
 log = logging.getLogger("workbench.traces")
 
@@ -70,13 +73,15 @@ def put(
     """Store records with the frozen flows they ran, inside a transaction; returns the ids of those that are new.
 
     `source` is what lists show as their source instead of what the records say of themselves. Unless it `asks`, held
-    runs ask nobody to decide.
+    runs ask nobody to decide. What is stored is masked; a held run that asks is kept beside it as it is, without
+    credentials, until it has gone on.
     """
     ids = [record["id"] for record, _ in runs]
     known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
-    new = {record["id"]: record for record, _ in runs if record["id"] not in known}
-    if not new:
+    whole = {record["id"]: record for record, _ in runs if record["id"] not in known}
+    if not whole:
         return []
+    new = {record["id"]: record for record in redaction.records(list(whole.values()), masking.rules())}
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
     open_session.execute(
@@ -84,8 +89,11 @@ def put(
     )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     for record, frozen in runs:
-        if asks and record["id"] in new:
-            ask(open_session, record, frozen, source or record["source"])
+        if asks and record["id"] in new and asks_people(record, source or record["source"]):
+            kept = masking.held(record)
+            ask(open_session, kept, frozen)
+            if new[record["id"]].get("redacted"):
+                open_session.execute(insert(HeldRun), [{"run_id": record["id"], "body": pack(kept)}])
     return list(new)
 
 
@@ -130,11 +138,22 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _masked(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as it is kept in a file, masked also where this workbench's key cannot be read."""
+    try:
+        return masking.masked(record)
+    except WorkbenchError:
+        return redaction.record(record, redaction.Rules(key=b"unsaved"))
+
+
 def _spill(batch: list[Finished], *, asks: bool) -> None:
     """Keep runs that the database would not take, with the flow each needs, in a file that `runs import` reads."""
     path = settings.load().local / SPILL
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for one in batch:
-            file.write(json.dumps({"run": one.plain, "content": one.recorder.release.body, "asks": asks}) + "\n")
+            record = _masked(one.plain)
+            # What a masked call was to be made with is not known any more, so nobody is asked to allow it.
+            body = {"run": record, "content": one.recorder.release.body, "asks": asks and not record.get("redacted")}
+            file.write(json.dumps(body) + "\n")
     log.error("%d runs were kept in %s; import them when the database can be written again", len(batch), path)

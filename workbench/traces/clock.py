@@ -11,7 +11,7 @@ import threading
 from workbench import jobs
 from workbench.errors import WorkbenchError
 from workbench.store import now
-from workbench.traces import approvals
+from workbench.traces import approvals, forget
 
 log = logging.getLogger("workbench.traces")
 
@@ -49,7 +49,7 @@ class Clock:
                 return
 
     def _tick(self) -> float:
-        """Close what has expired, let those runs go on, and say how many seconds the next one has left.
+        """Close what has expired, let those runs go on, delete old runs, and say how many seconds the next one has left.
 
         A job that could not be handed over is kept for the next time.
         """
@@ -57,6 +57,7 @@ class Clock:
         while self._begun:
             jobs.start(self._begun[0])
             self._begun.pop(0)
+        forget.expire()
         first = approvals.soonest()
         left = LONGEST if first is None else (first - now()).total_seconds()
         return min(LONGEST, max(0.05, left))

@@ -7,6 +7,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlmodel import col, select
 
 from workbench import flows
 from workbench.access import Actor, audit, require
@@ -16,7 +17,8 @@ from workbench.runtime.record import clean, digest
 from workbench.runtime.release import Release
 from workbench.runtime.spec import Outcome
 from workbench.store import session
-from workbench.traces import capture, query
+from workbench.store.tables import Run
+from workbench.traces import capture, foreign, ingest, masking, otlp, query, sdk_export
 
 FORMAT = 1
 KIND = "workbench run export"
@@ -28,8 +30,17 @@ IMPORTED = query.IMPORTED
 
 
 def export(run_id: str) -> str:
-    """A run as one JSON document with `format` 1. Raises NotFound."""
-    record = query.record(run_id)
+    """A run as one JSON document with `format` 1; one of another program as OTLP in JSON. Raises NotFound."""
+    with session() as open_session:
+        resource, spans, _ = query.trace(open_session, run_id)
+    if spans:
+        return (
+            json.dumps(
+                {"resourceSpans": list(otlp.to_json([otlp.Batch(resource, spans)]))}, ensure_ascii=False, indent=1
+            )
+            + "\n"
+        )
+    record = masking.masked(query.record(run_id))
     frozen = flows.frozen(record["digest"])
     document = {"format": FORMAT, "kind": KIND, "run": record, "content": frozen.body}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
@@ -52,6 +63,8 @@ def take_in(actor: Actor, text: str) -> list[str]:
     Held runs of this workplace that could not be stored when they ended now ask people to decide; others ask nobody.
     """
     require(actor, "import runs")
+    if (parts := _foreign(text)) is not None:
+        return _take_parts(actor, parts)
     runs, own = read(text), capture.spilled()
     with session() as open_session:
         added = capture.put(open_session, [one for one in runs if one[0] in own])
@@ -61,8 +74,38 @@ def take_in(actor: Actor, text: str) -> list[str]:
 
 
 def named(text: str) -> list[str]:
-    """The ids of the runs in an export document or in JSON Lines of runs. Raises Invalid as `read` does."""
+    """The ids of the runs in a text that `take_in` takes. Raises Invalid as that does."""
+    if (parts := _foreign(text)) is not None:
+        return list(dict.fromkeys(foreign.run_id(part.trace) for part in parts))
     return [str(record["id"]) for record, _ in read(text)]
+
+
+def _foreign(text: str) -> list[ingest.Part] | None:
+    """The runs of other programs in a text: OTLP requests or exports of the Agents SDK, one or a line each; None for ours."""
+    try:
+        documents = _documents(text)
+    except Invalid:
+        return None
+    if all(isinstance(one, dict) and ("resourceSpans" in one or "resource_spans" in one) for one in documents):
+        batches = [batch for one in documents for batch in otlp.of_plain(clean(one))]
+    elif all(sdk_export.fits(one) for one in documents):
+        batches = [batch for one in documents for batch in sdk_export.of_plain(clean(one))]
+    elif all(isinstance(one, dict) and one.get("object") in ("trace", "trace.span") for one in documents):
+        batches = sdk_export.of_plain(clean({"data": documents}))
+    else:
+        return None
+    return ingest.prepare(batches, masking.rules())
+
+
+def _take_parts(actor: Actor, parts: list[ingest.Part]) -> list[str]:
+    ids = [foreign.run_id(part.trace) for part in parts]
+    with session() as open_session:
+        audit.lock(open_session)
+        known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
+        ingest.put(open_session.connection(), parts)
+        added = [one for one in ids if one not in known]
+        audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
+    return added
 
 
 def _documents(text: str) -> list[Any]:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func
-from sqlmodel import col, or_, select
+from sqlmodel import Session, col, or_, select
 
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound
 from workbench.runtime import Conversation
 from workbench.store import session, unpack
 from workbench.store.tables import Flag as FlagRow
+from workbench.store.tables import HeldRun, RunBody, TracePart
 from workbench.store.tables import Run as Row
-from workbench.store.tables import RunBody
+from workbench.traces import foreign, masking
+from workbench.traces.otlp import Span
 
 IMPORTED = "imported"
 """The source of runs that came from a file. Nobody goes on with their conversations: a file may say anything."""
@@ -76,7 +78,7 @@ def find(
         (Row.flow, flow),
         (Row.outcome, outcome),
         (Row.source, source),
-        (Row.conversation, conversation),
+        (Row.conversation, masking.known_as(conversation) if conversation else ""),
     ):
         if value:
             query = query.where(col(column) == value)
@@ -113,13 +115,36 @@ def run(run_id: str) -> Run:
 def record(run_id: str) -> dict[str, Any]:
     """The whole record of a run. Raises NotFound."""
     with session() as open_session:
-        row = open_session.get(RunBody, run_id)
-        if row is None:
-            raise NotFound(
-                f"There is no run {run_id}.",
-                remedy="It may have been deleted, or belong to another workspace. Look for it among the runs.",
-            )
+        return body(open_session, run_id)
+
+
+def body(open_session: Session, run_id: str) -> dict[str, Any]:
+    """The whole record of a run, inside a transaction. Raises NotFound."""
+    row = open_session.get(RunBody, run_id)
+    if row is not None:
         return dict(unpack(row.body))
+    resource, spans, redacted = trace(open_session, run_id)
+    if not spans:
+        raise NotFound(
+            f"There is no run {run_id}.",
+            remedy="It may have been deleted, or belong to another workspace. Look for it among the runs.",
+        )
+    return foreign.record(run_id.removeprefix("run_"), resource, spans, redacted)
+
+
+def trace(open_session: Session, run_id: str) -> tuple[dict[str, Any], list[Span], dict[str, int]]:
+    """What another program said of a run: its resource, the spans, and how much was masked; no spans where it is ours."""
+    parts = open_session.exec(select(TracePart.body).where(TracePart.run_id == run_id).order_by(col(TracePart.id)))
+    return foreign.unpacked(run_id.removeprefix("run_"), parts)
+
+
+def waiting(run_id: str) -> dict[str, Any]:
+    """What a held run needs to go on: its record, not masked while people decide. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(HeldRun, run_id)
+        if row is not None:
+            return dict(unpack(row.body))
+    return record(run_id)
 
 
 def conversation(conversation_id: str) -> Conversation:

@@ -12,7 +12,7 @@ from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
-from workbench.traces import query
+from workbench.traces import foreign, query
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Options
@@ -35,6 +35,8 @@ def replay(actor: Actor, run_id: str) -> Verdict:
     """Replay a stored run. Raises Refused or NotFound."""
     require(actor, "replay a run")
     record = query.record(run_id)
+    if record["source"] == foreign.SOURCE:
+        return Verdict(run_id, "impossible", what="it ran in another program, whose flow is not here")
     try:
         release = flows.frozen(record["digest"], number=_number(record["version"]))
     except WorkbenchError as error:
@@ -67,13 +69,22 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         result = asyncio.run(_again(record, release, options))
     except Diverged as diverged:
         if answers.unknown:
-            return _unknown(run_id, answers)
-        return Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what)
+            return _judged(record, _unknown(run_id, answers))
+        return _judged(record, Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what))
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
     if answers.unknown:
-        return _unknown(run_id, answers)
-    return _compare(record, result.record)
+        return _judged(record, _unknown(run_id, answers))
+    return _judged(record, _compare(record, result.record))
+
+
+def _judged(record: Mapping[str, Any], verdict: Verdict) -> Verdict:
+    """The verdict; of a run of which parts were masked, a difference tells nothing: those parts may have decided."""
+    if verdict.verdict != "differs" or not record.get("redacted"):
+        return verdict
+    masked = ", ".join(f"{count} {kind}" for kind, count in sorted(record["redacted"].items()))
+    what = f"redacted input ({masked}): what was masked may have decided how it went on ({verdict.what})"
+    return Verdict(verdict.run_id, "impossible", verdict.span, what)
 
 
 def _again(record: Mapping[str, Any], release: Release, options: Options) -> Coroutine[Any, Any, runtime.Result]:

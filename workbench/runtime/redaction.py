@@ -1,0 +1,341 @@
+"""Masking: personal data and credentials become placeholders before anything is stored, sent on or logged.
+
+Within a conversation the same value has the same placeholder, `[email 3fa9c1]`, so that a run stays readable. The
+letters are a keyed hash, cut short: the value cannot be told from them.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+import secrets as random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import Invalid
+from workbench.runtime import patterns, personal
+from workbench.runtime.record import digest
+from workbench.runtime.secret import MASK, hide
+
+_SECRET_VARIABLES = ("WORKBENCH_SECRET_", "WORKBENCH_KEY_", "OPENAI_API_KEY", "WORKBENCH_REDACT_KEY")
+_KEPT = {
+    "format",
+    "kind",
+    "id",
+    "flow",
+    "version",
+    "digest",
+    "source",
+    "started_at",
+    "person",
+    "root",
+    "resumes",
+    "packages",
+}
+"""The parts of a record that name it: none of them is text of a customer or a model."""
+
+_APART = "\x00" * 6
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is masked. `values` are credentials of this deployment; `key` makes the placeholders its own."""
+
+    kinds: frozenset[str] = frozenset(personal.KINDS)
+    names: frozenset[str] = frozenset()
+    patterns: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    values: tuple[str, ...] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
+    hints: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def off(self) -> bool:
+        """Whether nothing is masked at all."""
+        return not (self.kinds or self.names or self.patterns)
+
+
+_KEY = random.token_bytes(32)
+
+
+def rules(environment: Mapping[str, str] | None = None, key: bytes = b"") -> Rules:
+    """The rules from the environment. `key` is used where it names none; without either, one of this process.
+
+    Raises Invalid naming a variable that cannot be used.
+    """
+    env = os.environ if environment is None else environment
+    told = tuple(sorted((name, value) for name, value in env.items() if name.startswith("WORKBENCH_REDACT")))
+    values = tuple(
+        sorted({v.strip() for name, v in env.items() if name.startswith(_SECRET_VARIABLES) and len(v.strip()) >= 6})
+    )
+    return _rules(told, values, key)
+
+
+@functools.lru_cache(16)
+def _rules(told: tuple[tuple[str, str], ...], values: tuple[str, ...], key: bytes) -> Rules:
+    env = dict(told)
+    asked = {one.strip() for one in env.get("WORKBENCH_REDACT", "").lower().split(",") if one.strip()} or {"all"}
+    if unknown := asked - {"all", "off", *personal.KINDS}:
+        raise Invalid(
+            f"WORKBENCH_REDACT names {', '.join(sorted(unknown))}.",
+            remedy=f"Write all, off, or some of {', '.join(personal.KINDS)}.",
+        )
+    if asked == {"off"}:
+        return Rules(kinds=frozenset())
+    named = {one.strip().lower() for one in env.get("WORKBENCH_REDACT_NAMES", "").split(",") if one.strip()}
+    given = env.get("WORKBENCH_REDACT_KEY", "").encode()
+    return Rules(
+        kinds=frozenset(personal.KINDS) if "all" in asked else frozenset(asked - {"off"}),
+        names=frozenset(named),
+        patterns=_patterns(env.get("WORKBENCH_REDACT_PATTERNS") or "{}"),
+        values=values,
+        key=hashlib.sha256(given or key or _KEY).digest(),
+    )
+
+
+def _patterns(text: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    try:
+        given = json.loads(text)
+        if not isinstance(given, dict) or not all(isinstance(one, str) for one in given.values()):
+            raise ValueError("it is not an object of texts")
+        for name, pattern in given.items():
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+                raise ValueError(f"{name} is not a name of small letters, digits and hyphens")
+            if patterns.power(pattern) > 1 or re.search(pattern, ""):
+                raise ValueError(f"{name} may take too long, or fits an empty text")
+        return tuple((name, re.compile(pattern)) for name, pattern in sorted(given.items()))
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"WORKBENCH_REDACT_PATTERNS cannot be used: {error}.") from None
+
+
+class Masker:
+    """Masks the texts of one conversation. `clean` are texts that a Look found nothing in."""
+
+    def __init__(self, rules: Rules, conversation: str, clean: Collection[str] = ()) -> None:
+        self._rules = rules
+        self._clean = clean
+        self._scope = conversation.encode("utf-8", "replace") + b"\x00"
+        self._known: dict[tuple[str, str], str] = {}
+        self._met: dict[str, set[str]] = {}
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many different values of each kind were masked."""
+        return {kind: len(values) for kind, values in sorted(self._met.items())}
+
+    def text(self, text: str, field: str = "") -> str:
+        """A text with everything masked. `field` is the name of the field that holds it."""
+        if self._rules.off or not text:
+            return text
+        hint = hinting(self._rules, field)
+        if hint == MASK:
+            return self._placeholder("secret", text)
+        if not hint and text in self._clean:
+            return text
+        known = self._known.get((text, hint))
+        if known is None:
+            known = self._known[text, hint] = self._json(text, hint) if text[:1] in '{["' else self._plain(text, hint)
+        return known
+
+    def value(self, value: Any, field: str = "") -> Any:
+        """Plain data with every text in it masked, names of fields too; a number that is masked becomes a text."""
+        if isinstance(value, str):
+            return self.text(value, field)
+        if isinstance(value, dict):
+            return {self.text(k): self.value(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.value(one, field) for one in value]
+        if type(value) is int and abs(value) >= 1_000_000:
+            masked = self._number(str(value), hinting(self._rules, field))
+            return masked if masked.startswith("[") else value
+        return value
+
+    def _number(self, text: str, hint: str) -> str:
+        if hint == MASK:
+            return self._placeholder("secret", text)
+        return text if not hint and text in self._clean else self._plain(text, hint)
+
+    def _plain(self, text: str, hint: str) -> str:
+        rules = self._rules
+        if rules.values and (hidden := hide(text, rules.values)) != text:
+            self._met.setdefault("secret", set()).add(text)
+            text = hidden
+        found = [one for one in personal.find(text, hint) if one.kind in rules.kinds]
+        for kind, pattern in rules.patterns:
+            found += [personal.Found(m.start(), m.end(), kind, m[0]) for m in pattern.finditer(text) if m[0]]
+        parts, last = [], 0
+        for one in sorted(found, key=lambda one: (one.start, -one.end)):
+            if one.start >= last:
+                parts += [text[last : one.start], self._placeholder(one.kind, one.value)]
+                last = one.end
+        return "".join([*parts, text[last:]]) if parts else text
+
+    def _json(self, text: str, hint: str) -> str:
+        """JSON text, token by token: what is not masked stays as it is written, and what comes out is JSON."""
+        try:
+            body = json.loads(text)
+        except (ValueError, RecursionError):
+            return self._plain(text, hint)
+        look = Look([body], self._rules)
+        if not hint and not look.touches(0):
+            return text
+        self._known.update(((one, ""), one) for one in look.clean)
+        parts, last, name = [], 0, hint
+        for token in _TOKENS.finditer(text):
+            is_name = token[2] is not None
+            masked = self._token(token[1], "" if is_name else name)
+            if masked != token[1]:
+                parts += [text[last : token.start()], masked]
+                last = token.end(1)
+            if is_name:
+                name = _string(token[1])
+        return "".join([*parts, text[last:]]) if parts else text
+
+    def _token(self, token: str, name: str) -> str:
+        if token[0] != '"':
+            masked = self._number(token, hinting(self._rules, name)) if len(token) > 5 or name else token
+            return token if masked == token else json.dumps(masked)
+        text = _string(token)
+        masked = self.text(text, name)
+        return token if masked == text else json.dumps(masked, ensure_ascii=token.isascii())
+
+    def _placeholder(self, kind: str, value: str) -> str:
+        self._met.setdefault(kind, set()).add(value)
+        if kind == "secret":
+            return MASK
+        body = self._scope + kind.encode() + b"\x00" + value.encode("utf-8", "replace")
+        return f"[{kind} {hashlib.blake2b(body, key=self._rules.key, digest_size=3).hexdigest()}]"
+
+
+_TOKENS = re.compile(r'("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)(\s*:)?', re.DOTALL)
+
+
+def _string(token: str) -> str:
+    """The text that a string of JSON stands for."""
+    return str(json.loads(token)) if "\\" in token else token[1:-1]
+
+
+_HINT = re.compile(
+    r"phone|\btel\b|mobile|\bfax|ssn|\bsin\b|national|identity|passport|tax|\bnino\b|\bdni\b|\bbsn\b|\bcpf\b|pesel|aadhaar",
+    re.I,
+)
+
+
+def hinting(rules: Rules, name: str) -> str:
+    """What the name of a field tells about its value: MASK where it is a credential, words for the finders, or nothing."""
+    if not name:
+        return ""
+    if name not in rules.hints:
+        if len(rules.hints) > 10_000:
+            rules.hints.clear()
+        rules.hints[name] = _hint(rules, name)
+    return rules.hints[name]
+
+
+def _hint(rules: Rules, name: str) -> str:
+    if name.lower() in rules.names or ("secret" in rules.kinds and personal.names_secret(name)):
+        return MASK
+    words = re.sub(r"[_.\-]|(?<=[a-z])(?=[A-Z])", " ", name)
+    return words if _HINT.search(words) else ""
+
+
+def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """A run's record with everything masked, and under `redacted` how many values of which kind were.
+
+    The digests of its model requests fit the masked requests. A record that holds nothing is the same afterwards.
+    """
+    return records([body], rules)[0]
+
+
+def records(bodies: Sequence[Mapping[str, Any]], rules: Rules) -> list[dict[str, Any]]:
+    """Records as `record` makes them: what several hold alike is looked through once."""
+    if rules.off:
+        return [dict(body) for body in bodies]
+    look = Look(bodies, rules)
+    return [
+        _masked(body, Masker(rules, str(body["conversation"]), look.clean)) if look.touches(number) else dict(body)
+        for number, body in enumerate(bodies)
+    ]
+
+
+def _masked(body: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
+    masked = {k: v if k in _KEPT else masker.value(v, k) for k, v in body.items()}
+    if not masker.counts and masked == body:
+        return dict(body)
+    for call in masked["calls"]:
+        if call["kind"] == "model":
+            call["digest"] = digest(call["request"])
+    before = body.get("redacted") or {}
+    counts = masker.counts
+    return masked | {"redacted": {kind: max(counts.get(kind, 0), before.get(kind, 0)) for kind in {*counts, *before}}}
+
+
+class Look:
+    """What all texts of several pieces of plain data hold, looked for at once.
+
+    `clean` are the texts that need no masking.
+    """
+
+    def __init__(self, values: Sequence[Any], rules: Rules) -> None:
+        self._texts: list[set[str]] = [set() for _ in values]
+        self._named = [not _collect(one, rules, texts) for one, texts in zip(values, self._texts, strict=True)]
+        texts = set().union(*self._texts)
+        looked = [one for one in texts if not _NAMES_NOTHING.fullmatch(one)]
+        joined = _APART.join(looked)
+        if rules.values and hide(joined, rules.values) != joined:
+            self._dirty = set(looked)
+        else:
+            places = [one.start for one in personal.find(joined) if one.kind in rules.kinds]
+            places += [found.start() for _, pattern in rules.patterns for found in pattern.finditer(joined)]
+            self._dirty = _at(looked, places) | {one for one in looked if "\\u" in one}
+        self.clean = texts - self._dirty
+
+    def touches(self, number: int) -> bool:
+        """Whether something of the piece with this number needs masking."""
+        return self._named[number] or not self._dirty.isdisjoint(self._texts[number])
+
+
+def _at(texts: list[str], places: list[int]) -> set[str]:
+    """Those of the joined texts in which the places are."""
+    if not places:
+        return set()
+    starts = list(itertools.accumulate((len(one) + len(_APART) for one in texts), initial=0))
+    return {texts[bisect.bisect_right(starts, place) - 1] for place in places}
+
+
+_NAMES_NOTHING = re.compile(r"(?:[a-z]+[_:])?[0-9a-f]{20,}")
+"""Ids and digests: longer than any number that is masked."""
+
+
+def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
+    """Gather the texts of plain data; False where a field's name tells something about its value."""
+    hints, waiting, plain = rules.hints, [("", value)], True
+    while waiting:
+        name, one = waiting.pop()
+        kind = type(one)
+        if kind is dict:
+            texts.update(one)
+            waiting += one.items()
+        elif kind is list:
+            waiting += [(name, part) for part in one]
+        elif kind is str and one:
+            texts.add(one)
+            plain = plain and not (hints[name] if name in hints else hinting(rules, name))
+        elif kind is int and abs(one) >= 1_000_000:
+            texts.add(str(one))
+            plain = plain and not hinting(rules, name)
+    return plain
+
+
+def line(text: str) -> str:
+    """A line of a log with everything masked."""
+    try:
+        ours = rules()
+    except Invalid:
+        ours = Rules(key=_KEY)
+    return Masker(ours, "log").text(text)
