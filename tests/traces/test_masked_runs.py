@@ -135,8 +135,8 @@ def test_a_held_call_is_made_with_what_was_asked_for_and_masked_afterwards(migra
     waiting = approvals.find()[0]
     assert waiting.arguments == {"note": MAIL}, "who decides sees what is asked for"
     assert MAIL not in json.dumps(traces.record(result.run_id))
-    approvals.decide(manager, waiting.id, approved=True)
-    approvals._work("", {}, result.run_id)
+    decided = approvals.decide(manager, waiting.id, approved=True)
+    approvals._work(decided.job_id, {}, result.run_id)
     assert CALLED == [("write_down", MAIL)]
     assert approvals.find()[0].arguments["note"].startswith("[email ")
     with store.session() as open_session:
