@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 from tests.journeys.browser import App, browser, environment, picture, serve, settled
 
 QUESTION = "Where is my order 1042?"
-SLOW = 15_000
+SLOW = 45_000
 
 
 def test_a_newcomer_goes_round_the_whole_loop(seeded: Path) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.journeys.browser import browser, serve, settled
 
 QUESTION = "Where is my order 1042?"
-SLOW = 15_000
+SLOW = 45_000
 
 
 def test_two_variants_answer_side_by_side_and_the_difference_is_marked(seeded: Path) -> None:

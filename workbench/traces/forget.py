@@ -243,7 +243,10 @@ def _left(open_session: Session, ids: Sequence[str]) -> tuple[str, ...]:
         part = list(ids[at : at + AT_ONCE])
         datasets |= set(open_session.exec(select(CaseRow.dataset).where(col(CaseRow.run_id).in_(part))))
     words = [f"Frozen versions of the dataset {name} may hold its cases, masked." for name in sorted(datasets)]
-    return (*words, "Tickets, backups and files that were exported before are not reached.")
+    return (
+        *words,
+        "Tickets, backups, what people are writing just now, and files that were exported before are not reached.",
+    )
 
 
 def _wipe() -> None:

@@ -99,8 +99,11 @@ def plain(text: str) -> str:
     lines = []
     for line in unlinked.split("\n"):
         body = line.lstrip(" \t")
-        lines.append("\u00a0" * (len(line) - len(body)) + "".join("\\" + c if c in _MARKUP else c for c in body))
+        marked = "".join("\\" + c if c in _MARKUP else c for c in body)
+        # Within a word an underscore marks nothing, and a label is read out as it is written here.
+        lines.append("\u00a0" * (len(line) - len(body)) + _WITHIN.sub("_", marked))
     return "  \n".join(lines)
 
 
+_WITHIN = re.compile(r"(?<=[A-Za-z0-9])\\_(?=[A-Za-z0-9])")
 _MARKUP = frozenset("\\`*_{}[]()#+-.!|<>~$:&=^@/")
