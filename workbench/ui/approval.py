@@ -61,7 +61,7 @@ def form(actor: Actor, one: approvals.Approval, record: Mapping[str, Any]) -> No
     for name, value in one.arguments.items():
         st.markdown(f"**{show.plain(name.replace('_', ' '))}** {show.plain(inbox.value(value))}")
     _case(one, record)
-    asked = f"Asked by {one.asked_by}" if one.asked_by else "Asked by a run"
+    asked = f"{record['flow']} {record['version']} ({record['source']}), asked by {one.asked_by or 'a run'}"
     until = f" · decide until {show.when(one.expires_at)}" if one.open else ""
     st.caption(show.plain(f"{asked} on {show.when(one.asked_at)}{until}"))
     if one.state == "waiting":

@@ -135,7 +135,7 @@ def _turn(actor: Actor, flow: str, chat: Chat, place: int, turn: Turn) -> None:
         return
     transcript.reply(turn.steps, turn.reply, turn.footer)
     if turn.held:
-        _decisions(turn.run_id)
+        decisions(turn.run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         flag_button(actor, turn.run_id, key=f"turn-{turn.run_id}")
         case_button(actor, turn)
@@ -153,10 +153,12 @@ def _failed(flow: str, chat: Chat, place: int, turn: Turn) -> None:
     st.button("Send it again", icon=":material/replay:", key=f"again-{flow}-{place}", type="tertiary", on_click=again)
 
 
-def _decisions(run_id: str) -> None:
-    """For each call that waited: a link to the very approval, or to how the run went on after the decision."""
+def decisions(run_id: str) -> None:
+    """For each call that waited: a link to the very approval, or what became of it and what the customer was told."""
     traces.flush()
     found = approvals.find(run_id=run_id)
+    if not found:
+        st.caption(":material/front_hand: This was a trial that changes nothing, so nobody is asked.")
     for one in found:
         called = f"{show.plain(one.tool)} ({show.plain(approval.given(one))})"
         if one.open:
@@ -165,6 +167,8 @@ def _decisions(run_id: str) -> None:
             continue
         st.caption(f":material/gavel: {called} {approval.WORDS[one.state]}.")
         if one.result_run:
+            if one is found[-1]:
+                st.markdown(show.plain(traces.run(one.result_run).reply))
             nav.link("runs", "How it went on", {"run": one.result_run})
 
 

@@ -19,7 +19,7 @@ from workbench.evals.grid import Difference, Grid, Piece, Variant
 from workbench.prompts.lint import secrets
 from workbench.runtime import Release, Result, Step, Words
 from workbench.runtime.spec import ROLES, Role
-from workbench.ui import live, mock_forms, nav, session, show, transcript
+from workbench.ui import live, mock_forms, nav, playground, session, show, transcript
 
 NARROWEST = 220
 """The least width in pixels of a column; where they do not fit beside each other, they stand below each other."""
@@ -410,6 +410,8 @@ def _reply(record: dict[str, Any], found: Difference, reference: str) -> None:
     steps = traces.step_words(record)
     with st.expander("1 step" if len(steps) == 1 else f"{len(steps)} steps", icon=":material/footprint:"):
         st.caption(transcript.steps_text(steps))
+    if record["outcome"] == "held":
+        playground.decisions(record["id"])
     nav.link("runs", "Read this run", {"run": record["id"]})
 
 
