@@ -78,9 +78,10 @@ class Hand:
         self.page.keyboard.press("Escape")
         settled(self.page)
 
-    def saved(self) -> None:
-        """Wait until everything is saved by itself."""
-        expect(self.page.get_by_text(re.compile(r"Saved .*as save \d+\."))).to_be_visible(timeout=SLOW)
+    def saved(self, number: int | None = None) -> None:
+        """Wait until everything is saved by itself, as this number where one is given."""
+        words = re.compile(rf"Saved .*as save {number or '[0-9]+'}\.")
+        expect(self.page.get_by_text(words)).to_be_visible(timeout=SLOW)
 
 
 @contextmanager
@@ -270,14 +271,14 @@ def test_two_people_who_edit_the_same_draft_lose_nothing(seeded: Path) -> None:
         other = Hand(flows_page(app, chromium, "order-desk"), "order-desk")
         one.agent("shipping")
         one.fill("What it is for", "Parcels.")
-        one.saved()
+        one.saved(2)
         other.agent("refunds")
         expect(other.page.get_by_text(re.compile("saved save 2; it is shown here now"))).to_be_visible(timeout=SLOW)
         other.agent("shipping")
         expect(other.page.get_by_role("textbox", name="What it is for")).to_have_value("Parcels.", timeout=SLOW)
 
         one.fill("What it is for", "Parcels and letters.")
-        one.saved()
+        one.saved(3)
         other.fill("What it is for", "Everything that is sent.")
         other.choose("Tools", "refund_order")
         expect(other.page.get_by_text("was changed by somebody else meanwhile")).to_be_visible(timeout=SLOW)
@@ -285,7 +286,7 @@ def test_two_people_who_edit_the_same_draft_lose_nothing(seeded: Path) -> None:
         for words in ("shipping: description changed", "shipping: tool refund_order added"):
             expect(other.page.get_by_text(words).first).to_be_visible(timeout=SLOW)
         other.button("Merge what is ticked")
-        other.saved()
+        other.saved(4)
         expect(other.page.get_by_text("was changed by somebody else meanwhile")).to_have_count(0, timeout=SLOW)
         expect(other.page.get_by_role("textbox", name="What it is for")).to_have_value("Everything that is sent.")
         other.tab("Versions")
@@ -334,7 +335,7 @@ def test_a_picture_that_grows_wide_by_an_edit_is_drawn_and_a_finding_leads_to_it
         expect(page.get_by_text("Nobody hands over to shipping; it can never speak.")).to_be_visible(timeout=SLOW)
         expect(hand.canvas.get_by_text("unreachable", exact=True)).to_have_count(2, timeout=SLOW)
         expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
-        hand.saved()
+        hand.saved(2)
         hand.click(page.locator('[class*="-show-2"]').get_by_role("button", name="Show"))
         expect(page.get_by_role("tab", name="Tools")).to_have_attribute("aria-selected", "true", timeout=SLOW)
         expect(page.get_by_text("Chosen: refund_order, used by refunds.")).to_be_visible(timeout=SLOW)
