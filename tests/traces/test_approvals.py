@@ -418,6 +418,22 @@ def test_calls_nobody_was_asked_about_are_not_repeated_when_going_on_begins_anew
     assert answered["output"] == '{"paid": 7.0}'
 
 
+def test_a_slower_process_finds_the_claims_after_the_faster_one_has_gone_on(migrated: Path, manager: Actor) -> None:
+    one = stored()
+    decided = approvals.decide(manager, one.id, approved=True)
+    call = ToolCall("money", "pay_out", "c7", '{"amount": 7}', "high-stakes", 0.0)
+    faster = claims.Claims(one.run_id)
+    assert faster.begin(call) is None
+    call.output = '{"paid": 7.0, "to": "ada@example.com"}'
+    faster.end(call)
+    assert jobs.run_here(decided.job_id).state == "done"
+    assert approvals.approval(one.id).result_run
+    again = claims.Claims(one.run_id).begin(ToolCall("money", "pay_out", "c8", '{"amount": 7}', "high-stakes", 0.0))
+    assert again is not None
+    assert "ada@example.com" not in again["output"]
+    assert '"paid": 7.0' in again["output"]
+
+
 def test_two_equal_calls_that_a_model_means_are_both_made(migrated: Path, manager: Actor) -> None:
     one = stored()
     approvals.decide(manager, one.id, approved=True)

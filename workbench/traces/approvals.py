@@ -248,17 +248,19 @@ def _work(job: str, _arguments: dict[str, Any], run_id: str) -> int:
 def _forget(open_session: Session, run_id: str, masker: Masker) -> None:
     """Mask what was kept as it was for the people who decided and the tools that were called.
 
-    While it is unclear whether a call happened, it is still needed: the run may have to go on anew.
+    While it is unclear whether a call happened, it is still needed: the run may have to go on anew. Claims stay, masked:
+    a slower process that goes on with the same run must still find them.
     """
     asked = select(Row).where(Row.run_id == run_id).execution_options(populate_existing=True)
     rows = open_session.exec(asked).all()
     if any(row.state == "executing" for row in rows):
         return
     open_session.execute(delete(HeldRun).where(col(HeldRun.run_id) == run_id))
-    open_session.execute(delete(Claim).where(col(Claim.run_id) == run_id))
     for row in rows:
         for name in ("arguments", "answer", "error", "message"):
             setattr(row, name, masker.text(getattr(row, name)))
+    for claim in open_session.exec(select(Claim).where(Claim.run_id == run_id)):
+        claim.answer, claim.error = masker.text(claim.answer), masker.text(claim.error)
 
 
 async def _resume(job: str, release: Release, record: Mapping[str, Any], rows: Sequence[Row]) -> runtime.Result:
