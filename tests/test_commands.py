@@ -339,3 +339,21 @@ print(json.dumps([first, [name for name in {HEAVY!r} if name in sys.modules], co
     )
     assert json.loads(done.stdout.splitlines()[-1]) == [[], [], 0]
     assert "1042" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["runs", "list"], ["flows", "list"], ["releases", "list", "order-desk"], ["runs", "--help"]]
+)
+def test_a_command_that_runs_nothing_does_not_wait_for_the_agents_sdk(seeded: Path, words: list[str]) -> None:
+    script = f"""
+import sys
+from workbench.__main__ import main
+sys.argv[1:] = {words!r}
+try:
+    main()
+finally:
+    print([name for name in ("agents", "openai", "mcp", "streamlit") if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert done.stdout.strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,6 +37,9 @@ from workbench.runtime.offline.events import events
 from workbench.runtime.spec import Role
 
 Decides = Literal["passes", "trips", "crashes", "hangs"]
+
+TIMINGS = int(os.environ.get("WORKBENCH_TEST_TIMINGS", "600"))
+"""How many timings are tried; more of them by the environment."""
 
 
 class Probe(BaseModel):
@@ -233,7 +237,7 @@ def expected_seconds(guards: Sequence[Guard], turns: Sequence[Turn], last: float
     return now + max((g.takes for g in guards if g.on == "reply"), default=0.0)
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=TIMINGS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(GUARDS, TURNS, st.sampled_from([0.0, 0.4, 2.5]), st.booleans())
 def test_whatever_the_timing_nothing_dangerous_happens_and_no_word_is_shown_unless_every_guardrail_passed(
     guards: list[Guard], turns: list[Turn], last: float, streamed: bool

@@ -13,7 +13,6 @@ from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.flows import transcripts
 from workbench.runtime import spec
-from workbench.traces import walk as walking
 
 app = typer.Typer(no_args_is_help=True, help="Drafts: list, show, check, import, export, walk.")
 
@@ -91,6 +90,8 @@ def walk(
     access.require(access.local(), "run a flow")
     release, recorded = releases.resolve(flow), transcripts.read(file).transcripts
     sink = traces.sink(asks=False) if keep else None
+    from workbench.traces import walk as walking
+
     walks = []
     for number, one in enumerate(recorded, 1):
         progress(f"{number} of {len(recorded)}")

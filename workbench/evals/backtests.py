@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlmodel import Session, col, func, select
 
@@ -30,6 +30,10 @@ from workbench.store.tables import BacktestRow, CaseRow
 from workbench.store.tables import Run as RunRow
 from workbench.traces import capture
 from workbench.traces.answers import Recorded, value
+
+if TYPE_CHECKING:
+    _Made = tuple[Mapping[str, Any], runtime.Result | str, Sequence[str]]
+    """A record, what the candidate came to or why it could not run, and the calls that the record could not answer."""
 
 KIND = "backtest"
 SOURCE = "backtest"
@@ -264,10 +268,6 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[str]) -> int:
         open_session.flush()
         count = select(func.count()).select_from(BacktestRow).where(BacktestRow.backtest == row.id)
         return int(open_session.exec(count).one())
-
-
-_Made = tuple[Mapping[str, Any], runtime.Result | str, Sequence[str]]
-"""A record, what the candidate came to or why it could not run, and the calls that the record could not answer."""
 
 
 async def _run_all(release: Release, run_ids: Sequence[str]) -> list[_Made]:

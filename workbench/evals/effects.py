@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.access import Actor, audit, require
 from workbench.flows import live
 from workbench.runtime import mocks, tools
-from workbench.runtime.job import Answers
 from workbench.runtime.mocks import Mock
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
 from workbench.runtime.spec import ToolSpec
 from workbench.store import session
+
+if TYPE_CHECKING:
+    from workbench.runtime.job import Answers
 
 
 def held(release: Release, *, samples: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,8 +16,10 @@ from workbench.access import Actor, may, require
 from workbench.errors import Refused, Unavailable, WorkbenchError
 from workbench.evals import effects
 from workbench.runtime import Conversation, Release, Result, Step, Words, mocks
-from workbench.runtime.job import Answers
 from workbench.runtime.mocks import Mock
+
+if TYPE_CHECKING:
+    from workbench.runtime.job import Answers
 
 Event = Step | Words | Result
 
