@@ -74,6 +74,11 @@ def terms_of(facts: Any) -> list[int]:
     return [int(one[1:], 36) for one in facts.split()] if isinstance(facts, str) else list(facts)
 
 
+def spelled(connection: Connection, term: int) -> Any:
+    """A term's number as the rows of this database hold it."""
+    return token(term) if connection.dialect.name == "sqlite" else term
+
+
 def position(moment: dt.datetime) -> int:
     """The lowest number of a run that began at this moment or later."""
     milliseconds = math.floor(moment.timestamp() * 1000)
@@ -281,7 +286,7 @@ def _parts(many: list[Any]) -> list[list[Any]]:
 
 def bucket(evaluator: str, value: float) -> str:
     """The value of the term that a score lies in: a twentieth of the way from 0 to 1, or outside."""
-    return f"{evaluator}\0{step(value)}"
+    return f"{evaluator}\t{step(value)}"
 
 
 def step(value: float) -> int:

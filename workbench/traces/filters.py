@@ -11,15 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from workbench.errors import Invalid
 
-SCORE = re.compile(r"(?P<evaluator>[^<>]{1,100}?)\s*(?P<side>[<>])\s*(?P<value>-?\d+(?:\.\d+)?)")
-PERIODS = {
-    "1h": ("last hour", dt.timedelta(hours=1)),
-    "24h": ("last 24 hours", dt.timedelta(hours=24)),
-    "7d": ("last 7 days", dt.timedelta(days=7)),
-    "30d": ("last 30 days", dt.timedelta(days=30)),
-    "90d": ("last 90 days", dt.timedelta(days=90)),
-}
-"""Spans of time that end now, by what the address calls them: their words and length."""
+SCORE = re.compile(r"(?P<evaluator>[^<>]{1,100}?)\s*(?P<side><|>| below | above )\s*(?P<value>-?\d+(?:\.\d+)?)")
+PERIOD = re.compile(r"([1-9]\d{0,3})(h|d)")
+PERIODS = ("1h", "24h", "7d", "30d", "90d")
+"""Spans of time that end now, as they are offered; any other is written in the same way."""
+
+
+def length(period: str) -> dt.timedelta:
+    """How long a period is. Raises Invalid."""
+    if not (found := PERIOD.fullmatch(period)):
+        raise Invalid(f"{period} is not a time.", remedy="Write it as 24h or 7d.")
+    return dt.timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
+
+
+def period_words(period: str) -> str:
+    """A period in plain words."""
+    count, unit = period[:-1], {"h": "hour", "d": "day"}[period[-1]]
+    return f"last {unit}" if count == "1" else f"last {count} {unit}s"
 
 
 class Score(BaseModel):
@@ -32,15 +40,17 @@ class Score(BaseModel):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """From `evaluator<0.5` or `evaluator>0.5`. Raises Invalid."""
+        """From `helpful below 0.5` or `helpful<0.5`. Raises Invalid."""
         if not (found := SCORE.fullmatch(text.strip())):
-            raise Invalid(f"{text} is not a score.", remedy="Write it as helpful<0.5 or helpful>0.5.")
+            raise Invalid(f"{text} is not a score.", remedy="Write it as: helpful below 0.5.")
         value = float(found["value"])
-        return cls(evaluator=found["evaluator"], **{"below" if found["side"] == "<" else "above": value})
+        return cls(
+            evaluator=found["evaluator"], **{"below" if found["side"].strip() in ("<", "below") else "above": value}
+        )
 
     def __str__(self) -> str:
-        side, value = ("<", self.below) if self.below is not None else (">", self.above)
-        return f"{self.evaluator}{side}{value:g}"
+        side, value = ("below", self.below) if self.below is not None else ("above", self.above)
+        return f"{self.evaluator} {side} {value:g}"
 
 
 def _some(title: str) -> Any:
@@ -86,8 +96,8 @@ class Filters(BaseModel):
     @field_validator("period")
     @classmethod
     def _known(cls, given: str) -> str:
-        if given and given not in PERIODS:
-            raise ValueError(f"{given} is none of {', '.join(PERIODS)}")
+        if given and not PERIOD.fullmatch(given):
+            raise ValueError(f"{given} is not a period")
         return given
 
     @field_validator("since", "until")
@@ -157,7 +167,7 @@ def _words(name: str, title: str, value: str) -> str:
     if name == "flagged":
         return "flagged"
     if name == "period":
-        return PERIODS[value][0]
+        return period_words(value)
     if name in ("since", "until"):
         return f"{'from' if name == 'since' else 'before'} {dt.datetime.fromisoformat(value):%-d %b %Y, %H:%M} UTC"
     if name in ("slower", "faster"):
@@ -165,9 +175,7 @@ def _words(name: str, title: str, value: str) -> str:
     if name in ("dearer", "cheaper"):
         return f"{title} ${float(value):g}"
     if name == "score":
-        one = Score.read(value)
-        side = f"below {one.below:g}" if one.below is not None else f"above {one.above:g}"
-        return f"score of {one.evaluator} {side}"
+        return f"score of {value}"
     return f"{title}: {value}"
 
 

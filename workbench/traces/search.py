@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, text
 from workbench.store import index, now, session
 from workbench.store.tables import FactName, Run, RunIndex
 from workbench.traces import masking
-from workbench.traces.filters import PERIODS, TERMS, Filters, Score
+from workbench.traces.filters import TERMS, Filters, Score, length
 
 COUNTED = 10_000
 """So many of the newest runs that fit are counted; where more fit, that is said."""
@@ -86,8 +88,6 @@ def page(filters: Filters, *, after: int = 0, before: int = 0, limit: int = 50, 
         asked = _query(connection, filters, without)
         found = _places(connection, asked, limit + 1, older_than=after, newer_than=before)
         more, found = len(found) > limit, found[:limit]
-        if before:
-            found = found[::-1]
         rows = _rows(connection, found)
     if not rows:
         return Page(())
@@ -110,7 +110,6 @@ def counts(filters: Filters, kinds: Sequence[str]) -> Counts:
                 wider = _sample(connection, filters.without(kind))
                 whole[kind] = _counted(wider, names, [kind])[kind]
         outcomes = {one: value for one, (kind, value) in names.items() if kind == "outcome"}
-        outcomes |= {index.number(("outcome", value)): value for value in filters.outcome}
     moments = tuple(
         (index.moment(seq), next((outcomes[one] for one in terms if one in outcomes), "")) for seq, terms in found
     )
@@ -189,13 +188,13 @@ def _all_of(connection: Connection, kind: str) -> tuple[int, ...]:
 def _buckets(score: Score) -> tuple[int, ...]:
     below = score.below is not None
     steps = range(-1, index.step(score.below or 0) + 1) if below else range(index.step(score.above or 0), 21)
-    return tuple(index.number(("bucket", f"{score.evaluator}\0{one}")) for one in steps)
+    return tuple(index.number(("bucket", f"{score.evaluator}\t{one}")) for one in steps)
 
 
 def _between(filters: Filters) -> tuple[int, int]:
     low, high = 0, 1 << 62
     if filters.period:
-        low = index.position(now() - PERIODS[filters.period][1])
+        low = index.position(now() - length(filters.period))
     if filters.since:
         low = max(low, index.position(filters.since))
     if filters.until:
@@ -320,36 +319,46 @@ def _typed(asked: Any, given: Mapping[str, Any]) -> Any:
 
 
 def _rows(connection: Connection, places: Sequence[int]) -> list[Row]:
-    found: dict[int, Row] = {}
-    for at in range(0, len(places), index.AT_ONCE):
-        part = list(places[at : at + index.AT_ONCE])
-        asked = select(INDEX.c.seq, *RUNS.c).join(RUNS, RUNS.c.id == INDEX.c.run_id).where(INDEX.c.seq.in_(part))
-        for row in connection.execute(asked).mappings():
-            found[row["seq"]] = Row(row["seq"], {column.name: row[column.name] for column in RUNS.c})
-    return [found[place] for place in places if place in found]
+    asked = (
+        select(INDEX.c.seq, *RUNS.c)
+        .join(RUNS, RUNS.c.id == INDEX.c.run_id)
+        .where(INDEX.c.seq.in_(_among(connection)))
+        .order_by(INDEX.c.seq.desc())
+    )
+    names = [column.name for column in RUNS.c]
+    found = connection.execute(asked, _given(connection, places))
+    return [Row(row[0], dict(zip(names, row[1:], strict=True))) for row in found]
 
 
-def _sample(connection: Connection, filters: Filters) -> list[tuple[int, list[int]]]:
-    """Places and terms of the newest runs that fit."""
+def _sample(connection: Connection, filters: Filters) -> list[tuple[int, list[Any]]]:
+    """Places and terms of the newest runs that fit, the terms as the database holds them."""
     places = _places(connection, _query(connection, filters), COUNTED)
-    found: list[tuple[int, list[int]]] = []
-    for at in range(0, len(places), index.AT_ONCE):
-        part = places[at : at + index.AT_ONCE]
-        asked = select(INDEX.c.seq, INDEX.c.facts).where(INDEX.c.seq.in_(part))
-        found += [(row.seq, index.terms_of(row.facts)) for row in connection.execute(asked)]
-    return found
+    asked = select(INDEX.c.seq, INDEX.c.facts).where(INDEX.c.seq.in_(_among(connection)))
+    found = connection.execute(asked, _given(connection, places))
+    return [(seq, facts.split() if isinstance(facts, str) else facts) for seq, facts in found]
 
 
-def _names(connection: Connection, kinds: Sequence[str]) -> dict[int, tuple[str, str]]:
+def _among(connection: Connection) -> Any:
+    """The places that a statement is given, as a table: one statement for any number of them."""
+    if connection.dialect.name == "sqlite":
+        return text("select value from json_each(:places)")
+    return text("select unnest(:places)").bindparams(bindparam("places", type_=INDEX.c.facts.type))
+
+
+def _given(connection: Connection, places: Sequence[int]) -> dict[str, Any]:
+    return {"places": json.dumps(places) if connection.dialect.name == "sqlite" else list(places)}
+
+
+def _names(connection: Connection, kinds: Sequence[str]) -> dict[Any, tuple[str, str]]:
     wanted = {TERMS[kind] for kind in kinds} | {"outcome"}
     asked = select(NAMES.c.term, NAMES.c.kind, NAMES.c.value).where(NAMES.c.kind.in_(wanted))
-    return {row.term: (row.kind, row.value) for row in connection.execute(asked)}
+    return {index.spelled(connection, term): (kind, value) for term, kind, value in connection.execute(asked)}
 
 
 def _counted(
-    found: Sequence[tuple[int, list[int]]], names: Mapping[int, tuple[str, str]], kinds: Sequence[str]
+    found: Sequence[tuple[int, list[Any]]], names: Mapping[Any, tuple[str, str]], kinds: Sequence[str]
 ) -> dict[str, tuple[tuple[str, int], ...]]:
-    tally = Counter(one for _, terms in found for one in terms)
+    tally = Counter(itertools.chain.from_iterable(terms for _, terms in found))
     divided: dict[str, tuple[tuple[str, int], ...]] = {}
     for kind in kinds:
         several = [
