@@ -1,8 +1,8 @@
 """The index that runs are found by: what is so of each run as terms, its words, and a number that tells its time.
 
 On SQLite it is a full-text table whose rows are ordered by that number; on PostgreSQL two columns under one GIN index.
-A term is a kind with a value (`tool`, `find_order`), kept as a number of 48 bits. The words are kept folded, so that
-both databases find the same.
+A term is a kind with a value (`tool`, `find_order`), kept as a number of 48 bits, on SQLite as a word with an underscore,
+which no word of a text has. The words of texts are kept folded, so that both databases find the same.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ LISTED = frozenset(
     ("flow", "version", "outcome", "agent", "model", "source", "tool", "tripped", "held", "flagged", "label", "score", "bucket", "cause")
 )  # fmt: skip
 """The kinds whose terms can be told by name."""
-EVERY: Term = ("run", "")
-"""The term of every run."""
+BYTES = 6
+"""Of the number of a term."""
 AT_ONCE = 500
-TIE = 21
+TIE = 12
 """Bits that tell runs of one millisecond apart."""
 LEAVES, WIDTHS = 4, (1, 4, 16)
 """Steps of an octave that a measure is kept in, and how many steps the terms of each level take in."""
@@ -56,7 +56,12 @@ class Document:
 @lru_cache(100_000)
 def number(term: Term) -> int:
     """The number of a term."""
-    return int.from_bytes(hashlib.blake2b("\0".join(term).encode(), digest_size=6).digest())
+    return hash_of("\0".join(term))
+
+
+def hash_of(said: str) -> int:
+    """A number that stands for a text."""
+    return int.from_bytes(hashlib.blake2b(said.encode(errors="replace"), digest_size=BYTES).digest())
 
 
 @lru_cache(100_000)
@@ -66,17 +71,14 @@ def token(term: int) -> str:
     while term:
         term, rest = divmod(term, 36)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
-    return f"f{digits}"
+    return f"_{digits}"
 
 
 def terms_of(facts: Any) -> list[int]:
     """The terms of a stored row, as numbers."""
-    return [int(one[1:], 36) for one in facts.split()] if isinstance(facts, str) else list(facts)
-
-
-def spelled(connection: Connection, term: int) -> Any:
-    """A term's number as the rows of this database hold it."""
-    return token(term) if connection.dialect.name == "sqlite" else term
+    if not isinstance(facts, bytes):
+        return list(facts)
+    return [int.from_bytes(facts[at : at + BYTES]) for at in range(0, len(facts), BYTES)]
 
 
 def position(moment: dt.datetime) -> int:
@@ -129,6 +131,7 @@ def words(said: str) -> list[str]:
     return [_singular(one) for one in _WORD.findall(folded)]
 
 
+@lru_cache(100_000)
 def _singular(word: str) -> str:
     """A word without the plural's s, by Harman's rules (How effective is suffixing?, 1991)."""
     if len(word) < 4 or word[-1] != "s":
@@ -147,9 +150,17 @@ def put(connection: Connection, documents: Sequence[Document]) -> None:
     """Add runs that the index does not hold yet, inside the transaction that stores them."""
     if not documents:
         return
-    rows = _numbered(connection, documents)
     _name(connection, {term for one in documents for term in one.terms if term[0] in LISTED})
-    _insert(connection, rows)
+    rows = _numbered(connection, documents)
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(INDEX), [row | {"facts": _packed(row["facts"]), "words": None} for row in rows])
+        _to_words(connection, [(row["seq"], _text(row["words"], row["facts"], row)) for row in rows])
+        return
+    asked = text(
+        "insert into run_index (seq, run_id, facts, words, seconds, usd) values"
+        " (:seq, :run_id, :facts, strip(to_tsvector('simple', :words)), :seconds, :usd)"
+    ).bindparams(bindparam("facts", type_=INDEX.c.facts.type))
+    connection.execute(asked, [row | {"facts": [*row["facts"], *_measures(row)]} for row in rows])
 
 
 def change(connection: Connection, added: Mapping[str, Iterable[Term]], kinds: Iterable[str]) -> None:
@@ -158,23 +169,23 @@ def change(connection: Connection, added: Mapping[str, Iterable[Term]], kinds: I
     asked = select(NAMES.c.term).where(NAMES.c.kind.in_(list(kinds)))
     loose = set(connection.execute(asked).scalars())
     for row in _held(connection, list(added)):
-        kept = [one for one in terms_of(row.facts) if one not in loose]
-        facts = kept + [number(term) for term in added[row.run_id]]
-        if sorted(facts) == sorted(terms_of(row.facts)):
+        before = terms_of(row["facts"])
+        facts = list(dict.fromkeys([*(one for one in before if one not in loose), *map(number, added[row["run_id"]])]))
+        if sorted(facts) == sorted(before):
             continue
         if connection.dialect.name == "sqlite":
-            said = _said(row.question, row.reply)
-            _from_words(connection, [(row.seq, said, row.facts)])
-            _to_words(connection, [(row.seq, said, _written(connection, facts))])
-        connection.execute(update(INDEX).where(INDEX.c.seq == row.seq).values(facts=_written(connection, facts)))
+            _from_words(connection, [row])
+            _to_words(connection, [(row["seq"], _text(_said(row), facts, row))])
+        written = _packed(facts) if connection.dialect.name == "sqlite" else facts
+        connection.execute(update(INDEX).where(INDEX.c.seq == row["seq"]).values(facts=written))
 
 
 def remove(connection: Connection, run_ids: Sequence[str]) -> None:
     """Take runs out, before their rows are changed or deleted."""
     rows = _held(connection, run_ids)
     if connection.dialect.name == "sqlite":
-        _from_words(connection, [(row.seq, _said(row.question, row.reply), row.facts) for row in rows])
-    for part in _parts([row.seq for row in rows]):
+        _from_words(connection, rows)
+    for part in _parts([row["seq"] for row in rows]):
         connection.execute(delete(INDEX).where(INDEX.c.seq.in_(part)))
 
 
@@ -192,13 +203,17 @@ def said(question: str, reply: str) -> str:
     return f"{question}\n{reply}"
 
 
-def _said(question: str, reply: str) -> str:
-    return " ".join(words(said(question, reply)))
+def _said(row: Mapping[str, Any]) -> str:
+    return _unique(said(row["question"], row["reply"]))
+
+
+def _unique(said: str) -> str:
+    return " ".join(dict.fromkeys(words(said)))
 
 
 def _numbered(connection: Connection, documents: Sequence[Document]) -> list[dict[str, Any]]:
     """The rows, oldest first, each with a number of its own."""
-    wished = {one.run_id: position(one.at) | (number(("id", one.run_id)) & ((1 << TIE) - 1)) for one in documents}
+    wished = {one.run_id: position(one.at) | (hash_of(one.run_id) & ((1 << TIE) - 1)) for one in documents}
     taken: set[int] = set()
     for part in _parts(list(wished.values())):
         taken |= set(connection.execute(select(INDEX.c.seq).where(INDEX.c.seq.in_(part))).scalars())
@@ -210,13 +225,12 @@ def _numbered(connection: Connection, documents: Sequence[Document]) -> list[dic
             if seq not in taken and connection.execute(select(INDEX.c.seq).where(INDEX.c.seq == seq)).first():
                 taken.add(seq)
         taken.add(seq)
-        facts = [number(term) for term in dict.fromkeys((EVERY, *one.terms, *_measures(one)))]
         rows.append(
             {
                 "seq": seq,
                 "run_id": one.run_id,
-                "facts": _written(connection, facts),
-                "words": " ".join(words(one.said)),
+                "facts": list(map(number, dict.fromkeys(one.terms))),
+                "words": _unique(one.said),
                 "seconds": one.seconds,
                 "usd": one.usd,
             }
@@ -224,46 +238,38 @@ def _numbered(connection: Connection, documents: Sequence[Document]) -> list[dic
     return sorted(rows, key=lambda row: int(row["seq"]))
 
 
-def _measures(one: Document) -> list[Term]:
-    return [*measured("seconds", one.seconds), *measured("usd", one.usd)]
+def _measures(row: Mapping[str, Any]) -> list[int]:
+    return list(map(number, (*measured("seconds", row["seconds"]), *measured("usd", row["usd"]))))
 
 
-def _written(connection: Connection, facts: Sequence[int]) -> Any:
-    return " ".join(map(token, facts)) if connection.dialect.name == "sqlite" else list(facts)
+def _text(unique: str, facts: Iterable[int], row: Mapping[str, Any]) -> str:
+    """What the full-text table is given of a run: its words, and its terms with those of its measures."""
+    return " ".join([unique, *map(token, facts), *map(token, _measures(row))])
 
 
-def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.execute(insert(INDEX), [{**row, "words": None} for row in rows])
-        _to_words(connection, [(row["seq"], row["words"], row["facts"]) for row in rows])
-        return
-    asked = text(
-        "insert into run_index (seq, run_id, facts, words, seconds, usd) values"
-        " (:seq, :run_id, :facts, to_tsvector('simple', :words), :seconds, :usd)"
-    ).bindparams(bindparam("facts", type_=INDEX.c.facts.type))
-    connection.execute(asked, list(rows))
+def _packed(facts: Sequence[int]) -> bytes:
+    return b"".join(one.to_bytes(BYTES) for one in facts)
 
 
-def _to_words(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:
-    connection.exec_driver_sql("insert into run_words(rowid, words, facts) values (?, ?, ?)", list(rows))
+def _to_words(connection: Connection, rows: Sequence[tuple[int, str]]) -> None:
+    connection.exec_driver_sql("insert into run_words(rowid, words) values (?, ?)", list(rows))
 
 
-def _from_words(connection: Connection, rows: Sequence[tuple[int, str, str]]) -> None:
-    if rows:
-        connection.exec_driver_sql(
-            "insert into run_words(run_words, rowid, words, facts) values ('delete', ?, ?, ?)", list(rows)
-        )
+def _from_words(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    gone = [(row["seq"], _text(_said(row), terms_of(row["facts"]), row)) for row in rows]
+    if gone:
+        connection.exec_driver_sql("insert into run_words(run_words, rowid, words) values ('delete', ?, ?)", gone)
 
 
-def _held(connection: Connection, run_ids: Sequence[str]) -> list[Any]:
+def _held(connection: Connection, run_ids: Sequence[str]) -> list[Mapping[str, Any]]:
     """The index rows of runs, with the texts that they were made of."""
-    found: list[Any] = []
+    asked = select(
+        *(INDEX.c[name] for name in ("seq", "run_id", "facts", "seconds", "usd")), RUNS.c.question, RUNS.c.reply
+    )
+    asked = asked.join(RUNS, RUNS.c.id == INDEX.c.run_id)
+    found: list[Mapping[str, Any]] = []
     for part in _parts(list(run_ids)):
-        found += connection.execute(
-            select(INDEX.c.seq, INDEX.c.run_id, INDEX.c.facts, RUNS.c.question, RUNS.c.reply)
-            .join(RUNS, RUNS.c.id == INDEX.c.run_id)
-            .where(INDEX.c.run_id.in_(part))
-        )
+        found += [dict(row) for row in connection.execute(asked.where(INDEX.c.run_id.in_(part))).mappings()]
     return found
 
 

@@ -160,7 +160,7 @@ class RunIndex(SQLModel, table=True):
     __tablename__ = "run_index"
     seq: int = Field(sa_column=_large(key=True))
     run_id: str = Field(unique=True)
-    facts: Any = Field(sa_column=Column(Text().with_variant(ARRAY(BigInteger()), "postgresql"), nullable=False))
+    facts: Any = Field(sa_column=Column(LargeBinary().with_variant(ARRAY(BigInteger()), "postgresql"), nullable=False))
     words: Any = Field(default=None, sa_column=Column(Text().with_variant(TSVECTOR(), "postgresql"), nullable=True))
     seconds: float
     usd: float | None = None

@@ -31,8 +31,12 @@ class Read:
 OUTCOMES: Mapping[str, tuple[str, ...]] = {
     r"answered|resolved|solved|successful|succeeded": ("answered",),
     r"abstain(?:ed)?|declined(?: to answer)?|unanswered|gave up|did(?: not|n't) know|had no answer": ("abstained",),
-    r"escalated|escalations?|(?:handed|passed|transferred)(?: over| on)?(?: to)?(?: a| the)? (?:humans?|people|person|colleagues?|team)": ("escalated",),
-    r"held|on hold|pending|(?:that )?wait(?:ed|s|ing)?(?: for)?(?: an?| the)? ?(?:approvals?|persons?|decisions?)?|needs? approval": ("held",),
+    r"escalated|escalations?|(?:handed|passed|transferred)(?: over| on)?(?: to)?(?: a| the)? (?:humans?|people|person|team)": (
+        "escalated",
+    ),
+    r"held|on hold|pending|wait(?:ed|s|ing)?(?: for)?(?: an?| the)? ?(?:approvals?|persons?|decisions?)?|needs? approval": (
+        "held",
+    ),
     r"blocked|refused|refusals?|rejected|denied|turned down": ("blocked",),
     r"(?:hit|reached|ran into)(?: a| the)? limits?|out of turns|too many turns|over(?: the)? limit": ("limit",),
     r"errors?|failed|failures?|failing|crash(?:ed|es)?|broke|went wrong": ("error",),
@@ -48,133 +52,40 @@ SOURCES: Mapping[str, str] = {
     r"backtests?|backtested": "backtest",
 }
 TOPICS = frozenset(
-    [
-        "refund",
-        "order",
-        "delivery",
-        "parcel",
-        "invoice",
-        "payment",
-        "return",
-        "password",
-        "login",
-        "account",
-        "subscription",
-        "shipping",
-        "voucher",
-        "warranty",
-        "address",
-        "tracking",
-        "exchange",
-        "cancellation",
-        "receipt",
-        "coupon",
-        "discount",
-        "package",
-        "credit",
-        "card",
-        "chargeback",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        refund order delivery parcel invoice payment return password login account subscription shipping voucher
+        warranty address tracking exchange cancellation receipt coupon discount package credit card chargeback
+        """,
+    )
 )
 """What customers write about: words like these are looked for in the texts without being told to."""
 EMPTY = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "all",
-        "any",
-        "are",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "did",
-        "do",
-        "does",
-        "every",
-        "find",
-        "for",
-        "from",
-        "get",
-        "give",
-        "had",
-        "has",
-        "have",
-        "i",
-        "in",
-        "is",
-        "it",
-        "list",
-        "look",
-        "me",
-        "my",
-        "of",
-        "on",
-        "only",
-        "or",
-        "our",
-        "please",
-        "run",
-        "runs",
-        "say",
-        "see",
-        "show",
-        "some",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "with",
-        "conversation",
-        "chat",
-        "message",
-        "answer",
-        "reply",
-        "question",
-        "call",
-        "called",
-        "calls",
-        "customer",
-        "ones",
-        "one",
-        "also",
-        "just",
-        "then",
-        "most",
-        "recent",
-        "newest",
-        "ever",
-        "been",
-        "between",
-        "about",
-    ]
+    re.findall(
+        r"\w+",
+        """
+        a an and all any are at be but by can did do does every find for from get give had has have i in is it list
+        look me my of on only or our please run runs say see show some than that the their them there these they
+        this those to us was we were what when where which while who with conversation chat message answer reply
+        question call called calls customer ones one also just then most recent newest ever been between about
+        """,
+    )
 )
 NUMBER = r"(\d+(?:[.,]\d+)?|\.\d+|a|an|one|two|three|four|five|six|seven|eight|nine|ten|half a)"
-NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "half a": 0.5}  # fmt: skip
-MORE = r"(?:cost(?:ing|s)?\s+|took\s+|taking\s+|that\s+)*(?:more than|over|above|at least|dearer than|slower than|longer than|exceeding|greater than|upwards of|>=?)"  # fmt: skip
-LESS = r"(?:cost(?:ing|s)?\s+|took\s+|taking\s+|that\s+)*(?:less than|under|below|at most|cheaper than|faster than|shorter than|quicker than|up to|within|<=?)"  # fmt: skip
+NUMBERS = {
+    **dict(
+        zip(("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), range(1, 11), strict=True)
+    ),
+    "a": 1,
+    "an": 1,
+    "half a": 0.5,
+}
+_LEAD = r"(?:(?:cost(?:ing|s)?|took|taking|that)\s+)*"
+MORE = _LEAD + r"(?:(?:more|dearer|slower|longer|greater|pricier) than|over|above|at least|exceeding|upwards of|>=?)"
+LESS = _LEAD + r"(?:(?:less|cheaper|faster|shorter|quicker) than|under|below|at most|up to|within|<=?)"
 MONEY = r"(cents?|c\b|¢|dollars?|usd|\$|euros?|bucks?)"
 TIME = r"(milliseconds?|ms|seconds?|secs?|s\b|minutes?|mins?|m\b)"
-UNITS = {"h": 3600.0, "mi": 60.0, "m": 60.0, "ms": 0.001, "mil": 0.001}
 MONTHS = (
     "january",
     "february",
@@ -219,6 +130,19 @@ class _Reader:
         """Let a filter also take these values."""
         there = self.state.setdefault(name, [])
         there += [one for one in values if one not in there]
+
+    def adding(self, name: str, *values: str) -> Callable[[re.Match[str]], None]:
+        """What lets a filter also take these values."""
+        return lambda _: self.add(name, *values)
+
+    def naming(self, kind: str) -> Callable[[re.Match[str]], None]:
+        """What lets a filter also take the values that were named."""
+
+        def add(found: re.Match[str]) -> None:
+            said = [one for group in found.groups() if group for one in re.split(r",\s*|\s+(?:and|or)\s+", group)]
+            self.add(kind, *filter(None, (self.named(kind, one) for one in said)))
+
+        return add
 
     def set(self, name: str, value: Any) -> None:
         """Let a filter have this value."""
@@ -360,7 +284,8 @@ def _dates(reader: _Reader) -> None:
         between(None, reader.now - dt.timedelta(days=days))
 
     span = r"(minutes?|hours?|days?|weeks?|months?|years?|quarters?)"
-    reader.take(rf"\b(?:more than|over|older than) {NUMBER} {span} (?:ago|old)\b|\bolder than {NUMBER} {span}\b", lambda f: before(f) if f[1] else before(re.match(rf"{NUMBER} {span}", f"{f[3]} {f[4]}", re.I)))  # type: ignore[arg-type]  # fmt: skip
+    reader.take(rf"\b(?:more than|over|older than) {NUMBER} {span} (?:ago|old)\b", before)
+    reader.take(rf"\bolder than {NUMBER} {span}\b", before)
     reader.take(
         rf"\b(?:in |during |within |over |from )?(?:the )?(?:last|past|previous|recent) {NUMBER} {span}\b", period
     )
@@ -398,20 +323,19 @@ def _dates(reader: _Reader) -> None:
 
 
 def _measures(reader: _Reader) -> None:
-    def money(name: str, number: str, unit: str) -> None:
-        cents = unit.lower().startswith("c") or unit == "¢"
-        reader.set(name, f"{_number(number) / (100 if cents else 1):g}")
+    def money(name: str) -> Callable[[re.Match[str]], None]:
+        return lambda found: reader.set(name, f"{_number(found[1]) / (100 if found[2].lower()[0] in 'c¢' else 1):g}")
 
-    def seconds(name: str, number: str, unit: str) -> None:
-        unit = unit.lower()
-        factor = 0.001 if unit == "ms" or unit.startswith("mil") else 60 if unit.startswith("m") else 1
-        reader.set(name, f"{_number(number) * factor:g}")
+    def dollars(name: str) -> Callable[[re.Match[str]], None]:
+        return lambda found: reader.set(name, f"{_number(found[1]):g}")
+
+    def seconds(name: str) -> Callable[[re.Match[str]], None]:
+        return lambda found: reader.set(name, f"{_number(found[1]) * _second(found[2].lower()):g}")
 
     for side, cost, time in ((MORE, "dearer", "slower"), (LESS, "cheaper", "faster")):
-        reader.take(rf"(?<!\w){side}\s*\$\s?{NUMBER}", lambda f, cost=cost: money(cost, f[1], "$"))
-        reader.take(rf"(?<!\w){side}\s*{NUMBER}\s?{MONEY}", lambda f, cost=cost: money(cost, f[1], f[2]))
-        reader.take(rf"(?<!\w){side}\s*{NUMBER}\s?{TIME}", lambda f, time=time: seconds(time, f[1], f[2]))
-        reader.take(rf"(?<!\w){side}\s*(half a)\s?{TIME}", lambda f, time=time: seconds(time, f[1], f[2]))
+        reader.take(rf"(?<!\w){side}\s*(?=\$)(?:\$\s?){NUMBER}()", dollars(cost))
+        reader.take(rf"(?<!\w){side}\s*{NUMBER}\s?{MONEY}", money(cost))
+        reader.take(rf"(?<!\w){side}\s*{NUMBER}\s?{TIME}", seconds(time))
     reader.take(rf"\b(?:dearer|pricier) than {NUMBER}\b", lambda f: reader.set("dearer", _number(f[1])))
     reader.take(rf"\b(?:slower|longer) than {NUMBER}\b", lambda f: reader.set("slower", _number(f[1])))
     reader.take(rf"\b(?:faster|quicker|shorter) than {NUMBER}\b", lambda f: reader.set("faster", _number(f[1])))
@@ -419,18 +343,15 @@ def _measures(reader: _Reader) -> None:
 
 def _inside(reader: _Reader) -> None:
     """What happened in a run: tools that were called, guardrails, agents."""
-
-    def chosen(kind: str) -> Callable[[re.Match[str]], None]:
-        return lambda found: reader.add(kind, *filter(None, [reader.named(kind, found[1])]))
-
     if tools := _either(reader, "tool"):
+        several = rf"((?:{tools})(?:(?:,| and| or) (?:{tools}))*)"
         reader.take(
-            rf"\b(?:that |which )?(?:us(?:ed|ing|es)|call(?:ed|ing|s)?|looked up with|ran|with)(?: the)?(?: tool)? ({tools})(?: tool)?\b",
-            chosen("tool"),
+            rf"\b(?:that |which )?(?:us(?:ed|ing|es)|call(?:ed|ing|s)?|ran|with)(?: the)?(?: tools?)? {several}(?: tools?)?\b",
+            reader.naming("tool"),
         )
         reader.take(
             rf"\b(?:the )?tool ({tools})\b|\b({tools}) (?:tool|was called|calls?)\b",
-            lambda f: reader.add("tool", reader.named("tool", f[1] or f[2]) or ""),
+            reader.naming("tool"),
         )
     for kind, verbs in (
         ("held", r"held|delayed|kept waiting"),
@@ -439,31 +360,31 @@ def _inside(reader: _Reader) -> None:
         if names := _either(reader, kind):
             reader.take(
                 rf"\b(?:were |was |that )?(?:{verbs})(?: by)?(?: the)?(?: guardrail)? ({names})(?: guardrail| check)?\b",
-                chosen(kind),
+                reader.naming(kind),
             )
             reader.take(
                 rf"\b(?:where |when )?(?:the )?(?:guardrail )?({names})(?: guardrail| check)? (?:{verbs})\b",
-                chosen(kind),
+                reader.naming(kind),
             )
         every = list(reader.known.get(kind, ()))
         if every:
             reader.take(
                 rf"\b(?:were |was |that )?(?:{verbs}) by (?:a|any|the) (?:guardrail|safety check|check)s?\b",
-                lambda _, kind=kind, every=every: reader.add(kind, *every),
+                reader.adding(kind, *every),
             )
             reader.take(
                 rf"\b(?:where |when )?(?:a |any |the )?(?:guardrail|safety check)s? (?:was |were )?(?:{verbs}|trip)\b",
-                lambda _, kind=kind, every=every: reader.add(kind, *every),
+                reader.adding(kind, *every),
             )
             if kind == "tripped":
-                reader.take(r"\b(?:with )?tripped guardrails?\b", lambda _, every=every: reader.add("tripped", *every))
+                reader.take(r"\b(?:with )?tripped guardrails?\b", reader.adding("tripped", *every))
     if agents := _either(reader, "agent"):
         reader.take(
             rf"\b(?:handled by |answered by |by |with |from |that reached |through )?(?:the )?({agents}) agents?\b",
-            chosen("agent"),
+            reader.naming("agent"),
         )
-        reader.take(rf"\b(?:by |with )?(?:the )?agent ({agents})\b", chosen("agent"))
-        reader.take(rf"\b(?:handled|answered|taken) by (?:the )?({agents})\b", chosen("agent"))
+        reader.take(rf"\b(?:by |with )?(?:the )?agent ({agents})\b", reader.naming("agent"))
+        reader.take(rf"\b(?:handled|answered|taken) by (?:the )?({agents})\b", reader.naming("agent"))
 
 
 def _values(reader: _Reader) -> None:
@@ -472,7 +393,7 @@ def _values(reader: _Reader) -> None:
         if names := _either(reader, kind):
             reader.take(
                 rf"\b(?:in |of |on |from |with |by |using |because of |caused by )?(?:the )?(?:{kind} )?({names}){around}\b",
-                lambda f, kind=kind: reader.add(kind, reader.named(kind, f[1]) or ""),
+                reader.naming(kind),
             )
 
     def version(found: re.Match[str]) -> bool:
@@ -484,16 +405,20 @@ def _values(reader: _Reader) -> None:
 
 
 def _outcomes(reader: _Reader) -> None:
+    no = (
+        r"\b(?:not|n't|never|weren't|wasn't|were not|was not|other than|except|without"
+        r"|(?:all|any|every)(?:thing)? (?:but|except)|but not) (?:been |be |an? |any )?"
+    )
     for pattern, meant in OUTCOMES.items():
         others = [one for one in ALL if one not in meant]
         reader.take(
-            rf"\b(?:not|n't|never|weren't|wasn't|were not|was not|other than|except|without) (?:been |be |an? |any )?(?:{pattern})\b",
-            lambda _, others=others: reader.add("outcome", *others),
+            rf"{no}(?:{pattern})\b",
+            reader.adding("outcome", *others),
         )
     for pattern, meant in OUTCOMES.items():
         reader.take(
             rf"(?<![\w-])(?:were |was |that |which |with (?:an? )?|ended (?:in |as |with )?(?:an? )?)?(?:{pattern})(?![\w-])",
-            lambda _, meant=meant: reader.add("outcome", *meant),
+            reader.adding("outcome", *meant),
         )
     reader.take(r"\bunsuccessful\b", lambda _: reader.add("outcome", *ALL[1:]))
 
@@ -501,12 +426,14 @@ def _outcomes(reader: _Reader) -> None:
 def _sources(reader: _Reader) -> None:
     for pattern, source in SOURCES.items():
         if source in reader.known.get("source", ()):
-            reader.take(rf"\b(?:{pattern})\b", lambda _, source=source: reader.add("source", source))
+            reader.take(rf"\b(?:{pattern})\b", reader.adding("source", source))
 
 
 def _about(reader: _Reader) -> None:
     """What the texts have to say: after `about` or `mentioning`, up to the next thing that was understood."""
-    said = r"\b(?:that |which |where (?:the )?(?:customer |question |reply )?)?(?:about|mention(?:s|ed|ing)?|containing|contains|say(?:s|ing)|asking (?:for|about)|ask(?:s|ed)? (?:for|about)|regarding|concerning)\s+((?:(?!\||\bnot\b|\bwithout\b|\bexcept\b|,).)+)"
+    verb = r"(?:about|mention(?:s|ed|ing)?|contain(?:s|ing)|say(?:s|ing)|ask(?:s|ed|ing)? (?:for|about)|regarding|concerning)"
+    who = r"(?:that |which |where (?:the )?(?:customer |question |reply )?)?"
+    said = rf"\b{who}{verb}\s+((?:(?!\||\bnot\b|\bwithout\b|\bexcept\b|,).)+)"
 
     def words(found: re.Match[str]) -> None:
         kept = [one for one in re.findall(r"[\w'*-]+", found[1]) if one.lower() not in EMPTY]
@@ -527,8 +454,8 @@ def _rest(reader: _Reader) -> None:
             continue
         if folded in TOPICS:
             reader.add("words", folded)
-        elif found := _only(reader, word):
-            reader.add(*found)
+        elif only := _only(reader, word):
+            reader.add(*only)
         else:
             reader.missed.append(word)
     if "words" in reader.state:
@@ -556,6 +483,10 @@ def _number(said: str) -> float:
     return float(NUMBERS[said]) if said in NUMBERS else float(said.replace(",", "."))
 
 
+def _second(unit: str) -> float:
+    return 0.001 if unit == "ms" or unit.startswith("mil") else 60.0 if unit.startswith("m") else 1.0
+
+
 def _month_before(first: dt.datetime) -> dt.datetime:
     return (first - dt.timedelta(days=1)).replace(day=1)
 
@@ -572,7 +503,7 @@ def _day(said: str, today: dt.datetime) -> dt.datetime:
             return dt.datetime.fromisoformat(said).replace(tzinfo=today.tzinfo)
         except ValueError:
             return today
-    month = [one[:3] for one in MONTHS].index(re.search(_MONTH, said)[0][:3]) + 1  # type: ignore[index]
+    month = [one[:3] for one in MONTHS].index(re.findall(_MONTH, said)[0][:3]) + 1
     numbers = [int(one) for one in re.findall(r"\d+", said)]
     year = next((one for one in numbers if one > 31), today.year)
     try:

@@ -66,16 +66,17 @@ class _Query:
     every: tuple[int, ...] = ()
     any: tuple[tuple[int, ...], ...] = ()
     none: tuple[int, ...] = ()
-    phrases: tuple[tuple[str, bool], ...] = ()
+    words: tuple[tuple[str, bool], ...] = ()
     exact: tuple[str, ...] = ()
     given: Mapping[str, Any] | None = None
     low: int = 0
     high: int = 1 << 62
+    rare: bool = False
 
     @property
     def looks(self) -> bool:
         """Whether the index of terms has to be asked at all."""
-        return bool(self.every or self.any or self.none or self.phrases)
+        return bool(self.every or self.any or self.none or self.words)
 
 
 def page(filters: Filters, *, after: int = 0, before: int = 0, limit: int = 50, without: Sequence[str] = ()) -> Page:
@@ -167,16 +168,23 @@ def _query(connection: Connection, filters: Filters, without: Sequence[str] = ()
             f" and s.value {side} :v{number})"
         )
         given |= {f"e{number}": score.evaluator, f"v{number}": value}
-    phrases, only = _phrases(connection, filters.words)
+    words, literal, only = _words(connection, filters.words)
+    for number, one in enumerate(literal):
+        exact.append(
+            f"exists (select 1 from run r where r.id = i.run_id and (lower(r.question) like :like{number} escape '!'"
+            f" or lower(r.reply) like :like{number} escape '!'))"
+        )
+        escaped = re.sub(r"([!%_])", r"!\1", one.lower())
+        given[f"like{number}"] = f"%{escaped}%"
     low, high = _between(filters)
     if only:
         low, high = max(low, only), min(high, only)
     every = tuple(one[0] for one in asked if len(one) == 1)
     several = tuple(one for one in asked if len(one) != 1)
     none = tuple(index.number(("source", one)) for one in without)
-    if none and not (every or several or phrases):
-        every = (index.number(index.EVERY),)
-    return _Query(every, several, none, phrases, tuple(exact), given, low, high)
+    if none and not (every or several or words):
+        several = (_all_of(connection, "outcome"),)
+    return _Query(every, several, none, words, tuple(exact), given, low, high, rare=bool(filters.customer))
 
 
 def _all_of(connection: Connection, kind: str) -> tuple[int, ...]:
@@ -202,21 +210,29 @@ def _between(filters: Filters) -> tuple[int, int]:
     return low, high
 
 
-def _phrases(connection: Connection, asked: str) -> tuple[tuple[tuple[str, bool], ...], int]:
-    """The words to look for, whether each may go on, and the place of the run whose id they are; 0 where they are none."""
+def _words(connection: Connection, asked: str) -> tuple[tuple[tuple[str, bool], ...], list[str], int]:
+    """The words to look for, whether each may go on; what has to stand there as it is; the place of the run whose id it is.
+
+    The place is 0 where the text is no run's id.
+    """
     asked = asked.strip()
     if re.fullmatch(r"run_\w+", asked):
         place = connection.execute(select(INDEX.c.seq).where(INDEX.c.run_id == asked)).scalar()
         if place is not None:
-            return (), int(place)
+            return (), [], int(place)
     found: list[tuple[str, bool]] = []
-    for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', asked):
-        said = " ".join(index.words(quoted or bare))
-        if said:
-            found.append((said, bool(bare) and bare.endswith("*")))
+    literal: list[str] = []
+    for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', asked)[:LONGEST]:
+        said = index.words(quoted or bare)
+        if goes_on := bare.endswith("*"):
+            found += [(one, False) for one in said[:-1]] + [(one, goes_on) for one in said[-1:]]
+            continue
+        found += [(one, False) for one in said]
+        if len(said) > 1:
+            literal.append(quoted or bare)
     if asked and not found:
-        found = [("\0", False)]
-    return tuple(dict.fromkeys(found[:LONGEST])), 0
+        found = [("_", False)]
+    return tuple(dict.fromkeys(found[:LONGEST])), literal, 0
 
 
 # ---- asking the index ------------------------------------------------------------------------------------------------
@@ -255,11 +271,11 @@ def _match(asked: _Query) -> dict[str, str]:
     if not asked.looks:
         return {}
     groups = [*((one,) for one in asked.every), *asked.any]
-    parts = [f"facts : ({' OR '.join(map(index.token, group))})" for group in groups]
-    parts += [f'words : "{said}"{"*" if goes_on else ""}'.replace("\0", "") for said, goes_on in asked.phrases]
+    parts = [" OR ".join(map(index.token, group)) for group in groups]
+    parts += [f'"{said}"{"*" if goes_on else ""}' for said, goes_on in asked.words]
     whole = " AND ".join(f"({one})" for one in parts)
     if asked.none:
-        whole = f"({whole}) NOT facts : ({' OR '.join(map(index.token, asked.none))})"
+        whole = f"({whole}) NOT ({' OR '.join(map(index.token, asked.none))})"
     return {"match": whole}
 
 
@@ -276,7 +292,7 @@ def _on_postgresql(connection: Connection, asked: _Query, order: str, given: dic
         near = text(
             f"select i.seq from run_index i where i.seq between :low and :high order by i.seq {order} limit :limit"
         )
-    found = list(connection.execute(_typed(near, given), given).scalars())
+    found = [] if asked.rare else list(connection.execute(_typed(near, given), given).scalars())
     if len(found) >= given["limit"] or not conditions:
         return found
     whole = text(
@@ -297,15 +313,9 @@ def _conditions(asked: _Query) -> tuple[list[str], dict[str, Any]]:
     if asked.none:
         conditions.append("not (i.facts && :none)")
         given["none"] = list(asked.none)
-    for number, (said, goes_on) in enumerate(asked.phrases):
-        if goes_on:
-            given[f"said{number}"] = " <-> ".join(
-                [*(f"'{one}'" for one in said.split()[:-1]), f"'{said.split()[-1]}':*"]
-            )
-            conditions.append(f"i.words @@ to_tsquery('simple', :said{number})")
-        else:
-            given[f"said{number}"] = said.replace("\0", "")
-            conditions.append(f"i.words @@ phraseto_tsquery('simple', :said{number})")
+    if asked.words:
+        conditions.append("i.words @@ to_tsquery('simple', :said)")
+        given["said"] = " & ".join(f"'{said}'{':*' if goes_on else ''}" for said, goes_on in asked.words)
     return conditions, given
 
 
@@ -335,7 +345,13 @@ def _sample(connection: Connection, filters: Filters) -> list[tuple[int, list[An
     places = _places(connection, _query(connection, filters), COUNTED)
     asked = select(INDEX.c.seq, INDEX.c.facts).where(INDEX.c.seq.in_(_among(connection)))
     found = connection.execute(asked, _given(connection, places))
-    return [(seq, facts.split() if isinstance(facts, str) else facts) for seq, facts in found]
+    return [(seq, _terms(facts)) for seq, facts in found]
+
+
+def _terms(facts: Any) -> list[Any]:
+    """The terms of a row, as the database holds them."""
+    size = index.BYTES
+    return [facts[at : at + size] for at in range(0, len(facts), size)] if isinstance(facts, bytes) else facts
 
 
 def _among(connection: Connection) -> Any:
@@ -352,7 +368,10 @@ def _given(connection: Connection, places: Sequence[int]) -> dict[str, Any]:
 def _names(connection: Connection, kinds: Sequence[str]) -> dict[Any, tuple[str, str]]:
     wanted = {TERMS[kind] for kind in kinds} | {"outcome"}
     asked = select(NAMES.c.term, NAMES.c.kind, NAMES.c.value).where(NAMES.c.kind.in_(wanted))
-    return {index.spelled(connection, term): (kind, value) for term, kind, value in connection.execute(asked)}
+    return {
+        term.to_bytes(index.BYTES) if connection.dialect.name == "sqlite" else term: (kind, value)
+        for term, kind, value in connection.execute(asked)
+    }
 
 
 def _counted(

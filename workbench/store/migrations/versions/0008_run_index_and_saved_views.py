@@ -26,13 +26,19 @@ def upgrade() -> None:
         "run_index",
         sa.Column("seq", large, primary_key=True, autoincrement=False),
         sa.Column("run_id", sa.String(), nullable=False, unique=True),
-        sa.Column("facts", sa.Text().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql"), nullable=False),
+        sa.Column(
+            "facts", sa.LargeBinary().with_variant(postgresql.ARRAY(sa.BigInteger()), "postgresql"), nullable=False
+        ),
         sa.Column("words", sa.Text().with_variant(postgresql.TSVECTOR(), "postgresql")),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("usd", sa.Float()),
     )
     if op.get_bind().dialect.name == "sqlite":
-        op.execute("create virtual table run_words using fts5(words, facts, content='', columnsize=0)")
+        op.execute(
+            "create virtual table run_words using fts5(words, content='', columnsize=0, detail=none,"
+            " tokenize=\"unicode61 remove_diacritics 0 tokenchars '_'\")"
+        )
+        op.execute("insert into run_words(run_words, rank) values ('automerge', 16)")
     else:
         op.create_index("run_index_search", "run_index", ["facts", "words"], postgresql_using="gin")
     op.create_table(
