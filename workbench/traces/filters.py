@@ -12,22 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from workbench.errors import Invalid
 
 SCORE = re.compile(r"(?P<evaluator>[^<>]{1,100}?)\s*(?P<side><|>| below | above )\s*(?P<value>-?\d+(?:\.\d+)?)")
-PERIOD = re.compile(r"([1-9]\d{0,3})(h|d)")
-PERIODS = ("1h", "24h", "7d", "30d", "90d")
-"""Spans of time that end now, as they are offered; any other is written in the same way."""
+PERIOD = re.compile(r"(?:last )?(?:([1-9]\d{0,3}) ?)?(h|hours?|d|days?)")
+PERIODS = ("last hour", "last 24 hours", "last 7 days", "last 30 days", "last 90 days")
+"""Spans of time that end now, as they are offered; any other is written in the same way, or as 12h or 14d."""
 
 
 def length(period: str) -> dt.timedelta:
     """How long a period is. Raises Invalid."""
     if not (found := PERIOD.fullmatch(period)):
-        raise Invalid(f"{period} is not a time.", remedy="Write it as 24h or 7d.")
-    return dt.timedelta(**{"hours" if found[2] == "h" else "days": int(found[1])})
-
-
-def period_words(period: str) -> str:
-    """A period in plain words."""
-    count, unit = period[:-1], {"h": "hour", "d": "day"}[period[-1]]
-    return f"last {unit}" if count == "1" else f"last {count} {unit}s"
+        raise Invalid(f"{period} is not a time.", remedy="Write it as: last 24 hours, or last 7 days.")
+    return dt.timedelta(**{"hours" if found[2][0] == "h" else "days": int(found[1] or 1)})
 
 
 class Score(BaseModel):
@@ -96,9 +90,12 @@ class Filters(BaseModel):
     @field_validator("period")
     @classmethod
     def _known(cls, given: str) -> str:
-        if given and not PERIOD.fullmatch(given):
+        if not given:
+            return ""
+        if not (found := PERIOD.fullmatch(given)):
             raise ValueError(f"{given} is not a period")
-        return given
+        unit = "hour" if found[2][0] == "h" else "day"
+        return f"last {unit}" if found[1] in (None, "1") else f"last {found[1]} {unit}s"
 
     @field_validator("since", "until")
     @classmethod
@@ -167,7 +164,7 @@ def _words(name: str, title: str, value: str) -> str:
     if name == "flagged":
         return "flagged"
     if name == "period":
-        return period_words(value)
+        return value
     if name in ("since", "until"):
         return f"{'from' if name == 'since' else 'before'} {dt.datetime.fromisoformat(value):%-d %b %Y, %H:%M} UTC"
     if name in ("slower", "faster"):

@@ -215,9 +215,11 @@ def _people(reader: _Reader) -> None:
         r"\b(?:not|never|un)[\s-]*(?:been )?flagged(?: by \w+)?", lambda found: reader.missed.append(found[0].strip())
     )
     reader.take(
-        r"\b(?:that |which )?(?:\w+ )?flagged(?: by| from) ([\w.-]+(?:(?:,| or| and) (?!over|under|slower|last|since)[\w.-]+)*)",
+        r"\b(?:that |which )?flagged(?: by| from) ([\w.-]+(?:(?:,| or| and) (?!over|under|slower|last|since)[\w.-]+)*)",
         flagged,
     )
+    if names := _either(reader, "flagged_by"):
+        reader.take(rf"\b(?:that |which )?({names}) (?:has |have )?flagged\b", reader.naming("flagged_by"))
     reader.take(r"\b(?:with (?:a )?flags?|flagged|flags?)()\b", flagged)
 
 

@@ -117,11 +117,13 @@ def counts(filters: Filters, kinds: Sequence[str]) -> Counts:
     return Counts(len(found), len(found) < COUNTED, whole, moments)
 
 
-def values(kind: str) -> list[str]:
-    """Every value of a filter that a run ever had, in order."""
+def known() -> dict[str, list[str]]:
+    """For each filter every value that a run ever had, and the evaluators under `score`, in order."""
     with session() as open_session:
-        asked = select(NAMES.c.value).where(NAMES.c.kind == TERMS[kind]).order_by(NAMES.c.value)
-        return list(open_session.connection().execute(asked).scalars())
+        asked = select(NAMES.c.kind, NAMES.c.value).order_by(NAMES.c.value)
+        rows = open_session.connection().execute(asked).all()
+    kinds = {**TERMS, "score": "score"}
+    return {name: [row.value for row in rows if row.kind == kind] for name, kind in kinds.items()}
 
 
 def every(filters: Filters, most: int) -> Iterator[Mapping[str, Any]]:

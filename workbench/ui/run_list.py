@@ -49,7 +49,8 @@ FEW = 6
 
 def filters(actor: Actor) -> Filters:
     """Everything that says which runs are wanted, with its state in the address. Raises Invalid."""
-    _wish()
+    known = search.known()
+    _wish(known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Words",
@@ -60,20 +61,20 @@ def filters(actor: Actor) -> Filters:
             help="Finds runs whose question or reply has all these words, or the run with this id. Put words that must"
             " stand together in quotes; end a word with * to find all that begin with it.",
         )
-        known = [*PERIODS, *(one for one in _there("period") if one not in PERIODS)]
+        periods = [*PERIODS, *(one for one in _there("period") if one not in PERIODS)]
         st.selectbox(
             "Time",
-            ["", *known],
+            ["", *periods],
             key=KEYS["period"],
             bind="query-params",
             width=150,
-            format_func=lambda one: wanted.period_words(one) if wanted.PERIOD.fullmatch(one) else "any time",
+            format_func=lambda one: one or "any time",
         )
-        _choice("flow", width=200)
-        _choice("outcome", width=200)
+        _choice("flow", known, width=200)
+        _choice("outcome", known, width=200)
         st.toggle("Flagged only", key="flagged", bind="query-params")
         with st.popover("More filters", icon=":material/filter_list:", key="more-filters"):
-            _more()
+            _more(known)
         views.control(actor, "runs", _address(), _show_view)
     found = wanted.read({name: values for name, key in KEYS.items() if (values := _address().get(key))})
     _chips(found)
@@ -137,7 +138,7 @@ def nothing(asked: Filters) -> None:
 # ---- the wish in plain English ---------------------------------------------------------------------------------------
 
 
-def _wish() -> None:
+def _wish(known: phrases.Known) -> None:
     """The box, and what it was understood as: nothing is filtered before the person has seen it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wish = st.text_input(
@@ -148,7 +149,6 @@ def _wish() -> None:
         )
     if not wish or session.get("wish-done") == wish:
         return
-    known = {name: search.values(name) for name in (*CHOICES, "score")}
     read = phrases.parse(wish, known, now=dt.datetime.now(show.zone()))
     with st.container(border=True, key="understood"):
         told = wanted.told(read.filters)
@@ -192,11 +192,12 @@ def _leave() -> None:
 # ---- the filters -----------------------------------------------------------------------------------------------------
 
 
-def _more() -> None:
+def _more(known: phrases.Known) -> None:
+    """The filters that are used less."""
     one, other = st.columns(2, width=560)
     with one:
         for name in ("version", "agent", "tool", "tripped", "held", "flagged_by"):
-            _choice(name)
+            _choice(name, known)
         st.text_input(
             "Customer",
             key="customer-typed",
@@ -206,10 +207,10 @@ def _more() -> None:
         )
     with other:
         for name in ("label", "cause", "model", "source"):
-            _choice(name)
+            _choice(name, known)
         st.multiselect(
             "Score",
-            _options("score", [f"{name} {side} 0.5" for name in search.values("score") for side in ("below", "above")]),
+            _options("score", [f"{name} {side} 0.5" for name in known["score"] for side in ("below", "above")]),
             key=KEYS["score"],
             bind="query-params",
             accept_new_options=True,
@@ -226,12 +227,12 @@ def _more() -> None:
             st.datetime_input(title, None, key=KEYS[name], bind="query-params", min_value=dt.datetime(2000, 1, 1))
 
 
-def _choice(name: str, **given: Any) -> None:
+def _choice(name: str, known: phrases.Known, **given: Any) -> None:
     """A filter of which several values may be chosen."""
     title = str(Filters.model_fields[name].title)
     st.multiselect(
         title.capitalize(),
-        _options(name, search.values(name)),
+        _options(name, known[name]),
         key=KEYS[name],
         bind="query-params",
         placeholder="any",

@@ -46,8 +46,8 @@ def figure(moments: Sequence[tuple[dt.datetime, str]], zone: dt.tzinfo, colours:
         )
     made.update_layout(
         barmode="stack",
-        height=130,
-        margin={"l": 0, "r": 0, "t": 4, "b": 0},
+        height=150,
+        margin={"l": 28, "r": 0, "t": 4, "b": 20},
         font={"color": colours["ink"], "size": 11},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
