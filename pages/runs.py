@@ -2,17 +2,28 @@
 
 import streamlit as st
 
-from workbench.ui import nav, run_view, session, show
+from workbench.ui import nav, run_list, run_view, session, show
 
 actor = session.actor()
 place = nav.place("runs")
 show.head(place.title, place.purpose)
 
 with show.errors():
-    found = run_view.filters()
-    if not found and (st.query_params.get("words") or "run" not in st.query_params):
-        show.empty("No runs fit", "Try a flow on the Flows page, or take the filters away.")
-        nav.link("flows", "Try a flow")
+    asked = run_list.filters(actor)
+    found = run_list.page(asked)
+    words = st.container()
+    aside, beside = st.columns([1, 4])
+    facets = aside.container(height=430, border=False)
+    picture = beside.container()
+    if found.rows:
+        chosen = run_list.listing(found, asked, beside)
     else:
-        chosen = run_view.listing(found) if found else st.query_params["run"]
-        run_view.reading(actor, chosen)
+        with beside:
+            run_list.nothing(asked)
+            if asked.empty:
+                nav.link("flows", "Try a flow")
+        chosen = st.query_params.get("run", "") if asked.empty else ""
+    with show.errors():
+        if chosen:
+            run_view.reading(actor, chosen)
+    run_list.divided(asked, facets, picture, words)

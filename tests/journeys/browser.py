@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +49,8 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(home: Path, *arguments: str) -> Iterator[App]:
-    """Run the app as the command does, until the block ends."""
+def serve(home: Path, *arguments: str, more: Mapping[str, str] | None = None) -> Iterator[App]:
+    """Run the app as the command does, with `more` in its environment, until the block ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,7 +59,7 @@ def serve(home: Path, *arguments: str) -> Iterator[App]:
     process = subprocess.Popen(
         [sys.executable, "-m", "workbench", "--port", str(port), "--headless", *arguments],
         cwd=ROOT,
-        env=environment(home),
+        env={**environment(home), **(more or {})},
         stdout=log,
         stderr=log,
     )

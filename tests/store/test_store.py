@@ -16,6 +16,9 @@ from workbench.errors import Unavailable
 from workbench.store import tables
 from workbench.store.engine import engine
 
+BY_HAND = ("dbos", "run_words", "run_index_search")
+"""What one of the two databases has and the tables in Python cannot say."""
+
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(database: str) -> None:
     from alembic.autogenerate import compare_metadata
@@ -23,13 +26,14 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database: str) -> No
 
     with engine().connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        found = [d for d in compare_metadata(context, SQLModel.metadata) if "dbos" not in str(d)]
+        changes = map(str, compare_metadata(context, SQLModel.metadata))
+    found = [one for one in changes if not any(name in one for name in BY_HAND)]
     assert found == []
     assert set(SQLModel.metadata.tables) <= set(inspect(engine()).get_table_names())
 
 
 def test_migrating_twice_changes_nothing(database: str) -> None:
-    assert store.migrate() == store.revision()[0] == store.revision()[1] == "0007"
+    assert store.migrate() == store.revision()[0] == store.revision()[1] == "0008"
 
 
 def test_a_failed_transaction_leaves_nothing(database: str, admin: Actor) -> None:

@@ -13,7 +13,7 @@ from workbench import access, jobs, releases, runtime, traces
 from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.evals import backtests
-from workbench.traces import exchange, step_words
+from workbench.traces import exchange, filters, phrases, query, search, step_words
 from workbench.traces.compare import Comparison, Pair
 from workbench.traces.fork import change_words, read_change, read_tools
 
@@ -79,20 +79,65 @@ async def _run_all(
     return done
 
 
+Some = list[str] | None
+"""Several values of one filter: any of them fits."""
+
+
 @app.command("list")
 def list_(
-    flow: Annotated[str, typer.Option()] = "",
+    flow: Annotated[Some, typer.Option()] = None,
     since: Annotated[str, typer.Option(help="A date or moment, ISO 8601, UTC.")] = "",
-    outcome: Annotated[str, typer.Option()] = "",
+    until: Annotated[str, typer.Option(help="Before this date or moment.")] = "",
+    period: Annotated[str, typer.Option(help="The last so many hours or days: 24h, 7d.")] = "",
+    outcome: Annotated[Some, typer.Option()] = None,
+    version: Annotated[Some, typer.Option()] = None,
+    agent: Annotated[Some, typer.Option(help="An agent that took part.")] = None,
+    model: Annotated[Some, typer.Option()] = None,
+    source: Annotated[Some, typer.Option()] = None,
+    tool: Annotated[Some, typer.Option(help="A tool that was called.")] = None,
+    tripped: Annotated[Some, typer.Option(help="A guardrail that tripped.")] = None,
+    held: Annotated[Some, typer.Option(help="A guardrail that held something.")] = None,
+    flagged: Annotated[bool, typer.Option("--flagged")] = False,
+    flagged_by: Annotated[Some, typer.Option(help="Who flagged it.")] = None,
+    label: Annotated[Some, typer.Option(help="A verdict, as: verdict: bad.")] = None,
+    cause: Annotated[Some, typer.Option(help="The cause of a failure.")] = None,
+    score: Annotated[Some, typer.Option(help="As: helpful below 0.5, or helpful<0.5.")] = None,
+    words: Annotated[
+        str, typer.Option(help='In question or reply; "quoted" words stand together, refu* goes on.')
+    ] = "",
+    slower: Annotated[str, typer.Option(help="More than so many seconds.")] = "",
+    faster: Annotated[str, typer.Option(help="Less than so many seconds.")] = "",
+    dearer: Annotated[str, typer.Option(help="More than so many US dollars.")] = "",
+    cheaper: Annotated[str, typer.Option(help="Less than so many US dollars.")] = "",
+    customer: Annotated[str, typer.Option(help="An e-mail address or conversation.")] = "",
+    wish: Annotated[str, typer.Option(help="The runs you want, in plain English; the filters are told.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
     json: Json = False,
 ) -> None:
-    """The newest runs."""
-    found = traces.find(flow=flow, outcome=outcome, since=moment(since), limit=limit)
+    """The newest runs that fit every filter."""
+    given: dict[str, Any] = {name: value for name, value in locals().items() if name in filters.Filters.model_fields}
+    state = {name: list(value) if isinstance(value, list) else [str(value)] for name, value in given.items() if value}
+    state = {**(_wished(wish) if wish else {}), **state}
+    state |= {
+        name: [found.isoformat()] for name in ("since", "until") if (found := moment((state.get(name) or [""])[0]))
+    }
+    if flagged:
+        state["flagged"] = ["true"]
+    found = query.listed(search.page(filters.read(state), limit=limit))
     lines = [
         f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in found
     ]
     emit(found, "\n".join(lines) or "No runs fit.", as_json=json)
+
+
+def _wished(wish: str) -> dict[str, list[str]]:
+    """The filters of a wish, told on standard error. Raises Invalid for words that were not understood."""
+    read = phrases.parse(wish, search.known(), now=dt.datetime.now(dt.UTC))
+    if read.missed:
+        missed = ", ".join(read.missed)
+        raise Invalid(f"Not understood: {missed}.", remedy="Say it in other words, or use the options.")
+    progress("; ".join(words for _, _, words in filters.told(read.filters)) or "every run")
+    return read.filters.address()
 
 
 @app.command()

@@ -21,7 +21,7 @@ from workbench.store import now, session
 from workbench.store.tables import CaseRow, Flag, QueueItem
 from workbench.store.tables import Label as LabelRow
 from workbench.store.tables import Queue as Row
-from workbench.traces import query
+from workbench.traces import facts, query
 
 LOCK = dt.timedelta(minutes=10)
 FLAGGED = "flagged runs"
@@ -231,7 +231,7 @@ def label(
         )
         open_session.add(given)
         audit.append(open_session, actor, "label", item.run_id, {"value": value, "case": case_id})
-        open_session.flush()
+        facts.refresh(open_session, [item.run_id])
         return _label(given)
 
 
@@ -256,6 +256,7 @@ def undo(actor: Actor, queue_name: str) -> Label | None:
         taken_back = _label(given)
         open_session.delete(given)
         audit.append(open_session, actor, "label", given.run_id, {"taken back": given.value})
+        facts.refresh(open_session, [taken_back.run_id])
         return taken_back
 
 

@@ -25,7 +25,7 @@ from workbench.runtime.release import Release
 from workbench.store import session
 from workbench.store.tables import Experiment as Row
 from workbench.store.tables import ExperimentRow
-from workbench.traces import capture
+from workbench.traces import capture, facts
 
 SHARD = 20
 KIND = "experiment"
@@ -217,9 +217,11 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
             (case, n, result) for (case, n), result in zip(todo, results, strict=True) if (case.id, n) not in there
         ]
         capture.put(open_session, [(result.record, release) for _, _, result in fresh])
+        given: list[tuple[str, str, float]] = []
         for case, number, result in fresh:
             record = result.record
             scores = score(case, record, list(row.evaluators) or None)
+            given += [(result.run_id, one.evaluator, float(one.passed)) for one in scores]
             open_session.add(
                 ExperimentRow(
                     experiment=row.id,
@@ -233,7 +235,7 @@ def _work(_job: str, arguments: dict[str, Any], shard: list[list[Any]]) -> int:
                     usd=record["usage"]["usd"],
                 )
             )
-        open_session.flush()
+        facts.scored(open_session, given)
         count = select(func.count()).select_from(ExperimentRow).where(ExperimentRow.experiment == row.id)
         return int(open_session.exec(count).one())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -145,6 +146,56 @@ class RunBody(SQLModel, table=True):
     __tablename__ = "run_body"
     run_id: str = Field(primary_key=True, foreign_key="run.id")
     body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+def _large(*, key: bool = False) -> Any:
+    """A number of 64 bits; as a key, the row's own number on SQLite."""
+    kind = BigInteger().with_variant(Integer(), "sqlite")
+    return Column(kind, primary_key=key, autoincrement=False, nullable=False)
+
+
+class RunIndex(SQLModel, table=True):
+    """What runs are found by: `seq` tells the time, newest highest; see `store/index.py`, which alone writes it."""
+
+    __tablename__ = "run_index"
+    seq: int = Field(sa_column=_large(key=True))
+    run_id: str = Field(unique=True)
+    facts: Any = Field(sa_column=Column(LargeBinary().with_variant(ARRAY(BigInteger()), "postgresql"), nullable=False))
+    words: Any = Field(default=None, sa_column=Column(Text().with_variant(TSVECTOR(), "postgresql"), nullable=True))
+    seconds: float
+    usd: float | None = None
+
+
+class FactName(SQLModel, table=True):
+    """What a term of the run index means: a kind with a value."""
+
+    __tablename__ = "fact_name"
+    term: int = Field(sa_column=_large(key=True))
+    kind: str = Field(index=True)
+    value: str
+
+
+class RunScore(SQLModel, table=True):
+    """What an evaluator gave a run."""
+
+    __tablename__ = "run_score"
+    run_id: str = Field(primary_key=True)
+    evaluator: str = Field(primary_key=True)
+    value: float
+
+
+class SavedView(SQLModel, table=True):
+    """The state of a page's address under a name. Everybody may open it where it is `shared`."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = (UniqueConstraint("page", "owner", "name"),)
+    id: str = Field(primary_key=True)
+    page: str = Field(index=True)
+    name: str
+    state: dict[str, Any] = Field(sa_column=_json())
+    owner: str
+    shared: bool = False
+    saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
 
 
 class HeldRun(SQLModel, table=True):

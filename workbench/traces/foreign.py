@@ -21,6 +21,8 @@ LONGEST = 20_000
 MOST = 2_000
 """Spans of one run that the reading view shows."""
 DEEPEST = 100
+MOST_FACTS = 200
+"""Agents, tools and guardrails of one run that it is found by."""
 
 _KINDS = {
     "LLM": "model", "TOOL": "tool", "AGENT": "agent", "RETRIEVER": "tool", "GUARDRAIL": "guardrail",
@@ -125,6 +127,26 @@ def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[
         "output_tokens": sum(int(_number(one, *_OUTPUT_TOKENS) or 0) for one in models),
         "usd": sum(costs) if costs and len(costs) == len(models) else None if models else 0.0,
     }
+
+
+def facts(spans: Sequence[Span]) -> list[tuple[str, str]]:
+    """The agents and tools that spans name, and the guardrails that tripped, as the terms that a run is found by."""
+    found: dict[tuple[str, str], None] = {}
+    for span in spans:
+        is_, told = kind(span), span["attributes"]
+        if name := _first(told, *_AGENTS) or (span["name"] if is_ == "agent" else ""):
+            found["agent", str(clean(str(name)))[:200]] = None
+        if is_ == "tool":
+            found["tool", _tool_name(span)] = None
+        elif is_ == "guardrail" and (told.get("guardrail.triggered") or span["error"]):
+            found["tripped", str(clean(span["name"]))[:200]] = None
+    return list(found)[:MOST_FACTS]
+
+
+def _tool_name(span: Span) -> str:
+    told = span["attributes"]
+    named = _first(told, "gen_ai.tool.name", "tool.name", "tool_call.function.name") or span["name"]
+    return str(clean(str(named)))[:200]
 
 
 def record(

@@ -15,7 +15,7 @@ from workbench import settings
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid
 from workbench.runtime.redaction import Masker
-from workbench.store import now, session
+from workbench.store import index, now, session
 from workbench.store.tables import (
     Approval,
     BacktestRow,
@@ -29,6 +29,7 @@ from workbench.store.tables import (
     Retention,
     Run,
     RunBody,
+    RunScore,
     TracePart,
 )
 from workbench.traces import capture, masking, query
@@ -196,8 +197,9 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
         for row in open_session.exec(select(ExperimentRow).where(col(ExperimentRow.run_id).in_(part))):
             row.scores, row.run_id = [{**score, "reason": ""} for score in row.scores], ""
         open_session.flush()
+        index.remove(open_session.connection(), part)
         for column in (
-            Approval.run_id, Claim.run_id, Flag.run_id, Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
+            RunScore.run_id, Approval.run_id, Claim.run_id, Flag.run_id, Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
             HeldRun.run_id, TracePart.run_id, RunBody.run_id, Run.id,
         ):  # fmt: skip
             open_session.execute(delete(column.class_).where(col(column).in_(part)))  # type: ignore[attr-defined]
@@ -255,5 +257,7 @@ def _wipe() -> None:
         if open_session.get_bind().dialect.name != "sqlite":
             return
         open_session.commit()
-        connection = open_session.connection()
-        connection.execute(text("pragma wal_checkpoint(truncate)"))
+        while index.settle(open_session.connection()):
+            open_session.commit()
+        open_session.commit()
+        open_session.connection().execute(text("pragma wal_checkpoint(truncate)"))

@@ -12,13 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
 
 from workbench.errors import Unavailable, WorkbenchError
 from workbench.runtime.redaction import Look, Masker, Rules
-from workbench.store import pack
+from workbench.store import index, pack
 from workbench.store.engine import engine
 from workbench.store.tables import Run, TracePart
-from workbench.traces import foreign
+from workbench.traces import facts, foreign
 from workbench.traces.otlp import Batch, Span
 
 log = logging.getLogger("workbench.traces")
@@ -38,6 +39,7 @@ class Part:
     ids: bytes
     body: bytes
     row: Mapping[str, Any]
+    facts: Sequence[index.Term]
 
 
 def prepare(batches: Iterable[Batch], rules: Rules) -> list[Part]:
@@ -69,7 +71,8 @@ def _part(trace: str, resource: Mapping[str, Any], spans: list[Span], rules: Rul
             for span in spans
         ]
         counts = masker.counts
-    return Part(trace, _ids(spans), _packed(resource, spans, counts), foreign.row(trace, resource, spans))
+    packed = _packed(resource, spans, counts)
+    return Part(trace, _ids(spans), packed, foreign.row(trace, resource, spans), foreign.facts(spans))
 
 
 def _ids(spans: Iterable[Span]) -> bytes:
@@ -87,12 +90,14 @@ def put(connection: Connection, parts: Sequence[Part]) -> int:
         by_trace.setdefault(part.trace, []).append(part)
     known = _known(connection, [foreign.run_id(trace) for trace in by_trace])
     runs: list[Mapping[str, Any]] = []
+    inside: dict[str, Sequence[index.Term]] = {}
     rows: list[dict[str, Any]] = []
     added = 0
     for trace, several in by_trace.items():
         identity = foreign.run_id(trace)
         if identity not in known and len(several) == 1:
             runs.append(several[0].row)
+            inside[identity] = several[0].facts
             rows.append(_stored(several[0]))
             added += len(several[0].ids) // 8
         elif known.get(identity, foreign.SOURCE) == foreign.SOURCE:
@@ -100,6 +105,7 @@ def put(connection: Connection, parts: Sequence[Part]) -> int:
     if runs:
         connection.execute(insert(RUNS), runs)
         connection.execute(insert(PARTS), rows)
+        facts.store(connection, runs, inside)
     return added
 
 
@@ -141,7 +147,12 @@ def _merge(connection: Connection, trace: str, parts: Sequence[Part], *, new: bo
     if rows:
         resource, spans, _ = foreign.unpacked(trace, [*(body for _, body in before), *(one["body"] for one in rows)])
         row = foreign.row(trace, resource, spans)
+        index.remove(connection, [identity])
         connection.execute(insert(RUNS).values(row) if new else update(RUNS).where(RUNS.c.id == identity).values(row))
+        facts.store(connection, [row], {identity: foreign.facts(spans)})
+        if not new:
+            with Session(connection) as open_session:
+                facts.refresh(open_session, [identity])
         connection.execute(insert(PARTS), rows)
     return added
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound
@@ -17,7 +17,8 @@ from workbench.store import session, unpack
 from workbench.store.tables import Flag as FlagRow
 from workbench.store.tables import HeldRun, RunBody, TracePart
 from workbench.store.tables import Run as Row
-from workbench.traces import foreign, masking
+from workbench.traces import facts, foreign, search
+from workbench.traces.filters import Filters
 from workbench.traces.otlp import Span
 
 IMPORTED = "imported"
@@ -73,31 +74,21 @@ def find(
 
     Runs of the sources `without` are left out.
     """
-    query = select(Row).order_by(col(Row.started_at).desc(), col(Row.id)).limit(limit)
-    for column, value in (
-        (Row.flow, flow),
-        (Row.outcome, outcome),
-        (Row.source, source),
-        (Row.conversation, masking.known_as(conversation) if conversation else ""),
-    ):
-        if value:
-            query = query.where(col(column) == value)
-    if since:
-        query = query.where(col(Row.started_at) >= since)
-    if without:
-        query = query.where(col(Row.source).not_in(without))
-    if words:
-        query = query.where(
-            or_(
-                col(Row.question).icontains(words, autoescape=True),
-                col(Row.reply).icontains(words, autoescape=True),
-                col(Row.id) == words,
-            )
-        )
-    if flagged:
-        query = query.where(col(Row.id).in_(select(FlagRow.run_id)))
-    with session() as open_session:
-        return [_run(row) for row in open_session.exec(query)]
+    wanted = Filters(
+        flow=(flow,) if flow else (),
+        outcome=(outcome,) if outcome else (),
+        source=(source,) if source else (),
+        words=words[:2000],
+        since=since,
+        flagged=flagged,
+        customer=conversation,
+    )
+    return listed(search.page(wanted, limit=limit, without=without))
+
+
+def listed(page: search.Page) -> list[Run]:
+    """The runs of a page."""
+    return [Run(**one.run) for one in page.rows]
 
 
 def run(run_id: str) -> Run:
@@ -191,6 +182,7 @@ def flag(actor: Actor, run_id: str, reason: str) -> Flag:
         row = FlagRow(run_id=run_id, reason=reason.strip()[:500], person=actor.name)
         open_session.add(row)
         audit.append(open_session, actor, "flag a run", run_id, {"reason": row.reason})
+        facts.refresh(open_session, [run_id])
         return _flag(row)
 
 

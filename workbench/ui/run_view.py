@@ -1,4 +1,4 @@
-"""Runs: the filters, the list, and one run as conversation, timeline and exact requests."""
+"""One run as conversation, timeline and exact requests."""
 
 from __future__ import annotations
 
@@ -6,78 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from workbench import traces
 from workbench.access import Actor
-from workbench.runtime.spec import OUTCOMES
 from workbench.ui import charts, compare_view, fork_forms, playground, session, show, transcript
 from workbench.ui.charts import timeline
 
 PARTS = ("Conversation", "Timeline", "Exact requests", "Fork from here")
-MOST = 200
-"""So many runs are listed at most."""
-
-
-def filters() -> list[traces.Run]:
-    """The filters, with their state in the address, and the runs that fit."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        words = st.text_input(
-            "Words", key="words", bind="query-params", placeholder="in question or reply, or a run id", width=300
-        )
-        flow = st.selectbox("Flow", ["all", *traces.flow_names()], key="run-flow", bind="query-params", width=180)
-        outcome = st.selectbox("Outcome", ["all", *OUTCOMES], key="outcome", bind="query-params", width=160)
-        flagged = st.toggle("Flagged only", key="flagged", bind="query-params")
-    return traces.find(
-        words=words or "",
-        flow="" if flow == "all" else flow,
-        outcome="" if outcome == "all" else outcome,
-        flagged=flagged,
-        limit=MOST,
-    )
-
-
-def listing(found: list[traces.Run]) -> str:
-    """The runs as a table; the id of the one chosen here or in the address."""
-    rows = pd.DataFrame(
-        [
-            {
-                "started": r.started_at,
-                "question": r.question,
-                "flow": f"{r.flow} {r.version}",
-                "outcome": r.outcome,
-                "agent": r.agent,
-                "seconds": r.seconds,
-                "tokens": r.input_tokens + r.output_tokens,
-                "model": r.model,
-                "source": r.source,
-            }
-            for r in found
-        ]
-    )
-    event = st.dataframe(
-        rows,
-        key=f"runs-{'-'.join(r.id[-6:] for r in found[:3])}-{len(found)}",
-        hide_index=True,
-        height=min(250, 38 + 35 * len(found)),
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={
-            "started": show.moments("started"),
-            "question": st.column_config.TextColumn("question", width=270),
-            "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
-        },
-    )
-    more = f"The newest {MOST} runs that fit; narrow the filters to find older ones."
-    one = "1 run fits." if len(found) == 1 else f"{len(found)} runs fit, the newest first."
-    st.caption(more if len(found) == MOST else one)
-    picked = event["selection"]["rows"]
-    if picked and picked[0] < len(found) and found[picked[0]].id != st.query_params.get("run"):
-        compare_view.point(found[picked[0]].id)
-    known = [r.id for r in found]
-    asked = st.query_params.get("run", "")
-    return asked if asked else known[0]
 
 
 def reading(actor: Actor, run_id: str) -> None:

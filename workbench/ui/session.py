@@ -45,6 +45,11 @@ def has(key: str) -> bool:
     return key in st.session_state
 
 
+def address(names: Sequence[str]) -> dict[str, list[str]]:
+    """What the address holds under these names."""
+    return {name: found for name in names if (found := st.query_params.get_all(name))}
+
+
 def forget(*keys: str) -> None:
     """Forget what was kept under `keys`."""
     for key in keys:
