@@ -13,6 +13,7 @@ from workbench import access, jobs, releases, runtime, traces
 from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.evals import backtests
+from workbench.flows import transcripts
 from workbench.traces import exchange, step_words
 from workbench.traces.compare import Comparison, Pair
 from workbench.traces.fork import change_words, read_change, read_tools
@@ -123,8 +124,10 @@ def export(
 
 @app.command("import")
 def import_(file: Path, json: Json = False) -> None:
-    """Take in runs from an export, the file of unsaved runs, OTLP in JSON, or a trace export of the Agents SDK."""
-    added = traces.take_in(access.local(), read_file(file))
+    """Take in runs: an export, unsaved runs, OTLP in JSON, an Agents SDK trace export, or chat transcripts (also .gz)."""
+    packed = file.suffix.lower() == ".gz"
+    text = transcripts.text(file) if packed else read_file(file)
+    added = traces.take_in(access.local(), text, file.name.split(".")[0])
     emit({"added": added}, f"{len(added)} runs added", as_json=json)
 
 
