@@ -30,12 +30,15 @@ CUT = "the transcript ends here, before a reply"
 
 NO_ANSWER = "the transcript has no answer to this call"
 
+DEEPEST = 100
+"""Levels of nesting in the arguments of a tool call."""
+
 LONGEST = 100
 """Answers of the assistant within one turn: more than a flow may take."""
 
 _PERSON = {"human", "humans", "person", "escalate", "supervisor"}
 _KEPT = 20
-_DEEPEST = 40
+_BRACKET = re.compile(r"[\[{\]}]")
 
 Pair = tuple[dict[str, Any], Release]
 
@@ -72,6 +75,8 @@ def _read(entry: Any, where: str) -> Transcript:
             f"{where} is not a transcript: it holds no list of messages with roles.",
             remedy="Give a file in which every entry is one conversation.",
         )
+    if any(_nesting(call.arguments) > DEEPEST for call in transcript.calls):
+        raise Invalid(f"{where} has a tool call whose arguments are nested deeper than {DEEPEST} levels.")
     if any(len(turn.answers) > LONGEST for turn in transcript.turns):
         raise Invalid(f"{where} has a message with more than {LONGEST} answers; a flow takes at most so many turns.")
     return transcript
@@ -115,22 +120,16 @@ def _signatures(members: Sequence[tuple[Any, Transcript]]) -> list[Signature]:
 
 
 def _given(call: Call) -> Mapping[str, Any]:
-    given = call.given
-    return given if given is not None and _depth(given) <= _DEEPEST else {}
+    return call.given or {}
 
 
-def _depth(value: Any) -> int:
-    """Levels of nesting, counted no further than is of use."""
-    level, depth = [value], 0
-    while level and depth <= _DEEPEST:
-        level = [
-            inner
-            for one in level
-            if isinstance(one, dict | list)
-            for inner in (one.values() if isinstance(one, dict) else one)
-        ]
-        depth += 1
-    return depth
+def _nesting(text: str) -> int:
+    """How deep JSON text is nested at the most; brackets within its strings count too."""
+    depth = deepest = 0
+    for one in _BRACKET.finditer(text):
+        depth += 1 if one[0] in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _frozen(name: str, system: str, signatures: Sequence[Signature]) -> Release:
