@@ -176,7 +176,7 @@ def test_the_command_takes_a_packed_file_and_names_the_flow_after_it(migrated: P
 
 @pytest.mark.skipif(not RECORDED.exists(), reason=f"the recorded airline conversations are not at {RECORDED}")
 def test_two_hundred_conversations_with_gpt_4o_import_whole_and_replay(migrated: Path, architect: Actor) -> None:
-    """Every conversation, by its last run, which holds all that was said before; and some of the runs before."""
+    """Every conversation, replayed by its last run, which holds all that was said before."""
     made = traces.take_in(architect, transcripts.text(RECORDED), RECORDED.name.split(".")[0])
     listed = {one.id: one for one in traces.find(limit=2_000)}
     assert len(made) == len(listed) == 1_341
@@ -184,6 +184,6 @@ def test_two_hundred_conversations_with_gpt_4o_import_whole_and_replay(migrated:
     assert {one.flow for one in listed.values()} == {"trajectories-gpt-4o-airline"}
     last = {listed[one].conversation: one for one in made}
     assert len(last) == 200
-    verdicts = [traces.replay(architect, one) for one in [*last.values(), *made[::40]]]
+    verdicts = [traces.replay(architect, one) for one in last.values()]
     assert {str(one) for one in verdicts if one.verdict != "faithful"} == set()
-    assert sum(bool(one.what) for one in verdicts) >= 51
+    assert sum(bool(one.what) for one in verdicts) == 51

@@ -20,7 +20,7 @@ from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import pack, session
 from workbench.store.tables import HeldRun, Run, RunBody
-from workbench.traces import masking
+from workbench.traces import cause_rules, masking
 from workbench.traces.asked import ask, asks_people
 
 log = logging.getLogger("workbench.traces")
@@ -88,6 +88,7 @@ def put(
         insert(Run), [_row(record) | ({"source": source} if source else {}) for record in new.values()]
     )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
+    cause_rules.at_capture(open_session, new.values())
     for record, frozen in runs:
         if asks and record["id"] in new and asks_people(record, source or record["source"]):
             kept = masking.held(record)

@@ -20,6 +20,8 @@ from workbench.store.tables import (
     Approval,
     BacktestRow,
     CaseRow,
+    Cause,
+    CauseDenied,
     Claim,
     ExperimentRow,
     Flag,
@@ -173,7 +175,16 @@ def _ids(conversations: set[str]) -> list[str]:
 def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = False) -> dict[str, int]:
     """Delete runs with all that hangs on them, inside a transaction; how many of each kind."""
     counts = dict.fromkeys(
-        ("runs", "approvals", "flags", "labels", "places in labelling queues", "cases", "scores without their reasons"),
+        (
+            "runs",
+            "approvals",
+            "flags",
+            "causes",
+            "labels",
+            "places in labelling queues",
+            "cases",
+            "scores without their reasons",
+        ),
         0,
     )
     for at in range(0, len(ids), AT_ONCE):
@@ -181,6 +192,7 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
         for name, column in (
             ("approvals", Approval.run_id),
             ("flags", Flag.run_id),
+            ("causes", Cause.run_id),
             ("labels", Label.run_id),
             ("places in labelling queues", QueueItem.run_id),
             ("cases", CaseRow.run_id),
@@ -197,7 +209,8 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
             row.scores, row.run_id = [{**score, "reason": ""} for score in row.scores], ""
         open_session.flush()
         for column in (
-            Approval.run_id, Claim.run_id, Flag.run_id, Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
+            Approval.run_id, Cause.run_id, CauseDenied.run_id, Claim.run_id, Flag.run_id,
+            Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
             HeldRun.run_id, TracePart.run_id, RunBody.run_id, Run.id,
         ):  # fmt: skip
             open_session.execute(delete(column.class_).where(col(column).in_(part)))  # type: ignore[attr-defined]
