@@ -79,6 +79,11 @@ def causes() -> Mapping[str, str]:
     return _file().causes
 
 
+def shipped() -> list[Rule]:
+    """The rules as they come with the product."""
+    return [rule.model_copy(update={"name": name}) for name, rule in _file().rules.items()]
+
+
 def rules() -> list[Rule]:
     """The rules, each with the threshold that holds in this workbench, and whether it is in use."""
     with session() as open_session:
@@ -89,10 +94,10 @@ def rules_in(open_session: Session) -> list[Rule]:
     """As `rules`, inside a transaction."""
     kept = {row.name: row for row in open_session.exec(select(CauseRule))}
     found = []
-    for name, rule in _file().rules.items():
-        row = kept.get(name)
+    for rule in shipped():
+        row = kept.get(rule.name)
         told = {} if row is None else {"active": row.active, "than": rule.than if row.than is None else row.than}
-        found.append(rule.model_copy(update={"name": name, **told}))
+        found.append(rule.model_copy(update=told))
     return found
 
 
