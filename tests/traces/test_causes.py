@@ -157,7 +157,7 @@ def test_the_parts_of_a_runs_time_add_up() -> None:
         {"kind": "tool", "name": "search_knowledge", "seconds": 0.5, "held": 0.0},
     ]
     taken = failures.parts({"calls": calls, "seconds": 5.0, "reply_waited": {"seconds": 0.25}})
-    assert taken == {"model": 2.0, "tools": 0.5, "guardrail holds": 1.25, "search": 0.5, "other": 0.75}
+    assert taken == {"model": 2.0, "tools": 0.5, "guardrail holds": 1.25, "search": 0.5, "between the steps": 0.75}
 
 
 def test_causes_go_with_their_run(migrated: Any, rep: Actor, manager: Actor) -> None:

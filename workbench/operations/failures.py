@@ -29,7 +29,8 @@ SAMPLE = 300
 """So many of the newest runs are looked into for where their seconds went."""
 
 NO_TOPIC = "(no ticket)"
-PARTS = ("model", "tools", "guardrail holds", "search", "other")
+BETWEEN = "between the steps"
+PARTS = ("model", "tools", "guardrail holds", "search", BETWEEN)
 AT_ONCE = 500
 
 _SEARCH = "search_knowledge"
@@ -177,7 +178,7 @@ def parts(record: Mapping[str, Any]) -> dict[str, float]:
             taken["search" if call["name"] == _SEARCH else "tools"] += max(0.0, call["seconds"] - call["held"])
             taken["guardrail holds"] += call["held"]
     taken["guardrail holds"] += (record.get("reply_waited") or {}).get("seconds", 0.0)
-    taken["other"] = max(0.0, record["seconds"] - sum(taken.values()))
+    taken[BETWEEN] = max(0.0, record["seconds"] - sum(taken.values()))
     return taken
 
 

@@ -71,7 +71,7 @@ def table(period: Period) -> None:
         styled,
         key=f"shares-{by}-{period.flow}-{len(found)}",
         hide_index=True,
-        height=min(420, 38 + 35 * len(found)),
+        height="content" if len(found) <= show.ROWS else 38 + 35 * show.ROWS,
         on_select="rerun",
         selection_mode="single-row",
         column_config={
@@ -176,7 +176,7 @@ def rules(actor: Actor) -> None:
     allowed = may(actor, "set the rules of causes")
     st.caption(
         f"New runs get their causes by the rules in use. Would tag: how many of the newest {seen.runs:,} runs it fits. "
-        "What people say of a run stands above the rules."
+        "What people say of a run stands above the rules. Runs that other programs send get theirs when the rules are applied."
     )
     frame = pd.DataFrame(
         [
@@ -195,6 +195,7 @@ def rules(actor: Actor) -> None:
         frame,
         key=f"cause-rules-{hash(tuple(known))}",
         hide_index=True,
+        height="content",
         disabled=True if not allowed else ["finds", "unit", "cause", "would tag"],
         column_config={
             "than": st.column_config.NumberColumn("than", min_value=0.0, help="The threshold, where it has one.")

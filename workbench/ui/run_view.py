@@ -178,5 +178,7 @@ def _timeline(record: Mapping[str, Any]) -> None:
 
 def _path(record: Mapping[str, Any]) -> None:
     """Who handed over to whom, the tools they called, and what the guardrails held or stopped."""
-    st.caption("Boxes are agents, dashed boxes their tools, octagons guardrails. What failed or was stopped says so.")
+    st.caption(
+        "Boxes are agents, dashed boxes their tools, dotted boxes the guardrails that judged. What failed or was stopped says so."
+    )
     st.graphviz_chart(path.dot(record, **charts.colours()), width="content")

@@ -80,16 +80,7 @@ def record_footer(record: Mapping[str, Any]) -> str:
 
 def record(body: Mapping[str, Any]) -> None:
     """A recorded run as a conversation: earlier messages, the question, the steps, the reply."""
-    for item in body["input"][:-1]:
-        if isinstance(item, Mapping) and item.get("type") == "function_call":
-            st.caption(f"· {show.plain(earlier_call(item, body['input']))}")
-        if isinstance(item, Mapping) and item.get("role") in ("user", "assistant"):
-            text = message_text(item)
-            if text and item["role"] == "user":
-                question(text)
-            elif text:
-                with st.chat_message("assistant", avatar=FLOW):
-                    st.markdown(show.plain(text))
+    earlier(body["input"][:-1])
     question(body["question"])
     reply(traces.step_words(body), body["reply"], record_footer(body))
     if body.get("unanswered"):
@@ -99,8 +90,32 @@ def record(body: Mapping[str, Any]) -> None:
         note(body["escalation"])
 
 
+def earlier(items: Sequence[Any]) -> None:
+    """What was said before the question, with what was done for each answer."""
+    steps: list[str] = []
+    for item in items:
+        if not isinstance(item, Mapping):
+            continue
+        text = message_text(item) if item.get("role") in ("user", "assistant") else ""
+        if item.get("type") == "function_call":
+            steps.append(earlier_call(item, items))
+        elif text and item["role"] == "user":
+            question(text)
+        elif text:
+            with st.chat_message("assistant", avatar=FLOW):
+                if steps:
+                    st.caption(steps_text(steps))
+                st.markdown(show.plain(text))
+            steps = []
+    if steps:
+        st.caption(steps_text(steps))
+
+
 def earlier_call(call: Mapping[str, Any], items: Sequence[Any]) -> str:
     """A tool call of an earlier turn in words, with its answer."""
+    name = str(call.get("name", ""))
+    if name.startswith("transfer_to_"):
+        return f"handed over to {name.removeprefix('transfer_to_')}"
     answers = (
         one
         for one in items
@@ -110,7 +125,7 @@ def earlier_call(call: Mapping[str, Any], items: Sequence[Any]) -> str:
     )
     answer = next(answers, {}).get("output", "")
     output = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
-    return traces.tool_words(str(call.get("name", "")), str(call.get("arguments", "")), output, "", 0.0)
+    return traces.tool_words(name, str(call.get("arguments", "")), output, "", 0.0)
 
 
 def note(escalation: Mapping[str, Any]) -> None:
@@ -153,4 +168,6 @@ def step_line(step: Step, before: str) -> str | None:
 
 
 def _time(seconds: float) -> str:
+    if seconds == 0:
+        return "not timed"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

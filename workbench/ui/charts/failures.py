@@ -52,12 +52,12 @@ def seconds(found: Sequence[Seconds], ink: str, faint: str) -> go.Figure:
             x=values,
             name=part,
             orientation="h",
-            marker_color=faint if part == "other" else COLOURS[number],
+            marker_color=faint if part == PARTS[-1] else COLOURS[number],
             marker_pattern_shape="/" if part == "guardrail holds" else "",
             hovertemplate=f"{part}<br>%{{x:.3f}} s a run<extra></extra>",
         )
-    made.update_layout(barmode="stack", **_layout(ink, 90 + 38 * len(found)))
-    made.update_yaxes(autorange="reversed", automargin=True)
+    made.update_layout(barmode="stack", **_layout(ink, 130 + 38 * len(found)))
+    made.update_yaxes(autorange="reversed", automargin=True, ticksuffix=" ")
     made.update_xaxes(title="seconds a run, mean", gridcolor="rgba(128,128,128,0.18)")
     return made
 
@@ -65,7 +65,7 @@ def seconds(found: Sequence[Seconds], ink: str, faint: str) -> go.Figure:
 def _layout(ink: str, height: int) -> dict[str, Any]:
     return {
         "height": height,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 50, "r": 12, "t": 8, "b": 45},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

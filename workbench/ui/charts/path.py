@@ -12,6 +12,8 @@ NOTABLE = 0.001
 
 LONGEST = 40
 
+ABOUT = {"input": "message", "tool_result": "answer", "reply": "reply"}
+
 
 def dot(record: Mapping[str, Any], *, ink: str, accent: str, faint: str, alarm: str) -> str:
     """The picture in DOT: the customer, the agents in the order they spoke, their tools, and the guardrails.
@@ -29,7 +31,7 @@ def dot(record: Mapping[str, Any], *, ink: str, accent: str, faint: str, alarm: 
     lines += [f"{_name('agent', one)} [label={_text(one)}];" for one in dict.fromkeys(spoke)]
     lines += _talk(record, spoke)
     lines += _tools(record, faint, alarm)
-    lines += _guardrails(record, faint, alarm)
+    lines += _guardrails(record, spoke, faint, alarm)
     return "\n".join([*lines, "}"])
 
 
@@ -72,21 +74,29 @@ def _tools(record: Mapping[str, Any], faint: str, alarm: str) -> Iterator[str]:
         yield f"{_name('agent', agent)} -> {node} [arrowhead=none style=dashed];"
 
 
-def _guardrails(record: Mapping[str, Any], faint: str, alarm: str) -> Iterator[str]:
+def _guardrails(record: Mapping[str, Any], spoke: list[str], faint: str, alarm: str) -> Iterator[str]:
     holding = {name for call in record["calls"] if call["kind"] == "tool" for name in call.get("waited_for", ())}
     holding |= set((record.get("reply_waited") or {}).get("for", ()))
-    about = {"input": "message", "tool_result": "tool's answer"}
-    judged: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    judged: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for one in record["guardrails"]:
-        judged.setdefault((str(one["name"]), str(one["on"])), []).append(one)
-    for (name, on), verdicts in judged.items():
+        judged.setdefault((str(one["name"]), str(one["on"]), _judged(record, spoke, one)), []).append(one)
+    for (name, on, what), verdicts in judged.items():
         tripped = any(one["tripped"] for one in verdicts)
-        says = "stopped it" if tripped else "let it pass"
-        label = f"{name}\n{says}" + ("\nothers waited for it" if name in holding else "")
-        node = _name("guardrail", name, on)
+        held = "\nheld others until then" if name in holding else ""
+        label = f"{name}\n{ABOUT.get(on, 'reply')} {'stopped' if tripped else 'passed'}{held}"
+        node = _name("guardrail", name, on, what)
         colour = alarm if tripped else faint
-        yield f'{node} [shape=octagon label={_text(label)} color="{colour}" fontsize=10];'
-        yield f"customer -> {node} [label={_text(about.get(on, 'reply'))} arrowhead=none style=dotted constraint=false];"
+        yield f'{node} [style=dotted label={_text(label)} color="{colour}" fontsize=10];'
+        yield f"{what} -> {node} [arrowhead=none style=dotted];"
+
+
+def _judged(record: Mapping[str, Any], spoke: list[str], verdict: Mapping[str, Any]) -> str:
+    """The node of what a guardrail judged: the customer, a tool, or the agent that replied."""
+    if verdict["on"] == "input" or not spoke:
+        return "customer"
+    about = (one for one in record["calls"] if one["kind"] == "tool" and one["call_id"] == verdict.get("about"))
+    call = next(about, None)
+    return _name("agent", spoke[-1]) if call is None else _name("tool", str(call["agent"]), str(call["name"]))
 
 
 def _name(kind: str, *names: str) -> str:
