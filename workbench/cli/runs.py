@@ -177,9 +177,17 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete everything of one customer, with a report. Exit code 1 where nothing is found."""
-    from workbench.traces import forget
+    from workbench.traces import forget, forget_job
 
-    report = forget.customer(access.local(), value, confirmed=confirm)
+    actor = access.local()
+    if traces.count() <= forget_job.MANY:
+        report = forget.customer(actor, value, confirmed=confirm)
+    else:
+        job_id = forget_job.start(actor, value, confirmed=confirm)
+        done = jobs.run_here(job_id, watch=lambda job: progress(f"{job.done:,} of {job.total:,} runs looked into"))
+        if done.state != "done":
+            raise Invalid(f"The deletion ended as {done.state}. {done.message}".strip(), remedy="Start it again.")
+        report = forget_job.report(actor, job_id)
     emit(report, report.words, as_json=json)
     if not any(report.deleted.values()):
         no()
