@@ -102,7 +102,7 @@ def replay(page: Page, app: App, words: str) -> None:
     page.goto(f"{app.url}/runs?flagged=true&words=1042")
     expect(page.get_by_role("heading", name="Runs")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("Thank you for your patience.").last).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text(re.compile("called find_order"))).to_be_visible()
+    expect(page.get_by_text(re.compile("looked up order"))).to_be_visible()
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("Faithful", exact=True)).to_be_visible(timeout=SLOW)
     page.get_by_role("tab", name="Timeline").click()

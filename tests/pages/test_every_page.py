@@ -25,6 +25,7 @@ EMPTY = {
     "releases": "No flows yet",
     "approvals": "Nothing waits for a person",
     "runs": "No runs fit",
+    "failures": "No runs yet",
     "label": "No labelling queue yet",
     "trends": "There are no tickets yet",
 }

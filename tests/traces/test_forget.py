@@ -21,13 +21,13 @@ from tests.flows_for_tests import Scripted, freeze
 from tests.receiving import receiving
 from tests.traces.recorded import refund, run, stored
 from tests.traces.test_ingest import desk, take
-from workbench import runtime, settings, store, traces
+from workbench import jobs, runtime, settings, store, traces
 from workbench.access import Actor, audit
 from workbench.datasets import labelling
-from workbench.errors import Invalid, Refused
+from workbench.errors import Invalid, NotFound, Refused
 from workbench.runtime import Conversation, sinks
 from workbench.store.tables import Run
-from workbench.traces import approvals, capture, clock, forget
+from workbench.traces import approvals, capture, clock, forget, forget_job
 
 MAIL, OTHER = "ada.lovelace@example.com", "rui@example.com"
 
@@ -115,6 +115,31 @@ def test_everything_of_one_customer_is_deleted_and_nothing_of_another(
     assert forget.customer(manager, MAIL).deleted["runs"] == 0
     assert MAIL not in str(audit.newest()[0].detail)
     assert audit.verify().intact
+
+
+def test_a_job_deletes_what_the_call_does_and_keeps_nothing_of_the_customer(
+    migrated: Path, manager: Actor, rep: Actor
+) -> None:
+    says(f"Write to {MAIL}", "c1")
+    says("And now?", "c1")
+    other = says(f"Write to {OTHER}", "c2")
+    with pytest.raises(Refused):
+        forget_job.start(rep, MAIL)
+    asked = forget_job.start(manager, MAIL)
+    with pytest.raises(NotFound, match="There is no report"):
+        forget_job.report(manager, asked)
+    seen: list[tuple[int, int]] = []
+    assert jobs.run_here(asked, watch=lambda job: seen.append((job.done, job.total))).state == "done"
+    assert seen[-1] == (3, 3)
+    before = forget_job.report(manager, asked)
+    assert (before.deleted["runs"], before.done) == (2, False)
+    assert before.deleted == forget.customer(manager, MAIL).deleted
+    done = forget_job.start(manager, MAIL, confirmed=True)
+    jobs.run_here(done)
+    assert forget_job.report(manager, done).words.startswith("Deleted: 2 runs")
+    assert traces.ids() == [other]
+    local = settings.load().local
+    assert all(MAIL.encode() not in file.read_bytes() for file in local.rglob("*") if file.is_file())
 
 
 def test_what_was_deleted_is_not_left_in_the_file(

@@ -77,7 +77,7 @@ def test_a_run_of_another_program_is_listed_and_read_like_our_own(database: str,
     record = traces.record(listed.id)
     words = traces.step_words(record)
     assert words[0] == "desk takes the conversation"
-    assert sum(one.startswith("called find_order (order id ") for one in words) == 2
+    assert sum(one.startswith("looked up order ") for one in words) == 2
     assert [call["kind"] for call in record["calls"]] == ["model", "tool", "model", "tool"]
     assert (
         record["calls"][0]["request"]["system"]
@@ -346,7 +346,7 @@ def test_a_trace_export_of_the_agents_sdk_is_a_run(migrated: Path) -> None:
     one = traces.find()[0]
     assert (one.id, one.flow, one.conversation, one.agent) == (f"run_{'ef' * 16}", "Order bot", "chat-7", "clerk")
     assert (one.question, one.reply, one.input_tokens, one.seconds) == ("Where is it?", "On its way.", 5, 2.0)
-    assert traces.step_words(traces.record(one.id))[-1] == "called find_order (order id 7); it answered: no such order"
+    assert traces.step_words(traces.record(one.id))[-1] == "called find order of 7; it answered: no such order"
 
 
 def test_files_of_other_programs_are_imported_and_exported_again(migrated: Path, architect: Actor, rep: Actor) -> None:

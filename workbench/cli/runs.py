@@ -13,6 +13,7 @@ from workbench import access, jobs, releases, runtime, traces
 from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.evals import backtests
+from workbench.flows import transcripts
 from workbench.traces import exchange, filters, phrases, query, search, step_words
 from workbench.traces.compare import Comparison, Pair
 from workbench.traces.fork import change_words, read_change, read_tools
@@ -123,11 +124,11 @@ def list_(
     }
     if flagged:
         state["flagged"] = ["true"]
-    found = query.listed(search.page(filters.read(state), limit=limit))
+    runs = query.listed(search.page(filters.read(state), limit=limit))
     lines = [
-        f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in found
+        f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in runs
     ]
-    emit(found, "\n".join(lines) or "No runs fit.", as_json=json)
+    emit(runs, "\n".join(lines) or "No runs fit.", as_json=json)
 
 
 def _wished(wish: str) -> dict[str, list[str]]:
@@ -168,8 +169,10 @@ def export(
 
 @app.command("import")
 def import_(file: Path, json: Json = False) -> None:
-    """Take in runs from an export, the file of unsaved runs, OTLP in JSON, or a trace export of the Agents SDK."""
-    added = traces.take_in(access.local(), read_file(file))
+    """Take in runs: an export, unsaved runs, OTLP in JSON, an Agents SDK trace export, or chat transcripts (also .gz)."""
+    packed = file.suffix.lower() == ".gz"
+    text = transcripts.text(file) if packed else read_file(file)
+    added = traces.take_in(access.local(), text, file.name.split(".")[0])
     emit({"added": added}, f"{len(added)} runs added", as_json=json)
 
 
@@ -219,9 +222,17 @@ def delete(
     json: Json = False,
 ) -> None:
     """Delete everything of one customer, with a report. Exit code 1 where nothing is found."""
-    from workbench.traces import forget
+    from workbench.traces import forget, forget_job
 
-    report = forget.customer(access.local(), value, confirmed=confirm)
+    actor = access.local()
+    if traces.count() <= forget_job.MANY:
+        report = forget.customer(actor, value, confirmed=confirm)
+    else:
+        job_id = forget_job.start(actor, value, confirmed=confirm)
+        done = jobs.run_here(job_id, watch=lambda job: progress(f"{job.done:,} of {job.total:,} runs looked into"))
+        if done.state != "done":
+            raise Invalid(f"The deletion ended as {done.state}. {done.message}".strip(), remedy="Start it again.")
+        report = forget_job.report(actor, job_id)
     emit(report, report.words, as_json=json)
     if not any(report.deleted.values()):
         no()

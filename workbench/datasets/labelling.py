@@ -21,7 +21,8 @@ from workbench.store import now, session
 from workbench.store.tables import CaseRow, Flag, QueueItem
 from workbench.store.tables import Label as LabelRow
 from workbench.store.tables import Queue as Row
-from workbench.traces import facts, query
+from workbench.store.tables import Run as RunRow
+from workbench.traces import facts, masking, query
 
 LOCK = dt.timedelta(minutes=10)
 FLAGGED = "flagged runs"
@@ -226,7 +227,7 @@ def label(
             reviewer=actor.name,
             criterion=criterion.name,
             value=value,
-            note=note.strip()[:2000],
+            note=_masked(open_session, item.run_id, note.strip()[:2000]),
             case_id=case_id,
         )
         open_session.add(given)
@@ -292,42 +293,57 @@ def save(
     *,
     contains: str = "",
     outcome: str = "",
+    reply: str = "",
     kept: Sequence[Mock] = (),
 ) -> Case:
     """Make a stored run a case of a dataset, with the mocks in `kept`; returns the case.
 
-    It expects the run's outcome, agent and tools again, or, where one is given, the right `outcome` or what the reply
-    must contain. Raises Refused, NotFound, or Invalid for a name or an outcome that cannot be used.
+    It expects the run's outcome, agent and tools again, or, where one is given, the right `outcome`, what the reply
+    must contain, or the right `reply`; a reply that is the run's own, spaces aside, must stay.
+    Raises Refused, NotFound, or Invalid for a name or an outcome that cannot be used.
     """
     require(actor, "edit a dataset")
     with session() as open_session:
-        value = "bad" if contains.strip() or outcome else "good"
-        made = _case(_record(open_session, run_id), value, contains=contains, outcome=outcome, kept=kept)
+        record = _record(open_session, run_id)
+        same = reply.split() == str(record["reply"]).split()
+        value = "bad" if contains.strip() or outcome or (reply.strip() and not same) else "good"
+        made = _case(record, value, contains=contains, outcome=outcome, reply=reply, kept=kept)
         add(open_session, actor, dataset, [made], purpose="Cases from runs.", run_id=run_id)
         return made
+
+
+def _masked(open_session: Session, run_id: str, note: str) -> str:
+    """A reviewer's words with personal data masked, as in the conversation that they are about."""
+    run = open_session.get(RunRow, run_id)
+    return masking.masker(run.conversation if run is not None else run_id).text(note)
 
 
 def _record(open_session: Session, run_id: str) -> dict[str, Any]:
     return query.body(open_session, run_id)
 
 
-def _case(record: Mapping[str, Any], value: str, *, contains: str, outcome: str, kept: Sequence[Mock]) -> Case:
+def _case(
+    record: Mapping[str, Any], value: str, *, contains: str, outcome: str, kept: Sequence[Mock], reply: str = ""
+) -> Case:
     if value == "good":
         called = [c for c in record["calls"] if c["kind"] == "tool" and not c["error"]]
         expected = Expected(
             outcome=record["outcome"],
             agent=record["agent"],
             tools=tuple(ExpectedTool(name=c["name"], arguments=_arguments(c)) for c in called) or None,
+            reply=reply.strip() or None,
         )
     else:
-        if not contains.strip() and not outcome:
+        if not contains.strip() and not outcome and not reply.strip():
             raise Invalid(
                 "A bad run makes a case only if you say what should have happened.",
                 remedy="Choose the right outcome, or words that the reply must contain; or do not make a case.",
             )
         if outcome and outcome not in OUTCOMES:
             raise Invalid(f"{outcome!r} is not an outcome.", remedy=f"Use one of {', '.join(OUTCOMES)}.")
-        expected = Expected.model_validate({"contains": contains.strip() or None, "outcome": outcome or None})
+        expected = Expected.model_validate(
+            {"contains": contains.strip() or None, "outcome": outcome or None, "reply": reply.strip() or None}
+        )
     items = record["input"]
     if len(items) == 1:
         given: str | tuple[dict[str, str], ...] = record["question"]

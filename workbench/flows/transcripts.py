@@ -124,12 +124,12 @@ def read(source: Path) -> Recording:
         if not _data(path):
             continue
         rows = list(_rows(path, _named(path, source)))
-        made = [one for one in (_conversation(row, where) for where, row in rows) if one is not None]
+        made = [one for one in (of_entry(row, where) for where, row in rows) if one is not None]
         listed = _signatures(rows)
         if listed:
             offers[path] = tuple(listed)
         if made and len(made) < len(rows):
-            odd = next(where for where, row in rows if _messages(row) is None)
+            odd = next(where for where, row in rows if messages(row) is None)
             raise Invalid(f"{odd}: this is not a conversation: it holds no list of messages with roles.")
         if not made and not listed:
             others.append(path)
@@ -212,7 +212,7 @@ def _rows(path: Path, name: str, *, whole: bool = False) -> Iterator[tuple[str, 
                 yield f"{name}, line {number}", _parsed(line, name, number)
         return
     document = _parsed(body, name, 1)
-    if whole or not isinstance(document, list) or _messages(document) is not None or declares(document):
+    if whole or not isinstance(document, list) or messages(document) is not None or declares(document):
         yield name, document
         return
     yield from ((f"{name}, entry {number}", one) for number, one in enumerate(document, 1))
@@ -240,21 +240,22 @@ def _signatures(rows: Iterable[tuple[str, Any]]) -> list[Signature]:
     return list(found.values())
 
 
-def _messages(row: Any) -> list[Any] | None:
-    """The chat messages of an entry: the entry itself, or the first list of messages with roles in it."""
+def messages(row: Any) -> list[Any] | None:
+    """The chat messages of an entry: the entry itself, or the first list of messages with roles in it; None without."""
     if isinstance(row, Mapping):
-        return next((one for one in row.values() if isinstance(one, list) and _messages(one) is not None), None)
+        return next((one for one in row.values() if isinstance(one, list) and messages(one) is not None), None)
     if isinstance(row, list) and row and all(isinstance(one, Mapping) for one in row):
         return row if all(isinstance(one.get("role"), str) for one in row) else None
     return None
 
 
-def _conversation(row: Any, where: str) -> Transcript | None:
-    messages = _messages(row)
-    if messages is None:
+def of_entry(row: Any, where: str) -> Transcript | None:
+    """The conversation that an entry of a file holds; None where it holds none. Raises Invalid as `transcript` does."""
+    listed = messages(row)
+    if listed is None:
         return None
     named = (row.get("id") or row.get("conversation_id")) if isinstance(row, Mapping) else None
-    return transcript(messages, id=str(named or where), where=where)
+    return transcript(listed, id=str(named or where), where=where)
 
 
 @dataclass

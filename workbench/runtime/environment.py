@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from workbench.errors import Invalid
 from workbench.runtime.personal import KINDS
+from workbench.runtime.prices import Price, at, table
 from workbench.runtime.spec import ROLES
 
 OFFLINE = "offline"
@@ -34,8 +37,9 @@ VARIABLES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "WORKBENCH_PRICES",
-        "none",
-        'US dollars for a million tokens, as JSON: `{"NAME": [input, output]}`. Without it, cost is unknown.',
+        "the table that is shipped",
+        'US dollars for a million tokens: a file as `workbench/runtime/prices.csv`, or JSON, `{"NAME": [input, output]}`, '
+        "whose prices come before those of the table. A model that has no price has no known cost.",
     ),
     (
         "WORKBENCH_SECRET_NAME",
@@ -96,11 +100,17 @@ class Roles:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     base_url: str = ""
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    price_table: tuple[Price, ...] = ()
     offline_delay: float = 0.0
 
     def name(self, role: str) -> str:
         """What `role` is set to: `offline`, `NAME`, `chat:NAME`, or either with `@URL`."""
         return str(getattr(self, role))
+
+    def price(self, name: str, day: dt.date) -> Price | None:
+        """The price of the model called `name` on a day, as set for this deployment or in its table; None where unknown."""
+        own = self.prices.get(name) or self.prices.get(f"chat:{name}")
+        return at(self.price_table, name, day) if own is None else Price(name, dt.date.min, *own)
 
     def served(self, role: str) -> Served:
         """Where the model of `role` is served. A server named with `@` never gets the key of another."""
@@ -125,13 +135,16 @@ def roles(environment: Mapping[str, str] | None = None) -> Roles:
                 remedy="Set the key (any text for a server without keys), or unset the variable.",
             )
     try:
-        raw = json.loads(env.get("WORKBENCH_PRICES") or "{}")
+        told = (env.get("WORKBENCH_PRICES") or "").strip()
+        named = not told or told.startswith("{")
+        listed = table() if named else table(Path(told).expanduser())
+        raw = json.loads(told or "{}") if named else {}
         prices = {str(name): (float(pair[0]), float(pair[1])) for name, pair in raw.items()}
         delay = float(env.get("WORKBENCH_OFFLINE_DELAY") or 0)
     except (ValueError, TypeError, AttributeError, IndexError, KeyError):
         raise Invalid("WORKBENCH_PRICES or WORKBENCH_OFFLINE_DELAY cannot be read.") from None
     keys: dict[str, str] = {role: env.get(f"WORKBENCH_KEY_{role.upper()}", "") for role in ROLES}
-    return Roles(**names, api_key=key, keys=keys, base_url=base, prices=prices, offline_delay=delay)
+    return Roles(**names, api_key=key, keys=keys, base_url=base, prices=prices, price_table=listed, offline_delay=delay)
 
 
 def _sdk_default() -> str:

@@ -157,6 +157,8 @@ def _completed(response: Any) -> ModelResponse:
         if used
         else Usage()
     )
+    if used and used.input_tokens_details is not None:
+        usage.input_tokens_details = used.input_tokens_details
     return ModelResponse(output=list(response.output), usage=usage, response_id=response.id)
 
 

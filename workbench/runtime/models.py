@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -54,8 +55,9 @@ class Models(ModelProvider):
         name = self.roles.served(role).name
         if name == OFFLINE:
             return 0.0
-        price = self.roles.prices.get(name) or self.roles.prices.get(f"chat:{name}")
-        return None if price is None else (usage.input_tokens * price[0] + usage.output_tokens * price[1]) / 1e6
+        price = self.roles.price(name, dt.datetime.now(dt.UTC).date())
+        cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
+        return None if price is None else price.cost(usage.input_tokens, usage.output_tokens, cached)
 
     async def aclose(self) -> None:
         """Close the connections to the server."""

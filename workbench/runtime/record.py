@@ -368,9 +368,11 @@ def digest(asked: Mapping[str, Any]) -> str:
 def plain_response(response: Any) -> dict[str, Any]:
     """An SDK ModelResponse as plain data."""
     usage = response.usage
+    cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
+    used = {"requests": usage.requests, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
     return {
         "output": [_default(item) for item in response.output],
-        "usage": {"requests": usage.requests, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        "usage": used | ({"cached_tokens": cached} if cached else {}),
         "response_id": response.response_id,
         "request_id": getattr(response, "request_id", None),
     }

@@ -274,6 +274,37 @@ class Flag(SQLModel, table=True):
     at: dt.datetime = Field(default_factory=now, sa_column=_moment())
 
 
+class Cause(SQLModel, table=True):
+    """Why a run failed, as a rule or a person says; `by` names which."""
+
+    run_id: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True, index=True)
+    by: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+    note: str = ""
+
+
+class CauseDenied(SQLModel, table=True):
+    """A cause that a person took away from a run, so that no rule gives it back."""
+
+    __tablename__ = "cause_denied"
+    run_id: str = Field(primary_key=True)
+    cause: str = Field(primary_key=True)
+    by: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class CauseRule(SQLModel, table=True):
+    """Whether a rule of causes is in use here, and with which threshold. One that has no row is as it was shipped."""
+
+    __tablename__ = "cause_rule"
+    name: str = Field(primary_key=True)
+    active: bool = True
+    than: float | None = None
+    set_by: str
+    set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
 class Queue(SQLModel, table=True):
     """A labelling queue: a rubric and the runs that wait for a verdict."""
 

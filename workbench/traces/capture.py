@@ -20,7 +20,7 @@ from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import pack, session
 from workbench.store.tables import HeldRun, Run, RunBody
-from workbench.traces import facts, masking
+from workbench.traces import cause_rules, facts, masking
 from workbench.traces.asked import ask, asks_people
 
 log = logging.getLogger("workbench.traces")
@@ -87,7 +87,9 @@ def put(
     rows = [_row(record) | ({"source": source} if source else {}) for record in new.values()]
     open_session.execute(insert(Run), rows)
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
-    facts.store(open_session.connection(), rows, {i: facts.of_record(record) for i, record in new.items()})
+    caused = cause_rules.at_capture(open_session, new.values())
+    terms = {i: [*facts.of_record(record), *(("cause", one) for one in caused.get(i, ()))] for i, record in new.items()}
+    facts.store(open_session.connection(), rows, terms)
     for record, frozen in runs:
         if asks and record["id"] in new and asks_people(record, source or record["source"]):
             kept = masking.held(record)

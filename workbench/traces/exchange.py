@@ -18,13 +18,16 @@ from workbench.runtime.release import Release
 from workbench.runtime.spec import Outcome
 from workbench.store import session
 from workbench.store.tables import Run
-from workbench.traces import capture, foreign, ingest, masking, otlp, query, sdk_export
+from workbench.traces import capture, chats, foreign, ingest, masking, otlp, query, sdk_export
 
 FORMAT = 1
 KIND = "workbench run export"
 
 DEEPEST = 200
 """Levels of nesting in a document."""
+
+AT_ONCE = 200
+"""Runs of transcripts that are masked and written together."""
 
 IMPORTED = query.IMPORTED
 
@@ -57,14 +60,17 @@ def read(text: str) -> list[tuple[dict[str, Any], Release]]:
     return [_one(document) for document in documents]
 
 
-def take_in(actor: Actor, text: str) -> list[str]:
+def take_in(actor: Actor, text: str, name: str = "") -> list[str]:
     """Store the runs of an export document; those stored already are left. Returns the ids of the new ones.
 
-    Held runs of this workplace that could not be stored when they ended now ask people to decide; others ask nobody.
+    Transcripts of chat completions become runs of a flow called `name`. Held runs of this workplace that could not be
+    stored when they ended now ask people to decide; others ask nobody.
     """
     require(actor, "import runs")
     if (parts := _foreign(text)) is not None:
         return _take_parts(actor, parts)
+    if (listed := _transcripts(text)) is not None:
+        return _take_transcripts(actor, chats.runs(listed, name or "transcripts"))
     runs, own = read(text), capture.spilled()
     with session() as open_session:
         added = capture.put(open_session, [one for one in runs if one[0] in own])
@@ -77,6 +83,8 @@ def named(text: str) -> list[str]:
     """The ids of the runs in a text that `take_in` takes. Raises Invalid as that does."""
     if (parts := _foreign(text)) is not None:
         return list(dict.fromkeys(foreign.run_id(part.trace) for part in parts))
+    if (listed := _transcripts(text)) is not None:
+        return [str(record["id"]) for record, _ in chats.runs(listed, "transcripts")]
     return [str(record["id"]) for record, _ in read(text)]
 
 
@@ -95,6 +103,26 @@ def _foreign(text: str) -> list[ingest.Part] | None:
     else:
         return None
     return ingest.prepare(batches, masking.rules())
+
+
+def _transcripts(text: str) -> list[Any] | None:
+    """The transcripts in a text, cleaned of what cannot be stored; None where it holds something else."""
+    try:
+        documents = _documents(text)
+    except Invalid:
+        return None
+    found = None if any(map(_deep, documents)) else chats.entries(documents)
+    return None if found is None else clean(found)
+
+
+def _take_transcripts(actor: Actor, runs: list[chats.Pair]) -> list[str]:
+    added: list[str] = []
+    with session() as open_session:
+        audit.lock(open_session)
+        for at in range(0, len(runs), AT_ONCE):
+            added += capture.put(open_session, runs[at : at + AT_ONCE], source=IMPORTED, asks=False)
+        audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
+    return added
 
 
 def _take_parts(actor: Actor, parts: list[ingest.Part]) -> list[str]:

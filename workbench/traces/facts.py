@@ -11,7 +11,7 @@ from sqlmodel import Session, col, delete, select
 
 from workbench.store import index
 from workbench.store.index import Document, Term
-from workbench.store.tables import Flag, Label, RunScore
+from workbench.store.tables import Cause, Flag, Label, RunScore
 
 Given = dict[str, list[Term]]
 """What is said of runs, by their ids."""
@@ -80,8 +80,15 @@ def _scores(open_session: Session, ids: list[str]) -> Given:
     return found
 
 
-SAID: tuple[Callable[[Session, list[str]], Given], ...] = (_flags, _labels, _scores)
-"""What is said of runs after they are stored. A cause of a failure joins here, as terms of the kind `cause`."""
+def _causes(open_session: Session, ids: list[str]) -> Given:
+    found: Given = defaultdict(list)
+    for run_id, cause in open_session.exec(select(Cause.run_id, Cause.cause).where(col(Cause.run_id).in_(ids))):
+        found[run_id].append(("cause", cause))
+    return found
+
+
+SAID: tuple[Callable[[Session, list[str]], Given], ...] = (_flags, _labels, _scores, _causes)
+"""What is said of runs after they are stored."""
 SAID_KINDS = ("flagged", "label", "score", "bucket", "cause")
 
 

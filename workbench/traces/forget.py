@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from sqlmodel import Session, col, select
 
 from workbench import settings
 from workbench.access import Actor, audit, require
-from workbench.errors import Invalid
+from workbench.errors import Invalid, NotFound
 from workbench.runtime.redaction import Masker
 from workbench.store import index, now, session
 from workbench.store.tables import (
     Approval,
     BacktestRow,
     CaseRow,
+    Cause,
+    CauseDenied,
     Claim,
     ExperimentRow,
     Flag,
@@ -37,6 +39,7 @@ from workbench.traces import capture, masking, query
 SYSTEM = Actor("workbench", "admin")
 AT_ONCE = 500
 LONGEST = 36_500
+SHORTEST = 5
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def expire() -> Report:
                 audit.append(open_session, SYSTEM, "delete old runs", one.flow, {"days": one.days, **counts})
             total = {name: total.get(name, 0) + count for name, count in counts.items()}
     if total:
-        _wipe()
+        wipe()
     return Report(total, done=True)
 
 
@@ -114,12 +117,28 @@ def customer(actor: Actor, value: str, *, confirmed: bool = False) -> Report:
     short to tell one customer.
     """
     require(actor, "delete a customer's data")
-    value = value.strip()
-    if len(value) < 5:
+    value = checked(value)
+    found = {value, masking.known_as(value)}
+    with session() as open_session:
+        rows = list(open_session.exec(select(Run.id, Run.conversation).order_by(Run.id)))
+    named = {conversation for _, conversation in rows} & found
+    for at in range(0, len(rows), AT_ONCE):
+        named |= holding(value, rows[at : at + AT_ONCE], named)
+    return remove(actor, value, named, confirmed=confirmed)
+
+
+def checked(value: str) -> str:
+    """What tells one customer, without spaces around it. Raises Invalid where it is too short to."""
+    if len(value.strip()) < SHORTEST:
         raise Invalid(
             "This is too short to tell one customer.", remedy="Give an e-mail address, a number, or a conversation."
         )
-    conversations = _conversations(value)
+    return value.strip()
+
+
+def remove(actor: Actor, value: str, conversations: set[str], *, confirmed: bool) -> Report:
+    """Delete these conversations of a customer with all that hangs on them; unless `confirmed`, only say what would be."""
+    require(actor, "delete a customer's data")
     ids = _ids(conversations)
     with session() as open_session:
         if confirmed:
@@ -130,7 +149,7 @@ def customer(actor: Actor, value: str, *, confirmed: bool = False) -> Report:
         if confirmed:
             audit.append(open_session, actor, "delete a customer's data", f"{counts['runs']} runs", counts)
     if confirmed:
-        _wipe()
+        wipe()
     return Report(counts, tuple(sorted(conversations)), left, confirmed)
 
 
@@ -141,25 +160,28 @@ def _older(flow: str, before: dt.datetime) -> list[str]:
         return list(open_session.exec(asked))
 
 
-def _conversations(value: str) -> set[str]:
-    """The conversations with a run that holds a value, as it is or masked as it is in that conversation."""
-    found = {value, masking.known_as(value)}
-    with session() as open_session:
-        rows = open_session.exec(select(Run.id, Run.conversation).order_by(Run.id)).all()
-    named = {conversation for _, conversation in rows} & found
+def holding(value: str, rows: Sequence[tuple[str, str]], named: Set[str]) -> set[str]:
+    """The conversations among runs, given by id and conversation, that hold a value, as it is or masked as it is there.
+
+    Those that are `named` already are not looked into.
+    """
+    found: set[str] = set()
     rules = masking.rules()
-    for at in range(0, len(rows), AT_ONCE):
-        part = [(run_id, conversation) for run_id, conversation in rows[at : at + AT_ONCE] if conversation not in named]
-        with session() as open_session:
-            for run_id, conversation in part:
+    with session() as open_session:
+        for run_id, conversation in rows:
+            if conversation in named or conversation in found:
+                continue
+            try:
                 resource, spans, _ = query.trace(open_session, run_id)
                 body = [resource, spans] if spans else query.body(open_session, run_id)
-                written = json.dumps(body, ensure_ascii=False).lower()
-                scopes = {conversation, conversation.removeprefix("conv_"), value}
-                spellings = {value, *(Masker(rules, scope).text(value) for scope in scopes)}
-                if any(one.lower() in written for one in spellings):
-                    named.add(conversation)
-    return named
+            except NotFound:
+                continue
+            written = json.dumps(body, ensure_ascii=False).lower()
+            scopes = {conversation, conversation.removeprefix("conv_"), value}
+            spellings = {value, *(Masker(rules, scope).text(value) for scope in scopes)}
+            if any(one.lower() in written for one in spellings):
+                found.add(conversation)
+    return found
 
 
 def _ids(conversations: set[str]) -> list[str]:
@@ -174,7 +196,16 @@ def _ids(conversations: set[str]) -> list[str]:
 def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = False) -> dict[str, int]:
     """Delete runs with all that hangs on them, inside a transaction; how many of each kind."""
     counts = dict.fromkeys(
-        ("runs", "approvals", "flags", "labels", "places in labelling queues", "cases", "scores without their reasons"),
+        (
+            "runs",
+            "approvals",
+            "flags",
+            "causes",
+            "labels",
+            "places in labelling queues",
+            "cases",
+            "scores without their reasons",
+        ),
         0,
     )
     for at in range(0, len(ids), AT_ONCE):
@@ -182,6 +213,7 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
         for name, column in (
             ("approvals", Approval.run_id),
             ("flags", Flag.run_id),
+            ("causes", Cause.run_id),
             ("labels", Label.run_id),
             ("places in labelling queues", QueueItem.run_id),
             ("cases", CaseRow.run_id),
@@ -192,14 +224,14 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
             counts[name] += int(open_session.exec(asked).one())
         if only_count:
             continue
-        if open_session.get_bind().dialect.name == "sqlite":
-            open_session.execute(text("pragma secure_delete=on"))
+        overwrite(open_session)
         for row in open_session.exec(select(ExperimentRow).where(col(ExperimentRow.run_id).in_(part))):
             row.scores, row.run_id = [{**score, "reason": ""} for score in row.scores], ""
         open_session.flush()
         index.remove(open_session.connection(), part)
         for column in (
-            RunScore.run_id, Approval.run_id, Claim.run_id, Flag.run_id, Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
+            RunScore.run_id, Approval.run_id, Cause.run_id, CauseDenied.run_id, Claim.run_id, Flag.run_id,
+            Label.run_id, QueueItem.run_id, CaseRow.run_id, BacktestRow.run_id,
             HeldRun.run_id, TracePart.run_id, RunBody.run_id, Run.id,
         ):  # fmt: skip
             open_session.execute(delete(column.class_).where(col(column).in_(part)))  # type: ignore[attr-defined]
@@ -251,7 +283,13 @@ def _left(open_session: Session, ids: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _wipe() -> None:
+def overwrite(open_session: Session) -> None:
+    """Let what is deleted in this transaction be overwritten, where the database would leave it in its file."""
+    if open_session.get_bind().dialect.name == "sqlite":
+        open_session.execute(text("pragma secure_delete=on"))
+
+
+def wipe() -> None:
     """Overwrite what was deleted, where the database would leave it in its file."""
     with session() as open_session:
         if open_session.get_bind().dialect.name != "sqlite":

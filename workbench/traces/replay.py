@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import flows, runtime
 from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
-from workbench.runtime.record import ToolCall
+from workbench.runtime.record import Finished, ToolCall
 from workbench.runtime.release import Release
-from workbench.traces import foreign, query
+from workbench.traces import chats, foreign, query
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Options
+
+
+KEPT = 16
+"""Frozen flows whose networks are kept between replays."""
+
+AS_FAR = "as far as the transcript goes, which ends before a reply"
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ def replay(actor: Actor, run_id: str) -> Verdict:
     if record["source"] == foreign.SOURCE:
         return Verdict(run_id, "impossible", what="it ran in another program, whose flow is not here")
     try:
-        release = flows.frozen(record["digest"], number=_number(record["version"]))
+        release = _once(flows.frozen(record["digest"], number=_number(record["version"])))
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
     return replay_record(record, release)
@@ -54,6 +61,7 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     if why := _impossible(record, release):
         return Verdict(run_id, "impossible", what=why)
     answers = _Answers(record, release)
+    ended: list[Finished] = []
     options: Options = {
         "models": runtime.Tape(record["calls"]),
         "conversation": runtime.Conversation(
@@ -64,18 +72,21 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         "decisions": [Decision(**one) for one in record.get("decisions", ())],
         "verdicts": record["guardrails"],
         "source": "replay",
+        "sink": ended.append,
     }
     try:
-        result = asyncio.run(_again(record, release, options))
+        asyncio.run(_again(record, release, options))
     except Diverged as diverged:
         if answers.unknown:
             return _judged(record, _unknown(run_id, answers))
+        if record.get("stop") == chats.CUT and diverged.call > len(_requests(record)):
+            return _judged(record, _compare_calls(record, ended[0].plain) or Verdict(run_id, "faithful", what=AS_FAR))
         return _judged(record, Verdict(run_id, "differs", f"model request {diverged.call}", diverged.what))
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
     if answers.unknown:
         return _judged(record, _unknown(run_id, answers))
-    return _judged(record, _compare(record, result.record))
+    return _judged(record, _compare(record, ended[0].plain))
 
 
 def _judged(record: Mapping[str, Any], verdict: Verdict) -> Verdict:
@@ -87,15 +98,30 @@ def _judged(record: Mapping[str, Any], verdict: Verdict) -> Verdict:
     return Verdict(verdict.run_id, "impossible", verdict.span, what)
 
 
-def _again(record: Mapping[str, Any], release: Release, options: Options) -> Coroutine[Any, Any, runtime.Result]:
-    """The recorded run once more; of a fork, the past as it was before what the fork changed."""
+_releases: OrderedDict[tuple[str, int | None], Release] = OrderedDict()
+
+
+def _once(release: Release) -> Release:
+    """The same frozen flow as at an earlier replay, whose network of agents is built already."""
+    known = _releases[release.digest, release.number] = _releases.pop((release.digest, release.number), release)
+    while len(_releases) > KEPT:
+        _releases.popitem(last=False)
+    return known
+
+
+async def _again(record: Mapping[str, Any], release: Release, options: Options) -> None:
+    """The recorded run once more, told to the sink; of a fork, the past as it was before what the fork changed.
+
+    It returns nothing: what a task returns is spelt out by asyncio when it takes its signal handler away, which is slow.
+    """
     from workbench.runtime import engine
 
     forked = record.get("forked")
     if not forked:
-        return engine.run(release, record["question"], **options)
+        await engine.run(release, record["question"], **options)
+        return
     tape = runtime.Tape(record["calls"], start=forked["requests"])
-    return engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
+    await engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
 
 
 def _unknown(run_id: str, answers: _Answers) -> Verdict:
@@ -136,7 +162,8 @@ def _impossible(record: Mapping[str, Any], release: Release) -> str:
     return ""
 
 
-def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
+def _compare_calls(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict | None:
+    """The first tool call or model request in which two records differ, as far as both go; None where none does."""
     run_id = str(record["id"])
     before, after = _tools(record), _tools(again)
     for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
@@ -148,6 +175,14 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
     for number, (one_digest, other_digest) in enumerate(zip(asked, asked_again, strict=False), 1):
         if one_digest != other_digest:
             return Verdict(run_id, "differs", f"model request {number}", "its recorded digest does not fit the request")
+    return None
+
+
+def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
+    run_id = str(record["id"])
+    if (different := _compare_calls(record, again)) is not None:
+        return different
+    asked, asked_again = _requests(record), _requests(again)
     if record["outcome"] != "blocked" and len(asked) != len(asked_again):
         return Verdict(run_id, "differs", "the run", "another number of model requests")
     for part, words in (

@@ -14,11 +14,12 @@ from typing import Any, Literal
 from workbench import runtime
 from workbench.errors import WorkbenchError
 from workbench.flows.signatures import called
-from workbench.flows.transcripts import Call, Note, Said, Transcript, Turn
+from workbench.flows.transcripts import Call, Note, Transcript, Turn
 from workbench.runtime import arguments
 from workbench.runtime.models import RecordedError, Tape, response_of
 from workbench.runtime.record import Sink, ToolCall
 from workbench.runtime.release import Release
+from workbench.traces.chats import history, response
 
 Verdict = Literal["faithful", "ends with a call", "unanswered", "stopped", "not reached"]
 """Of a turn: as it was recorded; as recorded up to a tool call, with which the record ends; the customer has the last word;
@@ -100,7 +101,7 @@ def tally(walks: Iterable[Walk]) -> dict[str, int]:
 
 
 async def _walk(release: Release, conversation: Transcript, sink: Sink | None) -> Walk:
-    talk = runtime.Conversation(id="", items=tuple(_history(conversation.opening)))
+    talk = runtime.Conversation(id="", items=tuple(history(conversation.opening)))
     walked: list[Walked] = []
     for number, turn in enumerate(conversation.turns, 1):
         last = number == len(conversation.turns)
@@ -205,7 +206,7 @@ class Script(Tape):
         if self.stop is not None:
             raise RecordedError(str(self.stop))
         at, self._said = self._said, self._said + 1
-        return response_of(_response(self._turn.answers[at], at))
+        return response_of(response(self._turn.answers[at], str(at)))
 
     def _obstacle(self, request: Mapping[str, Any]) -> Stop | None:
         """What keeps the record from going on: answers that changed on the way, its end, or a call that cannot be made."""
@@ -238,37 +239,3 @@ class Script(Tape):
             except WorkbenchError as error:
                 return Stop("arguments", name, error.message)
         return Stop("no answer", name, "the record has no answer to this call") if call.answer is None else None
-
-
-def _response(said: Said, at: int) -> dict[str, Any]:
-    """A recorded message as the plain form of a model's response."""
-    output: list[dict[str, Any]] = []
-    if said.text.strip():
-        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}
-        output.append(
-            {"type": "message", "id": f"msg_{at}", "role": "assistant", "status": "completed", "content": [part]}
-        )
-    output += [
-        {
-            "type": "function_call",
-            "id": f"fc_{at}_{place}",
-            "call_id": call.id,
-            "name": called(call.name),
-            "arguments": call.arguments,
-            "status": "completed",
-        }
-        for place, call in enumerate(said.calls)
-    ]
-    usage = {"requests": 1, "input_tokens": 0, "output_tokens": 0}
-    return {"output": output, "usage": usage, "response_id": None}
-
-
-def _history(opening: Iterable[Said]) -> Iterator[dict[str, Any]]:
-    """What was said before the customer's first message, as items of a conversation."""
-    for said in opening:
-        if said.text:
-            yield {"role": "assistant", "content": said.text}
-        for call in said.calls:
-            name = called(call.name)
-            yield {"type": "function_call", "call_id": call.id, "name": name, "arguments": call.arguments}
-            yield {"type": "function_call_output", "call_id": call.id, "output": call.answer or ""}

@@ -48,6 +48,7 @@ PLACES = (
         "approvals", "Approvals", "approval", "Improve", "Calls that wait for a person: read the case, allow or reject."
     ),
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
+    Place("failures", "Failures", "troubleshoot", "Improve", "Why runs fail: by cause, flow, release and topic."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
 )

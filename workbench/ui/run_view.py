@@ -10,10 +10,20 @@ import streamlit as st
 
 from workbench import traces
 from workbench.access import Actor
-from workbench.ui import charts, compare_view, fork_forms, playground, session, show, transcript
-from workbench.ui.charts import timeline
+from workbench.ui import (
+    cause_chips,
+    charts,
+    compare_view,
+    fork_forms,
+    playground,
+    run_beside,
+    session,
+    show,
+    transcript,
+)
+from workbench.ui.charts import path, timeline
 
-PARTS = ("Conversation", "Timeline", "Exact requests", "Fork from here")
+PARTS = ("Conversation", "Timeline", "Path", "Exact requests", "Fork from here")
 
 
 def reading(actor: Actor, run_id: str) -> None:
@@ -34,7 +44,10 @@ def reading(actor: Actor, run_id: str) -> None:
             on_click="ignore",
         )
         playground.flag_button(actor, run_id, key=run_id)
+        run_beside.case(actor, record)
         other = compare_view.picker(record)
+    cause_chips.chips(actor, run_id)
+    run_beside.origin(record)
     _verdict(run_id)
     if other:
         with show.errors():
@@ -59,16 +72,15 @@ def _verdict(run_id: str) -> None:
 
 def _parts(actor: Actor, record: Mapping[str, Any]) -> None:
     """The run's conversation, timeline, exact requests, and the form that forks it; the open one is in the address."""
-    conversation, spans, exact, fork = st.tabs(PARTS, key="run-tab", bind="query-params")
+    conversation, spans, way, exact, fork = st.tabs(PARTS, key="run-tab", bind="query-params")
     with conversation:
         transcript.record(record)
     with spans:
-        theme = charts.colours()
-        st.plotly_chart(
-            timeline.figure(record["spans"], theme["ink"], theme["faint"], traces.waits(record)),
-            theme=None,
-            config={"displayModeBar": False},
-        )
+        _timeline(record)
+        run_beside.cost(record)
+    with way:
+        if way.open:
+            _path(record)
     with exact:
         made = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
         st.caption(show.plain(f"Run {record['id']} of {record['digest'][:19]}…, {made}"))
@@ -79,3 +91,30 @@ def _parts(actor: Actor, record: Mapping[str, Any]) -> None:
                 st.code(json.dumps(call, indent=1, ensure_ascii=False), language="json")
     with fork, show.errors():
         fork_forms.panel(actor, record)
+
+
+def _timeline(record: Mapping[str, Any]) -> None:
+    """The steps over time, with what waited for what, and what ran side by side, in words."""
+    if not record["spans"]:
+        st.caption("Nothing in this record says when its steps began, so there is no timeline.")
+        return
+    waits = traces.waits(record)
+    words = [one["name"] + f" for {one['seconds']:.2f} s" for one in waits if one["seconds"] >= timeline.NOTABLE]
+    if together := timeline.together(record["spans"]):
+        words.append(f"up to {together} steps ran side by side")
+    if words:
+        st.caption(show.plain("; ".join(words)[:1].upper() + "; ".join(words)[1:] + "."))
+    theme = charts.colours()
+    st.plotly_chart(
+        timeline.figure(record["spans"], theme["ink"], theme["faint"], waits),
+        theme=None,
+        config={"displayModeBar": False},
+    )
+
+
+def _path(record: Mapping[str, Any]) -> None:
+    """Who handed over to whom, the tools they called, and what the guardrails held or stopped."""
+    st.caption(
+        "Boxes are agents, dashed boxes their tools, dotted boxes the guardrails that judged. What failed or was stopped says so."
+    )
+    st.graphviz_chart(path.dot(record, **charts.colours()), width="content")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from workbench import traces
+from workbench.traces import costs
 from workbench.ui import show
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def badge(outcome: str) -> str:
 def footer(outcome: str, seconds: float, tokens: int, usd: float | None, model: str, error: str = "") -> str:
     """One quiet line: outcome, time, tokens, cost, model."""
     cost = "cost unknown" if usd is None else "no cost" if usd == 0 else f"${usd:.4f}"
-    parts = [badge(outcome), _time(seconds), f"{tokens:,} tokens", show.plain(cost), show.plain(model)]
+    used = "tokens not told" if usd is None and not tokens else f"{tokens:,} tokens"
+    parts = [badge(outcome), _time(seconds), used, show.plain(cost), show.plain(model)]
     return " · ".join(parts) + (f"  \n{show.plain(error)}" if error else "")
 
 
@@ -69,7 +72,7 @@ def record_footer(record: Mapping[str, Any]) -> str:
         record["outcome"],
         record["seconds"],
         usage["input_tokens"] + usage["output_tokens"],
-        usage["usd"],
+        costs.usd(record),
         ", ".join(record["models"]) or "no model called",
         record["error"] or record["stop"],
     )
@@ -77,18 +80,52 @@ def record_footer(record: Mapping[str, Any]) -> str:
 
 def record(body: Mapping[str, Any]) -> None:
     """A recorded run as a conversation: earlier messages, the question, the steps, the reply."""
-    for item in body["input"][:-1]:
-        if isinstance(item, Mapping) and item.get("role") in ("user", "assistant"):
-            text = message_text(item)
-            if text and item["role"] == "user":
-                question(text)
-            elif text:
-                with st.chat_message("assistant", avatar=FLOW):
-                    st.markdown(show.plain(text))
+    earlier(body["input"][:-1])
     question(body["question"])
     reply(traces.step_words(body), body["reply"], record_footer(body))
+    if body.get("unanswered"):
+        question(body["unanswered"])
+        st.caption("Nobody answered this: the transcript ends here.")
     if body.get("escalation"):
         note(body["escalation"])
+
+
+def earlier(items: Sequence[Any]) -> None:
+    """What was said before the question, with what was done for each answer."""
+    steps: list[str] = []
+    for item in items:
+        if not isinstance(item, Mapping):
+            continue
+        text = message_text(item) if item.get("role") in ("user", "assistant") else ""
+        if item.get("type") == "function_call":
+            steps.append(earlier_call(item, items))
+        elif text and item["role"] == "user":
+            question(text)
+        elif text:
+            with st.chat_message("assistant", avatar=FLOW):
+                if steps:
+                    st.caption(steps_text(steps))
+                st.markdown(show.plain(text))
+            steps = []
+    if steps:
+        st.caption(steps_text(steps))
+
+
+def earlier_call(call: Mapping[str, Any], items: Sequence[Any]) -> str:
+    """A tool call of an earlier turn in words, with its answer."""
+    name = str(call.get("name", ""))
+    if name.startswith("transfer_to_"):
+        return f"handed over to {name.removeprefix('transfer_to_')}"
+    answers = (
+        one
+        for one in items
+        if isinstance(one, Mapping)
+        and one.get("type") == "function_call_output"
+        and one.get("call_id") == call.get("call_id")
+    )
+    answer = next(answers, {}).get("output", "")
+    output = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
+    return traces.tool_words(name, str(call.get("arguments", "")), output, "", 0.0)
 
 
 def note(escalation: Mapping[str, Any]) -> None:
@@ -131,4 +168,6 @@ def step_line(step: Step, before: str) -> str | None:
 
 
 def _time(seconds: float) -> str:
+    if seconds == 0:
+        return "not timed"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

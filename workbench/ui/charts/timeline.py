@@ -11,6 +11,9 @@ import plotly.graph_objects as go
 GUTTER = 240
 """Pixels left of the bars, for the names."""
 
+NOTABLE = 0.005
+"""Seconds of waiting that are worth a word."""
+
 WORDS = {
     "task": "run",
     "turn": "turn",
@@ -49,6 +52,18 @@ def tree(spans: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any
     return found
 
 
+def together(spans: Sequence[Mapping[str, Any]]) -> int:
+    """How many steps ran at the same moment at most, those without steps of their own counted; 0 where none overlap."""
+    above = {span["parent"] for span in spans}
+    leaves = [one for one in spans if one["id"] not in above and one["seconds"] > 0]
+    moments = sorted([(one["start"], 1) for one in leaves] + [(one["start"] + one["seconds"], -1) for one in leaves])
+    most = running = 0
+    for _, change in moments:
+        running += change
+        most = max(most, running)
+    return most if most > 1 else 0
+
+
 def label(span: Mapping[str, Any]) -> str:
     """A span's type and name in words."""
     kind = WORDS.get(span["type"], span["type"])
@@ -77,6 +92,15 @@ def figure(
             cliponaxis=False,
             hovertemplate=f"{escape(label(span))}<br>from {span['start'] * 1000:,.1f} ms<br>%{{text}}<extra></extra>",
             showlegend=False,
+        )
+    for one in waits:
+        made.add_vrect(
+            x0=one["start"] * 1000,
+            x1=(one["start"] + one["seconds"]) * 1000,
+            fillcolor=COLOURS["guardrail"],
+            opacity=0.12,
+            line_width=0,
+            layer="below",
         )
     end = max((span["start"] + span["seconds"] for _, span in rows), default=0.001) * 1000
     made.update_layout(
