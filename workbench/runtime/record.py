@@ -315,16 +315,26 @@ class Writer:
 
 
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
+_UNSTORABLE_IN_JSON = re.compile("[\ud800-\udfff]|\\\\u0000")
 
 
 def clean(value: Any) -> Any:
     """Plain data in which every text can be stored: lone surrogates and NUL become the replacement character."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
+    # Looking through the JSON of the whole is many times faster than a walk, and hardly anything needs one.
+    if isinstance(value, dict | list) and _UNSTORABLE_IN_JSON.search(json.dumps(value, ensure_ascii=False)):
+        return _cleaned(value)
+    return value
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {clean(k): clean(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [clean(v) for v in value]
+        return {_cleaned(k): _cleaned(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(v) for v in value]
     return value
 
 

@@ -66,7 +66,7 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         "source": "replay",
     }
     try:
-        result = asyncio.run(_again(record, release, options))
+        result = _finished(_again(record, release, options))
     except Diverged as diverged:
         if answers.unknown:
             return _judged(record, _unknown(run_id, answers))
@@ -96,6 +96,17 @@ def _again(record: Mapping[str, Any], release: Release, options: Options) -> Cor
         return engine.run(release, record["question"], **options)
     tape = runtime.Tape(record["calls"], start=forked["requests"])
     return engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
+
+
+def _finished(work: Coroutine[Any, Any, runtime.Result]) -> runtime.Result:
+    """What the work returns. A loop of its own, without the handling of signals that takes `asyncio.run` its time."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
 
 
 def _unknown(run_id: str, answers: _Answers) -> Verdict:
