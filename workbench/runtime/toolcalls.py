@@ -15,6 +15,7 @@ from workbench.runtime import tools
 from workbench.runtime.barrier import guard_result
 from workbench.runtime.job import Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import ModelFailed
+from workbench.runtime.models import PATIENCE
 from workbench.runtime.record import ModelCall, ToolCall, inside
 from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
 
@@ -104,6 +105,8 @@ def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
 async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     """Fill in the answer of a call that may be made, and let the guardrails on results read it."""
     if job.answers is not None and (given := job.answers(call)) is not None:
+        if given.get("unfinished"):
+            await asyncio.sleep(PATIENCE)
         call.output, call.error = str(given["output"]), str(given.get("error", ""))
         call.replayed = bool(given.get("replayed"))
         call.mocked = not call.replayed

@@ -55,7 +55,7 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
         return Verdict(run_id, "impossible", what=why)
     answers = _Answers(record, release)
     options: Options = {
-        "models": runtime.Tape(record["calls"]),
+        "models": runtime.Tape(record["calls"], limit=_limit(record)),
         "conversation": runtime.Conversation(
             id=record["conversation"], items=tuple(record["input"][:-1]), agent=record["starts_at"]
         ),
@@ -94,7 +94,7 @@ def _again(record: Mapping[str, Any], release: Release, options: Options) -> Cor
     forked = record.get("forked")
     if not forked:
         return engine.run(release, record["question"], **options)
-    tape = runtime.Tape(record["calls"], start=forked["requests"])
+    tape = runtime.Tape(record["calls"], start=forked["requests"], limit=_limit(record))
     return engine.fork(release, record["question"], record, forked, **(options | {"models": tape}))
 
 
@@ -134,7 +134,12 @@ class _Answers:
         if found is None:
             self.unknown = self.unknown or call.name
             return {"output": "", "error": "this call was not recorded"}
-        return dict(found)
+        return {**found, "unfinished": not found.get("done", True)}
+
+
+def _limit(record: Mapping[str, Any]) -> str:
+    stop = str(record.get("stop", ""))
+    return stop if stop.startswith("stopped after $") else ""
 
 
 def _impossible(record: Mapping[str, Any], release: Release) -> str:
@@ -148,18 +153,23 @@ def _impossible(record: Mapping[str, Any], release: Release) -> str:
 
 
 def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
-    run_id = str(record["id"])
+    """The first difference. What goes on when a run is stopped from outside may get further in one than in the other."""
+    run_id, torn = str(record["id"]), record["outcome"] == "blocked" or _torn(record)
     before, after = _tools(record), _tools(again)
-    for number, (one, other) in enumerate(zip(before, after, strict=False), 1):
-        if one != other:
-            return Verdict(run_id, "differs", f"tool call {number} ({one[1]})", "its arguments or its answer differ")
-    if record["outcome"] != "blocked" and len(before) != len(after):
-        return Verdict(run_id, "differs", "the run", f"{len(after)} tool calls instead of {len(before)}")
+    for number, (key, one) in enumerate(before.items(), 1):
+        other = after.get(key, one if torn else None)
+        if other is None or (one != other and not (torn and None in (one, other))):
+            return Verdict(run_id, "differs", f"tool call {number} ({key[1]})", "its arguments or its answer differ")
+    called, called_again = (sum(c["kind"] == "tool" for c in one["calls"]) for one in (record, again))
+    if not torn and called != called_again:
+        return Verdict(run_id, "differs", "the run", f"{called_again} tool calls instead of {called}")
     asked, asked_again = _requests(record), _requests(again)
-    for number, (one_digest, other_digest) in enumerate(zip(asked, asked_again, strict=False), 1):
-        if one_digest != other_digest:
-            return Verdict(run_id, "differs", f"model request {number}", "its recorded digest does not fit the request")
-    if record["outcome"] != "blocked" and len(asked) != len(asked_again):
+    for lane in asked:
+        for (number, one_digest), (_, other_digest) in zip(asked[lane], asked_again.get(lane, ()), strict=False):
+            if one_digest != other_digest:
+                what = "its recorded digest does not fit the request"
+                return Verdict(run_id, "differs", f"model request {number}", what)
+    if not torn and {k: len(v) for k, v in asked.items()} != {k: len(v) for k, v in asked_again.items()}:
         return Verdict(run_id, "differs", "the run", "another number of model requests")
     for part, words in (
         ("outcome", "the outcome"),
@@ -172,15 +182,31 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
     return Verdict(run_id, "faithful")
 
 
-def _tools(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    calls = [c for c in record["calls"] if c["kind"] == "tool"]
-    return sorted((c["call_id"], c["name"], c["arguments"], c["output"], c["error"]) for c in calls)
+def _torn(record: Mapping[str, Any]) -> bool:
+    """Whether something was still under way when the run ended."""
+    return any(
+        not one.get("done", True) if one["kind"] == "tool" else one["response"] is None and not one["error"]
+        for one in record["calls"]
+    )
 
 
-def _requests(record: Mapping[str, Any]) -> list[str]:
-    """The digests of the model requests, in order within each agent asked as a tool."""
+def _tools(record: Mapping[str, Any]) -> dict[tuple[str, str, str], tuple[str, str] | None]:
+    """What each tool call answered, in the order of their ids; None for one that was stopped half-way."""
+    calls = sorted(((_key(c), c) for c in record["calls"] if c["kind"] == "tool"), key=lambda one: one[0])
+    return {key: (c["output"], c["error"]) if c.get("done", True) else None for key, c in calls}
+
+
+def _key(call: Mapping[str, Any]) -> tuple[str, str, str]:
+    return call["call_id"], call["name"], call["arguments"]
+
+
+def _requests(record: Mapping[str, Any]) -> dict[str, list[tuple[int, str]]]:
+    """Number and digest of each model request, in order, for each agent asked as a tool."""
+    found: dict[str, list[tuple[int, str]]] = {}
     models = [c for c in record["calls"] if c["kind"] == "model"]
-    return [c["digest"] for c in sorted(models, key=lambda c: c.get("inside", ""))]
+    for number, call in enumerate(models, 1):
+        found.setdefault(call.get("inside", ""), []).append((number, call["digest"]))
+    return found
 
 
 def _number(version: str) -> int | None:
