@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.runtime.release import Release, packages
+from workbench.runtime.seal import FORMAT, sealed
 from workbench.runtime.spec import Outcome, canonical
-
-FORMAT = 1
 
 inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="")
 """The call id of the agent asked as a tool within which something happens; empty outside."""
@@ -180,7 +179,7 @@ class Finished:
 
     @functools.cached_property
     def plain(self) -> dict[str, Any]:
-        """The record as plain data, made on first use: one JSON document with `format` 1."""
+        """The record as plain data, made on first use: one JSON document with `format` 2, under its seal."""
         r = self.recorder
         models = [call for call in r.calls if isinstance(call, ModelCall)]
         body = {
@@ -221,7 +220,7 @@ class Finished:
             "spans": [plain_span(span, r.wall) for span in r.spans],
             "packages": dict(packages()),
         }
-        return dict(clean(body))
+        return sealed(dict(clean(body)))
 
 
 Sink = Callable[[Finished], None]

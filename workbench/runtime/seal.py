@@ -13,10 +13,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workbench.runtime.spec import canonical
+
 FORMAT = 2
 """Records from this format on bear a seal."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, check_circular=False, separators=(",", ":")).encode
 
 _LISTS = ("calls", "guardrails", "spans", "decisions", "waiting")
 _SIZE = 6
@@ -38,6 +40,9 @@ def broken(record: Mapping[str, Any]) -> str:
     """In words, the first part of a record that does not fit its seal; empty where all of it fits."""
     if record.get("format", 1) == 1 and "seal" not in record:
         return ""
+    for name, call in zip((name for name, _ in _parts({"calls": record["calls"]})), record["calls"], strict=True):
+        if call["kind"] == "model" and hashlib.sha256(canonical(call["request"]).encode()).hexdigest() != call["digest"]:
+            return name
     seal = record.get("seal")
     if not isinstance(seal, dict) or not all(isinstance(seal.get(one), str) for one in ("whole", "parts")):
         return "the seal"
@@ -60,7 +65,8 @@ def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
             yield _WORDS.get(name, name.replace("_", " ")), _text(record[name])
     for kind in _LISTS:
         for number, one in enumerate(record.get(kind) or (), 1):
-            yield _named(kind, number, one), _text(one)
+            # A model's request is in the record under a digest of its own.
+            yield _named(kind, number, one), _text({**one, "request": ""} if "request" in one else one)
 
 
 def _text(value: Any) -> bytes:

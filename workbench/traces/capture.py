@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import insert
@@ -85,7 +85,7 @@ def put(
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
     open_session.execute(
-        insert(Run), [_row(record) | ({"source": source} if source else {}) for record in new.values()]
+        insert(Run), [columns(record) | ({"source": source} if source else {}) for record in new.values()]
     )
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     for record, frozen in runs:
@@ -112,7 +112,8 @@ def spilled() -> list[dict[str, Any]]:
     return found
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def columns(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What lists show of a record."""
     usage = record["usage"]
     same = (
         "id",

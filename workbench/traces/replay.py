@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import flows, runtime
 from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
+from workbench.runtime import seal
 from workbench.runtime.record import ToolCall
 from workbench.runtime.release import Release
-from workbench.traces import foreign, query
+from workbench.traces import capture, foreign, query
 
 if TYPE_CHECKING:
     from workbench.runtime.engine import Options
@@ -31,8 +32,11 @@ class Verdict:
         return " ".join(part for part in (self.verdict, f"at {self.span}:" if self.span else "", self.what) if part)
 
 
-def replay(actor: Actor, run_id: str) -> Verdict:
-    """Replay a stored run. Raises Refused or NotFound."""
+def replay(actor: Actor, run_id: str, *, strict: bool = False) -> Verdict:
+    """Replay a stored run. A `strict` replay also finds what was changed in the record or in lists after it was written.
+
+    Raises Refused or NotFound.
+    """
     require(actor, "replay a run")
     record = query.record(run_id)
     if record["source"] == foreign.SOURCE:
@@ -41,16 +45,20 @@ def replay(actor: Actor, run_id: str) -> Verdict:
         release = flows.frozen(record["digest"], number=_number(record["version"]))
     except WorkbenchError as error:
         return Verdict(run_id, "impossible", what=error.message)
-    return replay_record(record, release)
+    if strict and (column := _relisted(run_id, record)):
+        return Verdict(run_id, "differs", f"{column} in lists", "it is not what the record says")
+    return replay_record(record, release, strict=strict)
 
 
-def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
-    """Replay a record against the frozen flow it names."""
+def replay_record(record: Mapping[str, Any], release: Release, *, strict: bool = False) -> Verdict:
+    """Replay a record against the frozen flow it names. A `strict` replay also holds it against its seal."""
     # The SDK is loaded only when something runs.
     from workbench.runtime.job import Decision
     from workbench.runtime.models import Diverged
 
     run_id = str(record["id"])
+    if strict and (part := seal.broken(record)):
+        return Verdict(run_id, "differs", part, "it was changed after it was recorded")
     if why := _impossible(record, release):
         return Verdict(run_id, "impossible", what=why)
     answers = _Answers(record, release)
@@ -76,6 +84,18 @@ def replay_record(record: Mapping[str, Any], release: Release) -> Verdict:
     if answers.unknown:
         return _judged(record, _unknown(run_id, answers))
     return _judged(record, _compare(record, result.record))
+
+
+def _relisted(run_id: str, record: Mapping[str, Any]) -> str:
+    """The first thing that lists show of a run and its record says otherwise; empty where they agree.
+
+    Of a run from a file lists show another source than the record.
+    """
+    listed = query.run(run_id)
+    told = capture.columns(record)
+    if listed.source == query.IMPORTED:
+        told["source"] = listed.source
+    return next((f"the {name.replace('_', ' ')}" for name, value in told.items() if getattr(listed, name) != value), "")
 
 
 def _judged(record: Mapping[str, Any], verdict: Verdict) -> Verdict:
@@ -157,8 +177,8 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
     run_id, torn = str(record["id"]), record["outcome"] == "blocked" or _torn(record)
     before, after = _tools(record), _tools(again)
     for number, (key, one) in enumerate(before.items(), 1):
-        other = after.get(key, one if torn else None)
-        if other is None or (one != other and not (torn and None in (one, other))):
+        differs = _other(one, after.get(key)) if torn else (key not in after or after[key] != one)
+        if differs:
             return Verdict(run_id, "differs", f"tool call {number} ({key[1]})", "its arguments or its answer differ")
     called, called_again = (sum(c["kind"] == "tool" for c in one["calls"]) for one in (record, again))
     if not torn and called != called_again:
@@ -180,6 +200,11 @@ def _compare(record: Mapping[str, Any], again: Mapping[str, Any]) -> Verdict:
         if record[part] != again[part]:
             return Verdict(run_id, "differs", words, f"{again[part]!r} instead of {record[part]!r}")
     return Verdict(run_id, "faithful")
+
+
+def _other(one: tuple[str, str] | None, other: tuple[str, str] | None) -> bool:
+    """Whether a call answered otherwise, where it came to an answer in both runs."""
+    return one is not None and other is not None and one != other
 
 
 def _torn(record: Mapping[str, Any]) -> bool:
