@@ -144,7 +144,9 @@ def flows(draw: st.DrawFn) -> str:
 
 _SAID = st.one_of(
     st.text(min_size=1, max_size=30),
-    st.sampled_from(["It is late.", f"Your card {CARD}.", "never said", "語" * 700, "Schön \u2028 \x00 \U0001f600", "  "]),
+    st.sampled_from(
+        ["It is late.", f"Your card {CARD}.", "never said", "語" * 700, "Schön \u2028 \x00 \U0001f600", "  "]
+    ),
 )
 _ARGUMENTS = st.one_of(
     st.sampled_from(
@@ -190,7 +192,9 @@ TURNS = st.builds(
     Turn,
     text=st.one_of(
         st.text(min_size=1, max_size=60).filter(lambda text: bool(text.strip("\x00 ").strip())),
-        st.sampled_from(["Where is my order?", ATTACK, f"Is it {TOPIC}?", "語 \U0001f600 \u2028 ' \" <b>", "long " * 900]),
+        st.sampled_from(
+            ["Where is my order?", ATTACK, f"Is it {TOPIC}?", "語 \U0001f600 \u2028 ' \" <b>", "long " * 900]
+        ),
     ),
     steps=_script(5),
     asked=st.lists(_script(3), max_size=3).map(tuple),

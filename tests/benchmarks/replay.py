@@ -1,4 +1,5 @@
-"""Replays: generated runs of every shape that replay to the byte, and how fast a run of three turns is replayed.
+"""Replays: generated runs of every shape that replay to the byte, forks of 200 runs at every step that keep their promises,
+and how fast a run of three turns is replayed.
 
 The floor is the bare SDK with a scripted model for the same three turns: the same agent, tools and answers, with tracing
 off. The two take turns in short rounds. WORKBENCH_BENCH_RUNS is the number of generated runs (10,000).
@@ -11,7 +12,7 @@ import json
 import logging
 import os
 import statistics
-import sys
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,10 +24,13 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.benchmarks._figure import figure
 from tests.flows_for_tests import DESK, Scripted, freeze
 from tests.generated_runs import PLANS, Plan, play
-from workbench import runtime
+from tests.traces.test_fork import fork_everywhere
+from workbench import runtime, store, traces
+from workbench.access import Actor
+from workbench.cli.output import progress
 from workbench.traces.replay import replay_record
 
-RUNS, BATCH, ROUNDS, REPEAT = 10_000, 250, 25, 8
+RUNS, FORKED, BATCH, ROUNDS, REPEAT = 10_000, 200, 250, 25, 8
 
 REFERENCE_FLOOR = 4.0
 """Milliseconds of a bare run of three turns on the machine that the limit was set on."""
@@ -37,7 +41,24 @@ WANTED = 150
 def measure() -> list[dict[str, Any]]:
     """The share of generated runs that do not replay, and a replay's time over the floor's."""
     logging.getLogger("workbench.runtime").setLevel(logging.CRITICAL)
-    return [_speed(), _faithful(int(os.environ.get("WORKBENCH_BENCH_RUNS", RUNS)))]
+    return [_speed(), _forked(), _faithful(int(os.environ.get("WORKBENCH_BENCH_RUNS", RUNS)))]
+
+
+def _forked() -> dict[str, Any]:
+    """Forks whose past is not the recorded one to the byte, or that call something: the first one ends this."""
+    with tempfile.TemporaryDirectory() as home:
+        before = os.environ.get("WORKBENCH_HOME")
+        os.environ["WORKBENCH_HOME"] = home
+        try:
+            store.migrate()
+            forks = fork_everywhere(Actor("ada", "architect"), FORKED)
+        finally:
+            traces.close()
+            store.dispose()
+            os.environ.pop("WORKBENCH_HOME") if before is None else os.environ.update(WORKBENCH_HOME=before)
+    return figure(
+        "replay, forks that break a promise", 0, "forks", 0, f"{forks:,} forks of {FORKED} runs, at every step"
+    )
 
 
 def _faithful(wanted: int) -> dict[str, Any]:
@@ -50,10 +71,10 @@ def _faithful(wanted: int) -> dict[str, Any]:
             done += len(verdicts)
             wrong = [one for one in verdicts if one != "faithful"]
             if wrong and not broken:
-                print(f"the first that is not faithful: {wrong[0]}\n{plan!r}", file=sys.stderr)
+                progress(f"the first that is not faithful: {wrong[0]}\n{plan!r}")
             broken += len(wrong)
         batch += 1
-        print(f"{done:,} runs, {done - broken:,} faithful", file=sys.stderr)
+        progress(f"{done:,} runs, {done - broken:,} faithful")
     return figure("replay, generated runs not faithful", broken, "runs", 0, f"{done - broken:,} of {done:,} faithful")
 
 
@@ -101,7 +122,9 @@ def script() -> list[Any]:
 
 def _speed() -> dict[str, Any]:
     flow, config = freeze(FLOW), RunConfig(tracing_disabled=True)
-    record = json.loads(json.dumps(asyncio.run(runtime.run(flow, "My order is late", models=Scripted(script()))).record))
+    record = json.loads(
+        json.dumps(asyncio.run(runtime.run(flow, "My order is late", models=Scripted(script()))).record)
+    )
     assert len(record["calls"]) == 5
 
     def floor() -> None:

@@ -89,5 +89,7 @@ def test_a_call_without_arguments_waits_for_a_person_once(allowed: bool) -> None
     done = asyncio.run(engine.resume(freeze(ALWAYS), waits.record, decided, models=script))
     told = [call["error"] for call in done.record["calls"] if call["kind"] == "tool"]
     assert (done.outcome, CALLED) == ("answered", [])
-    assert told[0].startswith("The arguments of pay_out do not fit" if allowed else "A person did not allow this call"), told
+    assert told[0].startswith(
+        "The arguments of pay_out do not fit" if allowed else "A person did not allow this call"
+    ), told
     assert str(traces.replay_record(done.record, freeze(ALWAYS))) == "faithful"

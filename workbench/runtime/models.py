@@ -188,7 +188,9 @@ class _TapeModel(Model):
         tracing: ModelTracing,
         **_: Any,
     ) -> ModelResponse:
-        return await self.tape.serve(request(system_instructions, input, model_settings, tools, output_schema, handoffs))
+        return await self.tape.serve(
+            request(system_instructions, input, model_settings, tools, output_schema, handoffs)
+        )
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
         from workbench.runtime.offline.events import events

@@ -41,7 +41,10 @@ def broken(record: Mapping[str, Any]) -> str:
     if record.get("format", 1) == 1 and "seal" not in record:
         return ""
     for name, call in zip((name for name, _ in _parts({"calls": record["calls"]})), record["calls"], strict=True):
-        if call["kind"] == "model" and hashlib.sha256(canonical(call["request"]).encode()).hexdigest() != call["digest"]:
+        if (
+            call["kind"] == "model"
+            and hashlib.sha256(canonical(call["request"]).encode()).hexdigest() != call["digest"]
+        ):
             return name
     seal = record.get("seal")
     if not isinstance(seal, dict) or not all(isinstance(seal.get(one), str) for one in ("whole", "parts")):
