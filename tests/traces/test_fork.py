@@ -127,30 +127,33 @@ def fitting_change(record: Mapping[str, Any], step: Any) -> dict[str, Any]:
     return {"guardrail": {"name": "no-cards", "remove": True}}
 
 
-def test_a_fork_at_every_step_of_200_runs_repeats_the_past_to_the_byte_and_calls_nothing(
-    migrated: Path, architect: Actor
-) -> None:
+def fork_everywhere(actor: Actor, count: int) -> int:
+    """Fork so many generated runs at every step, hold each fork to its promises, and return how many forks that were."""
     chance, forks = random.Random(11), 0  # noqa: S311  (a seed, not a secret)
     wide, sink = freeze(WIDE), traces.sink()
     runs = [
         asyncio.run(runtime.run(wide, "My order is late", models=Scripted(script(chance)), sink=sink)).record
-        for _ in range(200)
+        for _ in range(count)
     ]
     assert traces.flush()
     CALLED.clear()
     models = itertools.cycle([eager, says, says])
     for record in runs:
         for step in {one.calls: one for one in reversed(traces.steps(record))}.values():
-            found = made(architect, record["id"], step.number, fitting_change(record, step), models=next(models)())
+            found = made(actor, record["id"], step.number, fitting_change(record, step), models=next(models)())
             assert found.record is not None, found.replay
             assert past(found.record, step.calls) == past(record, step.calls)
             assert len(found.record["calls"]) >= step.calls
             assert found.record["forked"]["calls"] == step.calls
             forks += 1
             if forks % 20 == 0:
-                assert str(traces.replay(architect, found.run_id)) == "faithful"
+                assert str(traces.replay(actor, found.run_id)) == "faithful"
     assert CALLED == []
-    assert forks > 400
+    return forks
+
+
+def test_a_fork_at_every_step_repeats_the_past_to_the_byte_and_calls_nothing(migrated: Path, architect: Actor) -> None:
+    assert fork_everywhere(architect, 30) > 60
 
 
 def test_every_sample_run_is_forked_with_the_offline_model_and_replays(seeded: Path, architect: Actor) -> None:

@@ -242,13 +242,14 @@ def delete(
 def replay(
     run_ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every stored run.")] = False,
+    strict: Annotated[bool, typer.Option(help="Also find what was changed after it was recorded.")] = False,
     json: Json = False,
 ) -> None:
     """Run again from the record. Exit code 1 where a replay differs or is impossible."""
     chosen = traces.ids() if every else list(run_ids or [])
     if not chosen:
         raise Invalid("Nothing to replay.", remedy="Name a run, or use --all.")
-    verdicts = [traces.replay(access.local(), one) for one in chosen]
+    verdicts = [traces.replay(access.local(), one, strict=strict) for one in chosen]
     faithful = sum(v.verdict == "faithful" for v in verdicts)
     lines = [f"{v.run_id}  {v}" for v in verdicts]
     emit(verdicts, "\n".join([*lines, f"{faithful} of {len(verdicts)} faithful"]), as_json=json)

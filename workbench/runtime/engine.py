@@ -24,7 +24,7 @@ from workbench.runtime.record import Conversation, Finished, Recorder, Sink, Ste
 from workbench.runtime.release import Release
 from workbench.runtime.spec import CONTROLS, Outcome
 from workbench.runtime.toolbox.control import Knowledge
-from workbench.runtime.toolcalls import invoke, waiting
+from workbench.runtime.toolcalls import asks_people, invoke, unheld, waiting
 from workbench.runtime.visible import Visible, Words, speaker
 
 __all__ = ["Answers", "Decision", "Event", "Ledger", "Result", "Words", "explain", "fork", "resume", "run", "stream"]
@@ -361,6 +361,8 @@ async def _run(job: Job, end: _Ending, visible: Visible | None) -> None:
         end.error, end.reply = str(failed), (fallback.reply if fallback is not None else None) or ""
     except AgentsException as behaved:
         end.error = _broken(behaved)
+    except RecursionError:
+        end.error = "The model called something with arguments that are nested too deeply."
 
 
 async def _drive(job: Job, visible: Visible | None) -> Any:
@@ -387,6 +389,16 @@ def _finished_items(failed: AgentsException) -> list[Any]:
 
 
 async def _sdk(job: Job, agent: str, items: list[Any], visible: Visible | None) -> Any:
+    given: Any = items
+    while True:
+        result = await _part(job, agent, given, visible)
+        given = unheld(job, result)
+        if given is None:
+            return result
+
+
+async def _part(job: Job, agent: str, items: Any, visible: Visible | None) -> Any:
+    """The SDK's run to its end, or to a call that a person may have to allow."""
     start, turns = job.network.agents[agent], job.spec.limits.turns
     if visible is None:
         return await Runner.run(start, items, context=job, max_turns=turns, run_config=job.config)
@@ -404,7 +416,7 @@ async def _take(job: Job, result: Any, end: _Ending) -> None:
     """The reply of a run that came to its end, once the guardrails on it have passed; or what it waits for."""
     agent = result.last_agent.name
     if result.interruptions:
-        job.waiting += [waiting(one) for one in result.interruptions]
+        job.waiting += [waiting(one) for one in asks_people(job, result)]
         _hold(job, end, agent)
         return
     output = result.final_output

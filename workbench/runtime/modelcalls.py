@@ -12,7 +12,7 @@ from agents.items import TResponseStreamEvent
 from agents.usage import Usage
 
 from workbench.runtime.job import Job
-from workbench.runtime.models import RecordedError
+from workbench.runtime.models import RecordedError, Tape
 from workbench.runtime.record import ModelCall, inside
 from workbench.runtime.visible import speaker
 
@@ -109,9 +109,8 @@ class RecordedModel(Model):
 
     def _begin(self, role: str, request: tuple[Any, ...]) -> tuple[Model, ModelCall]:
         job, recorder = self._job, self._job.recorder
-        limit = job.spec.limits.usd
-        if job.spent > limit:
-            raise LimitReached(f"stopped after ${job.spent:.4f}, above the limit of ${limit:g}")
+        if reached := self._reached():
+            raise LimitReached(reached)
         past = job.past if job.past is not None and not job.past.over else None
         source = past or job.models
         system, items, *others = request
@@ -129,6 +128,13 @@ class RecordedModel(Model):
         recorder.calls.append(call)
         recorder.say("model", call.model, agent=self._agent)
         return source.get_model(role), call
+
+    def _reached(self) -> str:
+        """Why nothing is asked any more, or nothing. Of a replayed run the record tells."""
+        job, limit = self._job, self._job.spec.limits.usd
+        if isinstance(job.models, Tape) and job.models.limit is not None:
+            return job.models.limit if job.models.over else ""
+        return f"stopped after ${job.spent:.4f}, above the limit of ${limit:g}" if job.spent > limit else ""
 
     def _end(self, call: ModelCall, response: ModelResponse) -> None:
         job = self._job

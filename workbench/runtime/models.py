@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from collections import defaultdict, deque
@@ -86,6 +87,10 @@ class Diverged(AgentsException):
         self.call, self.what = call, what
 
 
+PATIENCE = 5.0
+"""Seconds for which a replay waits to be stopped where the recorded run was stopped half-way in a request or call."""
+
+
 class RecordedError(Exception):
     """The error that a recorded model call ended with."""
 
@@ -112,10 +117,12 @@ def response_of(recorded: Mapping[str, Any]) -> ModelResponse:
 class Tape(ModelProvider):
     """A recorded run's model answers, from number `start` on; a request that differs raises Diverged.
 
-    They are served in order within each agent asked as a tool: agents asked side by side may come in any order.
+    They are served in order within each agent asked as a tool: agents asked side by side may come in any order. `limit`
+    tells of a replay how the recorded run was stopped, if it was, for what it had cost: that depends on who was faster.
     """
 
-    def __init__(self, calls: Sequence[Mapping[str, Any]], start: int = 0) -> None:
+    def __init__(self, calls: Sequence[Mapping[str, Any]], start: int = 0, limit: str | None = None) -> None:
+        self.limit = limit
         self.calls = [call for call in calls if call["kind"] == "model"]
         self._left: dict[str, deque[int]] = defaultdict(deque)
         self._served: dict[str, int] = {}
@@ -148,8 +155,11 @@ class Tape(ModelProvider):
         value = 0.0 if at is None else self.calls[at]["usd"]
         return None if value is None else float(value)
 
-    def serve(self, request: Mapping[str, Any]) -> ModelResponse:
-        """The next recorded response. Raises Diverged, or RecordedError where the call had failed."""
+    async def serve(self, request: Mapping[str, Any]) -> ModelResponse:
+        """The next recorded response. Raises Diverged, or RecordedError where the call had failed.
+
+        A request that the recorded run was stopped in is not answered: this run is stopped too.
+        """
         left = self._left[inside.get()]
         if not left:
             raise Diverged(len(self.calls) + 1, "the recorded run had no such request")
@@ -158,7 +168,10 @@ class Tape(ModelProvider):
         if what := difference(recorded["request"], request):
             raise Diverged(at + 1, what)
         if recorded["response"] is None:
-            raise RecordedError(recorded["error"])
+            if recorded["error"]:
+                raise RecordedError(recorded["error"])
+            await asyncio.sleep(PATIENCE)
+            raise Diverged(at + 1, "the recorded run was stopped before this was answered")
         return response_of(recorded["response"])
 
 
@@ -177,7 +190,9 @@ class _TapeModel(Model):
         tracing: ModelTracing,
         **_: Any,
     ) -> ModelResponse:
-        return self.tape.serve(request(system_instructions, input, model_settings, tools, output_schema, handoffs))
+        return await self.tape.serve(
+            request(system_instructions, input, model_settings, tools, output_schema, handoffs)
+        )
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
         from workbench.runtime.offline.events import events

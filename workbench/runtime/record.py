@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.runtime.release import Release, packages
+from workbench.runtime.seal import FORMAT, sealed
 from workbench.runtime.spec import Outcome, canonical
-
-FORMAT = 1
 
 inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="")
 """The call id of the agent asked as a tool within which something happens; empty outside."""
@@ -180,7 +179,7 @@ class Finished:
 
     @functools.cached_property
     def plain(self) -> dict[str, Any]:
-        """The record as plain data, made on first use: one JSON document with `format` 1."""
+        """The record as plain data, made on first use: one JSON document with `format` 2, under its seal."""
         r = self.recorder
         models = [call for call in r.calls if isinstance(call, ModelCall)]
         body = {
@@ -221,7 +220,7 @@ class Finished:
             "spans": [plain_span(span, r.wall) for span in r.spans],
             "packages": dict(packages()),
         }
-        return dict(clean(body))
+        return sealed(dict(clean(body)))
 
 
 Sink = Callable[[Finished], None]
@@ -315,16 +314,26 @@ class Writer:
 
 
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
+_UNSTORABLE_IN_JSON = re.compile("[\ud800-\udfff]|\\\\u0000")
 
 
 def clean(value: Any) -> Any:
     """Plain data in which every text can be stored: lone surrogates and NUL become the replacement character."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
+    # Looking through the JSON of the whole is many times faster than a walk, and hardly anything needs one.
+    if isinstance(value, dict | list) and _UNSTORABLE_IN_JSON.search(json.dumps(value, ensure_ascii=False)):
+        return _cleaned(value)
+    return value
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, dict):
-        return {clean(k): clean(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [clean(v) for v in value]
+        return {_cleaned(k): _cleaned(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(v) for v in value]
     return value
 
 

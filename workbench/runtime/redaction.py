@@ -21,6 +21,7 @@ from typing import Any
 from workbench.errors import Invalid
 from workbench.runtime import patterns, personal
 from workbench.runtime.record import digest
+from workbench.runtime.seal import sealed
 from workbench.runtime.secret import MASK, hide
 
 _SECRET_VARIABLES = ("WORKBENCH_SECRET_", "WORKBENCH_KEY_", "OPENAI_API_KEY", "WORKBENCH_REDACT_KEY")
@@ -37,6 +38,7 @@ _KEPT = {
     "root",
     "resumes",
     "packages",
+    "seal",
 }
 """The parts of a record that name it: none of them is text of a customer or a model."""
 
@@ -247,7 +249,7 @@ def _hint(rules: Rules, name: str) -> str:
 def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     """A run's record with everything masked, and under `redacted` how many values of which kind were.
 
-    The digests of its model requests fit the masked requests. A record that holds nothing is the same afterwards.
+    The digests of its model requests and its seal fit what is masked. A record that holds nothing is the same afterwards.
     """
     return records([body], rules)[0]
 
@@ -272,7 +274,8 @@ def _masked(body: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
             call["digest"] = digest(call["request"])
     before = body.get("redacted") or {}
     counts = masker.counts
-    return masked | {"redacted": {kind: max(counts.get(kind, 0), before.get(kind, 0)) for kind in {*counts, *before}}}
+    redacted = {kind: max(counts.get(kind, 0), before.get(kind, 0)) for kind in {*counts, *before}}
+    return sealed(masked | {"redacted": redacted})
 
 
 class Look:

@@ -15,6 +15,7 @@ from workbench.runtime import tools
 from workbench.runtime.barrier import guard_result
 from workbench.runtime.job import Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import ModelFailed
+from workbench.runtime.models import PATIENCE
 from workbench.runtime.record import ModelCall, ToolCall, inside
 from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
 
@@ -104,6 +105,8 @@ def _may_have_happened(before: ModelCall | ToolCall, call: ToolCall) -> bool:
 async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     """Fill in the answer of a call that may be made, and let the guardrails on results read it."""
     if job.answers is not None and (given := job.answers(call)) is not None:
+        if given.get("unfinished"):
+            await asyncio.sleep(PATIENCE)
         call.output, call.error = str(given["output"]), str(given.get("error", ""))
         call.replayed = bool(given.get("replayed"))
         call.mocked = not call.replayed
@@ -118,18 +121,12 @@ async def _answer(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
 async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     limit = declared.timeout if declared is not None else 20.0
     try:
-        given = json.loads(call.arguments or "{}")
-        if not isinstance(given, dict):
-            raise Invalid(f"The arguments of {call.name} are not an object.")
+        given = read(call.name, call.arguments)
         call.output = await _claimed(job, call, declared, given, limit)
     except WorkbenchError as error:
         call.error = error.message
     except TimeoutError:
         call.error = f"{call.name} {TOO_LONG} {limit:g} seconds."
-    except json.JSONDecodeError:
-        call.error = f"The arguments of {call.name} are not JSON."
-    except RecursionError:
-        call.error = f"The arguments of {call.name} are nested too deeply."
     except Held:
         await job.rest()
         raise
@@ -138,6 +135,50 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     except Exception as error:
         log.warning("tool %s raised", call.name, exc_info=error)
         call.error = _told(call, error)
+
+
+def read(name: str, arguments: str) -> dict[str, Any]:
+    """The arguments of a call. Raises Invalid where they are not one JSON object."""
+    try:
+        given = json.loads(arguments or "{}", parse_constant=_refuse)
+    except ValueError:
+        raise Invalid(f"The arguments of {name} are not JSON.") from None
+    except RecursionError:
+        raise Invalid(f"The arguments of {name} are nested too deeply.") from None
+    if not isinstance(given, dict):
+        raise Invalid(f"The arguments of {name} are not an object.")
+    return given
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def asks_people(job: Job, result: Any) -> list[Any]:
+    """The calls that a person is still to decide about: one with arguments that nobody can read is never made."""
+    return [one for one in result.interruptions if not _settled(job, one)]
+
+
+def unheld(job: Job, result: Any) -> Any:
+    """The state to go on with where all that the SDK holds is settled, or None.
+
+    The SDK asks no rule about arguments that it cannot read; such calls fail by themselves, or were decided about.
+    """
+    if not result.interruptions or asks_people(job, result):
+        return None
+    state = result.to_state()
+    for one in result.interruptions:
+        state.approve(one)
+    return state
+
+
+def _settled(job: Job, interruption: Any) -> bool:
+    waits = waiting(interruption)
+    try:
+        read(waits["tool"], waits["arguments"])
+    except Invalid:
+        return True
+    return job.decision(waits["call_id"], waits["tool"], waits["arguments"]) is not None
 
 
 async def _claimed(job: Job, call: ToolCall, declared: ToolSpec | None, given: Mapping[str, Any], limit: float) -> str:
@@ -215,19 +256,22 @@ def text_of(answer: Any) -> str:
 
 async def _ask(job: Job, call: ToolCall, declared: AgentTool, question: str) -> str:
     """The reply of another agent to `question`. It works within this run: the same record, barrier and limits."""
+    given: Any = question
     with job.asks(call.call_id):
         try:
-            result = await Runner.run(
-                job.network.agents[declared.agent],
-                question,
-                context=job,
-                max_turns=job.spec.limits.turns,
-                run_config=job.config,
-            )
+            while given is not None:
+                result = await Runner.run(
+                    job.network.agents[declared.agent],
+                    given,
+                    context=job,
+                    max_turns=job.spec.limits.turns,
+                    run_config=job.config,
+                )
+                given = unheld(job, result)
         except ModelFailed as error:
             raise Unavailable(str(error)) from error
     if result.interruptions:
-        job.waiting += [waiting(one, call.call_id) for one in result.interruptions]
+        job.waiting += [waiting(one, call.call_id) for one in asks_people(job, result)]
         raise Held("a call inside waits for a person")
     return text_of(result.final_output)
 

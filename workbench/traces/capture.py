@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import insert
@@ -84,7 +84,7 @@ def put(
     new = {record["id"]: record for record in redaction.records(list(whole.values()), masking.rules())}
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
-    rows = [_row(record) | ({"source": source} if source else {}) for record in new.values()]
+    rows = [columns(record) | ({"source": source} if source else {}) for record in new.values()]
     open_session.execute(insert(Run), rows)
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     caused = cause_rules.at_capture(open_session, new.values())
@@ -114,7 +114,8 @@ def spilled() -> list[dict[str, Any]]:
     return found
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def columns(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What lists show of a record."""
     usage = record["usage"]
     same = (
         "id",

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from workbench import flows
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid
-from workbench.runtime import release
+from workbench.runtime import release, seal
 from workbench.runtime.record import clean, digest
 from workbench.runtime.release import Release
 from workbench.runtime.spec import Outcome
@@ -52,7 +52,7 @@ def export(run_id: str) -> str:
 def read(text: str) -> list[tuple[dict[str, Any], Release]]:
     """The runs in an export document, or in JSON Lines of unsaved runs, each with its frozen flow.
 
-    Raises Invalid where the text is neither, or a request does not fit its digest.
+    Raises Invalid where the text is neither, or a part does not fit its digest or its seal.
     """
     documents = _documents(text)
     if any(map(_deep, documents)):
@@ -284,7 +284,7 @@ class _Forked(_Shape):
 class _Record(_Shape):
     """What a reader of runs relies on; more may be there."""
 
-    format: Literal[1]
+    format: Literal[1, 2]
     kind: Literal["workbench run"]
     id: str = Field(pattern=r"^run_[0-9a-f]{32}$")
     flow: str
@@ -341,4 +341,6 @@ def _one(document: Any) -> tuple[dict[str, Any], Release]:
     for number, call in enumerate(record["calls"], 1):
         if call["kind"] == "model" and digest(call["request"]) != call["digest"]:
             raise Invalid(f"The file was changed: step {number} of {record['id']} does not fit its digest.")
+    if part := seal.broken(record):
+        raise Invalid(f"The file was changed: {part} of {record['id']} does not fit its seal.")
     return record, frozen

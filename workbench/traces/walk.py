@@ -199,7 +199,7 @@ class Script(Tape):
             return {"output": "", "error": "this call was not recorded"}
         return {"output": known.answer}
 
-    def serve(self, request: Mapping[str, Any]) -> Any:
+    async def serve(self, request: Mapping[str, Any]) -> Any:
         """The next recorded message. Raises RecordedError where the record and the flow do not fit; `stop` says why."""
         if self.stop is None:
             self.stop = self._obstacle(request)

@@ -33,7 +33,7 @@ def reading(actor: Actor, run_id: str) -> None:
         st.subheader(show.plain(f"{record['flow']} {record['version']}"), anchor=False)
         st.markdown(transcript.badge(record["outcome"]))
         if st.button("Replay", key=f"replay-{run_id}", icon=":material/replay:", type="primary"):
-            session.keep(f"verdict-{run_id}", traces.replay(actor, run_id))
+            session.keep(f"verdict-{run_id}", traces.replay(actor, run_id, strict=True))
         st.download_button(
             "Export",
             traces.export(run_id),
