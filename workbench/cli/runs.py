@@ -123,11 +123,11 @@ def list_(
     }
     if flagged:
         state["flagged"] = ["true"]
-    found = query.listed(search.page(filters.read(state), limit=limit))
+    runs = query.listed(search.page(filters.read(state), limit=limit))
     lines = [
-        f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in found
+        f"{r.id}  {r.started_at:%Y-%m-%d %H:%M}  {r.flow} {r.version}  {r.outcome}  {r.question[:60]}" for r in runs
     ]
-    emit(found, "\n".join(lines) or "No runs fit.", as_json=json)
+    emit(runs, "\n".join(lines) or "No runs fit.", as_json=json)
 
 
 def _wished(wish: str) -> dict[str, list[str]]:
