@@ -106,7 +106,9 @@ def divided(asked: Filters, facets: Any, picture: Any, words: Any) -> None:
     """How many fit, when they began, and how they divide, each value a click that narrows the list."""
     found = search.counts(asked, COUNTED)
     with words:
-        if found.all:
+        if not found.counted:
+            pass
+        elif found.all:
             st.caption("1 run fits." if found.counted == 1 else f"{found.counted:,} runs fit, the newest first.")
         else:
             st.caption(
@@ -205,6 +207,8 @@ def _more(known: phrases.Known) -> None:
             on_change=_customer,
             help="Only the form in which the customer is known here is put into the address of this page.",
         )
+        for name, title in (("since", "From (UTC)"), ("until", "Before (UTC)")):
+            st.datetime_input(title, None, key=KEYS[name], bind="query-params", min_value=dt.datetime(2000, 1, 1))
     with other:
         for name in ("label", "cause", "model", "source"):
             _choice(name, known)
@@ -216,15 +220,12 @@ def _more(known: phrases.Known) -> None:
             accept_new_options=True,
             placeholder="such as: helpful below 0.5",
         )
-        for left, right, unit in (("slower", "faster", "seconds"), ("dearer", "cheaper", "US dollars")):
+        for left, right, unit in (("slower", "faster", "s"), ("dearer", "cheaper", "$")):
             for column, name in zip(st.columns(2), (left, right), strict=True):
                 title = str(Filters.model_fields[name].title).capitalize()
                 column.number_input(
                     f"{title}, {unit}", 0.0, None, None, key=KEYS[name], bind="query-params", format="%g"
                 )
-        for name in ("since", "until"):
-            title = "From (UTC)" if name == "since" else "Before (UTC)"
-            st.datetime_input(title, None, key=KEYS[name], bind="query-params", min_value=dt.datetime(2000, 1, 1))
 
 
 def _choice(name: str, known: phrases.Known, **given: Any) -> None:
