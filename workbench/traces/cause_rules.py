@@ -59,6 +59,11 @@ def catch_up() -> int:
     They come in parts and fast, so this is done by the clock of a worker and not while they are stored.
     """
     with session() as open_session:
+        before = open_session.get(CauseMark, TRACES)
+        newest = open_session.exec(select(func.max(TracePart.id))).one() or 0
+        if newest == (before.upto if before is not None else 0):
+            return 0
+    with session() as open_session:
         audit.lock(open_session)
         mark = open_session.get(CauseMark, TRACES) or CauseMark(name=TRACES)
         newest = open_session.exec(select(func.max(TracePart.id))).one() or 0
