@@ -9,6 +9,7 @@ import pytest
 from agents.testing import assistant_message, function_call
 
 from tests.traces.recorded import refund, stored
+from tests.traces.test_ingest import desk, take
 from workbench import jobs, traces
 from workbench.access import Actor, audit
 from workbench.errors import Invalid, NotFound, Refused
@@ -158,6 +159,19 @@ def test_the_parts_of_a_runs_time_add_up() -> None:
     ]
     taken = failures.parts({"calls": calls, "seconds": 5.0, "reply_waited": {"seconds": 0.25}})
     assert taken == {"model": 2.0, "tools": 0.5, "guardrail holds": 1.25, "search": 0.5, "between the steps": 0.75}
+
+
+def test_runs_of_other_programs_get_their_causes_from_the_clock(migrated: Any, rep: Actor) -> None:
+    made = desk()
+    made[2]["error"] = "no such order"
+    take(made)
+    run_id = f"run_{made[0]['trace']}"
+    assert said(run_id) == {}
+    assert cause_rules.catch_up() == 1
+    assert said(run_id) == {"tool error": "rule: tool-failed"}
+    causes.untag(rep, run_id, "tool error")
+    assert cause_rules.catch_up() == 0
+    assert said(run_id) == {}
 
 
 def test_causes_go_with_their_run(migrated: Any, rep: Actor, manager: Actor) -> None:

@@ -305,6 +305,14 @@ class CauseRule(SQLModel, table=True):
     set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
 
 
+class CauseMark(SQLModel, table=True):
+    """Up to which part of the traces of other programs the rules of causes have come."""
+
+    __tablename__ = "cause_mark"
+    name: str = Field(primary_key=True)
+    upto: int = 0
+
+
 class Queue(SQLModel, table=True):
     """A labelling queue: a rubric and the runs that wait for a verdict."""
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from workbench import jobs
 from workbench.access import Actor, audit, require
 from workbench.errors import NotFound
 from workbench.store import session
-from workbench.store.tables import Run
+from workbench.store.tables import CauseMark, Run, TracePart
 from workbench.traces import causes, facts, query
 from workbench.traces.causes import Rule
 from workbench.traces.words import brief, failed
@@ -25,6 +25,10 @@ SHARD = 250
 PREVIEW = 500
 """So many of the newest runs are looked at to say how many a rule would tag."""
 
+AT_ONCE = 500
+"""Parts of traces that one look of the clock takes up."""
+
+TRACES = "traces"
 SEARCH = "search_knowledge"
 Record = Mapping[str, Any]
 
@@ -47,6 +51,38 @@ def at_capture(open_session: Session, records: Iterable[Record]) -> dict[str, li
     """Give new runs their causes by the rules in use, inside the transaction that stores them; the causes by run id."""
     rules = [rule for rule in causes.rules_in(open_session) if rule.active]
     return causes.keep(open_session, [(one["id"], rule, why) for one in records for rule, why in found(one, rules)])
+
+
+def catch_up() -> int:
+    """Give runs that other programs sent since the last time their causes; how many were looked into.
+
+    They come in parts and fast, so this is done by the clock of a worker and not while they are stored.
+    """
+    with session() as open_session:
+        before = open_session.get(CauseMark, TRACES)
+        newest = open_session.exec(select(func.max(TracePart.id))).one() or 0
+        if newest == (before.upto if before is not None else 0):
+            return 0
+    with session() as open_session:
+        audit.lock(open_session)
+        mark = open_session.get(CauseMark, TRACES) or CauseMark(name=TRACES)
+        newest = open_session.exec(select(func.max(TracePart.id))).one() or 0
+        if newest <= mark.upto:
+            mark.upto = newest
+            open_session.add(mark)
+            return 0
+        asked = select(TracePart.id, TracePart.run_id).where(col(TracePart.id) > mark.upto)
+        parts = open_session.exec(asked.order_by(col(TracePart.id)).limit(AT_ONCE)).all()
+        ids = list(dict.fromkeys(run_id for _, run_id in parts))
+        rules = [rule for rule in causes.rules_in(open_session) if rule.active]
+        for run_id in ids:
+            causes.drop_ruled(open_session, run_id, run_id)
+        seen = [(one["id"], rule, why) for one in _records(open_session, ids) for rule, why in found(one, rules)]
+        causes.keep(open_session, seen)
+        facts.refresh(open_session, ids)
+        mark.upto = max(identity or 0 for identity, _ in parts)
+        open_session.add(mark)
+        return len(ids)
 
 
 def preview(rules: Sequence[Rule], limit: int = PREVIEW) -> Preview:

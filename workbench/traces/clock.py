@@ -11,12 +11,15 @@ import threading
 from workbench import jobs
 from workbench.errors import WorkbenchError
 from workbench.store import now
-from workbench.traces import approvals, forget
+from workbench.traces import approvals, cause_rules, forget
 
 log = logging.getLogger("workbench.traces")
 
 LONGEST = 60.0
 """Seconds after which it looks again at the latest; a call asked for meanwhile may expire before those known."""
+
+SOON = 1.0
+"""Seconds after which it looks again while runs of other programs wait for their causes."""
 
 _starting = threading.Lock()
 _clock: Clock | None = None
@@ -49,7 +52,7 @@ class Clock:
                 return
 
     def _tick(self) -> float:
-        """Close what has expired, let those runs go on, delete old runs, and say how many seconds the next one has left.
+        """Close what has expired, let those runs go on, delete old runs, look for causes, and say how many seconds the next one has left.
 
         A job that could not be handed over is kept for the next time.
         """
@@ -58,9 +61,10 @@ class Clock:
             jobs.start(self._begun[0])
             self._begun.pop(0)
         forget.expire()
+        behind = cause_rules.catch_up() > 0
         first = approvals.soonest()
         left = LONGEST if first is None else (first - now()).total_seconds()
-        return min(LONGEST, max(0.05, left))
+        return min(SOON if behind else LONGEST, max(0.05, left))
 
 
 def start() -> None:

@@ -176,7 +176,7 @@ def rules(actor: Actor) -> None:
     allowed = may(actor, "set the rules of causes")
     st.caption(
         f"New runs get their causes by the rules in use. Would tag: how many of the newest {seen.runs:,} runs it fits. "
-        "What people say of a run stands above the rules. Runs that other programs send get theirs when the rules are applied."
+        "What people say of a run stands above the rules. Runs that other programs send get theirs within a minute."
     )
     frame = pd.DataFrame(
         [

@@ -34,9 +34,15 @@ def upgrade() -> None:
         sa.Column("set_by", sa.String(), nullable=False),
         sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_table(
+        "cause_mark",
+        sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("upto", sa.Integer(), nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("cause_mark")
     op.drop_table("cause_rule")
     op.drop_table("cause_denied")
     op.drop_index("ix_cause_cause", "cause")
