@@ -276,10 +276,9 @@ class _Player(Model):
     def __init__(self, playing: Playing) -> None:
         self._playing = playing
 
-    async def get_response(
-        self, system: Any, input: Any, settings: Any, tools: Any, schema: Any, handoffs: Any, *_: Any, **__: Any
-    ) -> ModelResponse:
+    async def get_response(self, *request: Any, **rest: Any) -> ModelResponse:
         await asyncio.sleep(0)
+        tools, schema, handoffs = request[3:6]
         return self._playing.next(schema, [one.name for one in tools], [one.tool_name for one in handoffs])
 
     async def stream_response(self, *request: Any, **rest: Any) -> AsyncIterator[TResponseStreamEvent]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from tests.flows_for_tests import CALLED, freeze
 from tests.loopback import Cut, Server, Status, Turn, call, message, serve
-from workbench import runtime
+from workbench import runtime, traces
 from workbench.errors import Invalid
 from workbench.runtime import Result, Roles, Words
 from workbench.runtime import roles as roles_of
@@ -57,6 +58,8 @@ def test_a_flow_over_the_wire_gives_a_complete_record(streamed: bool) -> None:
         result, words = asyncio.run(go(server, streamed=streamed))
     assert (result.outcome, result.reply) == ("answered", "Order 1042 is late.")
     assert words == (result.reply if streamed else "")
+    assert CALLED == [("look_up", 1042)]
+    assert str(traces.replay_record(json.loads(json.dumps(result.record)), freeze(), strict=True)) == "faithful"
     assert CALLED == [("look_up", 1042)]
     record = result.record
     assert record["models"] == ["large-1", "tiny-1"]

@@ -204,7 +204,7 @@ def test_it_is_masked_before_it_is_stored_whatever_field_it_is_in(migrated: Path
     assert record["redacted"] == {"card": 1, "email": 1, "secret": 2}
 
 
-def test_what_was_acknowledged_survives_a_kill(migrated: Path) -> None:
+def test_what_was_acknowledged_survives_a_kill(database: str) -> None:
     chance, acknowledged = random.Random(3), set()  # noqa: S311  (generated spans)
     with receiving(workers=2) as address:
         for _ in range(12):

@@ -99,6 +99,24 @@ def test_a_run_full_of_secrets_leaves_none_in_files_logs_or_exports(migrated: Pa
     assert record["question"] == f"I am {record['conversation']}, my key is [secret]"
 
 
+@tool(effect="read")
+def break_down(context: ToolContext, order_id: int) -> str:
+    """Fail, quoting a customer.
+
+    Args:
+        order_id: The order's number.
+    """
+    raise ConnectionError(f"{MAIL} with {CANARY}")
+
+
+@pytest.mark.parametrize("fails", ["model", "tool"])
+def test_what_an_error_quotes_is_in_no_log(fails: str, caplog: pytest.LogCaptureFixture) -> None:
+    steps: list[Any] = [ConnectionError(f"{MAIL} with {CANARY}")] if fails == "model" else refund()
+    run(steps=steps, flow=DESK.replace("call: look_up", "call: break_down"))
+    assert f"{fails} " in caplog.text and "ConnectionError: [email " in caplog.text
+    assert (CANARY in caplog.text, MAIL in caplog.text) == (False, False)
+
+
 def test_what_the_database_will_not_take_is_kept_masked(home: Path) -> None:
     capture._spill([run(f"I am {MAIL}").finished], asks=True)
     text = (settings.load().local / capture.SPILL).read_text(encoding="utf-8")

@@ -18,10 +18,9 @@ from workbench.runtime import mocks
 from workbench.runtime.mocks import Mock
 from workbench.runtime.spec import OUTCOMES
 from workbench.store import now, session
-from workbench.store.tables import CaseRow, Flag, QueueItem
+from workbench.store.tables import CaseRow, Flag, QueueItem, Run
 from workbench.store.tables import Label as LabelRow
 from workbench.store.tables import Queue as Row
-from workbench.store.tables import Run as RunRow
 from workbench.traces import facts, masking, query
 
 LOCK = dt.timedelta(minutes=10)
@@ -221,13 +220,15 @@ def label(
             made = _case(record, value, contains=contains, outcome=outcome, kept=kept)
             add(open_session, actor, row.dataset, [made], purpose="Cases from labels.", run_id=item.run_id)
             case_id = made.id
+        run = open_session.get(Run, item.run_id)
+        masker = masking.masker(run.conversation if run is not None else item.run_id)
         given = LabelRow(
             item_id=item_id,
             run_id=item.run_id,
             reviewer=actor.name,
             criterion=criterion.name,
             value=value,
-            note=_masked(open_session, item.run_id, note.strip()[:2000]),
+            note=masker.text(note.strip())[:2000],
             case_id=case_id,
         )
         open_session.add(given)
@@ -310,12 +311,6 @@ def save(
         made = _case(record, value, contains=contains, outcome=outcome, reply=reply, kept=kept)
         add(open_session, actor, dataset, [made], purpose="Cases from runs.", run_id=run_id)
         return made
-
-
-def _masked(open_session: Session, run_id: str, note: str) -> str:
-    """A reviewer's words with personal data masked, as in the conversation that they are about."""
-    run = open_session.get(RunRow, run_id)
-    return masking.masker(run.conversation if run is not None else run_id).text(note)
 
 
 def _record(open_session: Session, run_id: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from agents import guardrail_span
 
 from workbench.errors import WorkbenchError
-from workbench.runtime import guardrails
+from workbench.runtime import guardrails, redaction
 from workbench.runtime.guardrails import Situation
 from workbench.runtime.job import Job
 from workbench.runtime.record import ToolCall, Verdict
@@ -172,7 +172,7 @@ async def _reason(job: Job, spec: GuardrailSpec, texts: Sequence[str], situation
     except WorkbenchError as error:
         return f"the check failed: {error.message}"
     except Exception as error:
-        log.warning("guardrail %s raised", spec.name, exc_info=error)
+        log.warning("guardrail %s raised\n%s", spec.name, redaction.trouble(error))
         return f"the check failed ({type(error).__name__})"
 
 

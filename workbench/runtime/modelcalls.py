@@ -11,6 +11,7 @@ from agents import AgentsException, Model, ModelProvider, ModelResponse
 from agents.items import TResponseStreamEvent
 from agents.usage import Usage
 
+from workbench.runtime import redaction
 from workbench.runtime.job import Job
 from workbench.runtime.models import RecordedError, Tape
 from workbench.runtime.record import ModelCall, inside
@@ -147,7 +148,7 @@ class RecordedModel(Model):
     def _fail(self, call: ModelCall, error: Exception) -> ModelFailed:
         call.error, call.seconds = explain(error), self._job.recorder.elapsed() - call.started
         if not isinstance(error, openai.OpenAIError | RecordedError):
-            log.warning("model %s failed", call.model, exc_info=error)
+            log.warning("model %s failed\n%s", call.model, redaction.trouble(error))
         return ModelFailed(call.error, self._agent)
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets as random
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -333,6 +334,11 @@ def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
             texts.add(str(one))
             plain = plain and not hinting(rules, name)
     return plain
+
+
+def trouble(error: BaseException) -> str:
+    """An exception with its traceback, for a log: whatever it quotes is masked."""
+    return line("".join(traceback.format_exception(error)).rstrip())
 
 
 def line(text: str) -> str:

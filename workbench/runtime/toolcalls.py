@@ -11,7 +11,7 @@ from typing import Any
 from agents import AgentsException, Runner
 
 from workbench.errors import Invalid, Refused, Unavailable, WorkbenchError
-from workbench.runtime import tools
+from workbench.runtime import redaction, tools
 from workbench.runtime.barrier import guard_result
 from workbench.runtime.job import Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import ModelFailed
@@ -133,7 +133,7 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
     except AgentsException:
         raise
     except Exception as error:
-        log.warning("tool %s raised", call.name, exc_info=error)
+        log.warning("tool %s raised\n%s", call.name, redaction.trouble(error))
         call.error = _told(call, error)
 
 

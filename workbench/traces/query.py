@@ -172,16 +172,16 @@ def flow_names() -> list[str]:
 
 
 def flag(actor: Actor, run_id: str, reason: str) -> Flag:
-    """Flag a run with a reason, which is masked as records are. Raises Refused, NotFound, or Invalid for an empty reason."""
+    """Flag a run with a reason, which is masked as the run is. Raises Refused, NotFound, or Invalid for an empty reason."""
     require(actor, "flag a run")
     if not reason.strip():
         raise Invalid("A flag needs a reason.", remedy="Say in a few words what is wrong or worth a look.")
     with session() as open_session:
-        flagged = open_session.get(Row, run_id)
-        if flagged is None:
+        run = open_session.get(Row, run_id)
+        if run is None:
             raise NotFound(f"There is no run {run_id}.")
-        words = masking.masker(flagged.conversation).text(reason.strip()[:500])
-        row = FlagRow(run_id=run_id, reason=words, person=actor.name)
+        masked = masking.masker(run.conversation).text(reason.strip())
+        row = FlagRow(run_id=run_id, reason=masked[:500], person=actor.name)
         open_session.add(row)
         audit.append(open_session, actor, "flag a run", run_id, {"reason": row.reason})
         facts.refresh(open_session, [run_id])
