@@ -12,12 +12,12 @@ import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import publish
+from workbench.tickets import hours, outcomes, publish, rollups
 
 Signature = tuple[str, int, int, int]
 
 _lock = threading.Lock()
-_open: tuple[Signature, duckdb.DuckDBPyConnection] | None = None
+_open: tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]] | None = None
 
 
 def signature() -> Signature:
@@ -28,14 +28,17 @@ def signature() -> Signature:
 
 
 def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
-    """All rows of our own `sql` over `ticket`. Values arrive only as `parameters`, by name.
+    """All rows of our own `sql` over `ticket`, and over `rollup` where there are any `cubes`.
 
+    Values arrive only as `parameters`, by name.
     Raises NotFound where there are no tickets, and Unavailable where their file cannot be read.
     """
     named = set(re.findall(r"\$(\w+)", sql))
     bound = {name: value for name, value in (parameters or {}).items() if name in named}
-    cursor = _connection().cursor()
+    cursor = _connection()[1].cursor()
     try:
+        if outcomes.TABLE in sql:
+            cursor.register(outcomes.TABLE, outcomes.table())
         return cursor.execute(sql, bound).df()
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
@@ -43,27 +46,35 @@ def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
         cursor.close()
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
+def cubes() -> frozenset[str]:
+    """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
+    return _connection()[2]
+
+
+def _connection() -> tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]]:
     """The connection to the file as it is now; other threads keep the one they have until their answer is read."""
     global _open
-    now = signature()
+    path = publish.current()
+    rollup = path.with_name(publish.ROLLUP)
+    now = signature(), rollup.stat().st_mtime_ns if rollup.is_file() else 0
     with _lock:
         if _open is None or _open[0] != now:
-            _open = (now, _connect(Path(now[0])))
-        return _open[1]
+            _open = (now, *_connect(path, rollup))
+        return _open
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
     connection = duckdb.connect(":memory:")
-    literal = "'" + str(path).replace("'", "''") + "'"
-    connection.execute(f"SET allowed_paths = [{literal}]")
+    tickets, daily = ("'" + str(one).replace("'", "''") + "'" for one in (path, rollup))
+    connection.execute(f"SET allowed_paths = [{tickets}, {daily}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    hours.attach(connection)
     try:
-        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({literal})")
+        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({tickets})")
+        return connection, rollups.attach(connection, [rollup])
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
-    return connection
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +12,20 @@ from typing import Any, Literal
 import pandas as pd
 
 from workbench.errors import Invalid
-from workbench.tickets import publish, source
+from workbench.tickets import measure, publish, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
+from workbench.tickets.measure import OTHER, Asked, Grain, label
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
 
-Grain = Literal["day", "week", "month"]
+Against = Literal["previous", "weekdays", "year"]
+AGAINST: dict[Against, str] = {
+    "previous": "the {days} days before",
+    "weekdays": "the same weekdays before, from {before:%-d %b %Y} on",
+    "year": "the same weekdays 52 weeks earlier, from {before:%-d %b %Y} on",
+}
+"""What a period can be compared with, and how that is said."""
+
 GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
-ALL = "All tickets"
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -69,6 +76,11 @@ class Window:
         return (self.end - self.start).days + 1
 
     @property
+    def until_before(self) -> dt.date:
+        """The last of the days compared with."""
+        return self.before + (self.end - self.start)
+
+    @property
     def comparable(self) -> bool:
         """Whether there is data from the first day of the period before on."""
         return self.before >= self.oldest
@@ -76,7 +88,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Tile:
-    """One metric now against before. `change` is in percent or in the metric's unit, as `Metric.relative` says."""
+    """One metric now against before. `change` is in percent or in the metric's unit, as `Metric.relative` says.
+
+    `low` to `high` is the interval of 95 %, where the metric has one; `n` is how many tickets the value rests on, and
+    `few` whether that is under the metric's minimum. `approximate` values come out of bins.
+    """
 
     metric: Metric
     value: float | None
@@ -84,6 +100,11 @@ class Tile:
     change: float | None
     better: bool | None
     spark: tuple[float | None, ...]
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    few: bool = False
+    approximate: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,66 +142,104 @@ def facets() -> dict[str, list[str]]:
     return {name: list(values) for name, values in _facets(source.signature())}
 
 
-def window(filters: Filters) -> Window:
-    """The days that `filters` mean; raises Invalid where they end before they begin."""
+def window(filters: Filters, against: Against = "previous") -> Window:
+    """The days that `filters` mean, and what they are compared with; raises Invalid where they end before they begin.
+
+    Against the same weekdays, the days before begin whole weeks earlier; against a year, 52 weeks.
+    """
     _rows, first, last = _extent(source.signature())
     start, end = filters.start or first.date(), filters.end or last.date()
     if start > end:
         raise Invalid(f"The period ends ({end}) before it begins ({start}).", remedy="Swap the two days.")
-    length = end - start
-    before = start - length - dt.timedelta(days=1) if start.toordinal() > length.days + 1 else dt.date.min
+    days = (end - start).days + 1
+    back = {"previous": days, "weekdays": -(-days // 7) * 7, "year": max(364, -(-days // 7) * 7)}[against]
+    before = start - dt.timedelta(days=back) if start.toordinal() > back else dt.date.min
     return Window(start, end, before, max(start, first.date()), min(end, last.date()), first.date())
 
 
-def overview(filters: Filters) -> Overview:
-    """The tiles of `filters`' period, each against the equally long period just before it."""
-    chosen = [METRICS[name] for name in TILES]
-    columns = ", ".join(f"{metric.expression} AS {metric.name}" for metric in chosen)
-    days = window(filters)
-    where, values = _where(filters, days.before, days.end)
-    sides = source.fetch(_sql("overview", metrics=columns, where=where), {**values, "start": days.start})
-    where, values = _where(filters, days.start, days.end)
-    sparks = source.fetch(
-        _sql("sparks", metrics=columns, where=where, grain=grain_for(days)),
-        {**values, "first": days.first, "last": days.last},
+def overview(
+    filters: Filters, *, against: Against = "previous", names: Sequence[str] = TILES, exact: bool = False
+) -> Overview:
+    """The tiles of `filters`' period, each against an equally long period, with its interval and its course."""
+    chosen = [get(name) for name in names]
+    days = window(filters, against)
+    now = measure.measure(chosen, _asked(filters, days.start, days.end, exact=exact))
+    before = measure.measure(chosen, _asked(filters, days.before, days.until_before, exact=exact))
+    grain = grain_for(days)
+    course = measure.measure(
+        [metric for metric in chosen if not metric.live], _asked(filters, days.start, days.end, grain=grain)
     )
-    sparks = sparks[sparks["complete"]] if sparks["complete"].any() else sparks
-    now, before = sides[sides["is_current"]], sides[~sides["is_current"]]
-    if not days.comparable:
-        before = before.iloc[:0]
-    return Overview(tuple(_tile(metric, now, before, sparks) for metric in chosen), days)
+    rows = _single_rows(now.rows)
+    earlier = _single_rows(before.rows) if days.comparable else {}
+    made = []
+    for metric in chosen:
+        spark = () if metric.live else _spark(course.rows, metric, days, grain)
+        made.append(_tile(metric, rows.get(metric.name), earlier.get(metric.name), spark, days.comparable))
+    return Overview(tuple(replace(tile, approximate=tile.metric.name in now.approximate) for tile in made), days)
 
 
 def series(
-    metric: str, by: str | None = None, *, grain: Grain | None = None, filters: Filters | None = None, top: int = 6
+    metric: str,
+    by: str | None = None,
+    *,
+    grain: Grain | None = None,
+    filters: Filters | None = None,
+    top: int = 6,
+    others: bool = False,
+    exact: bool = False,
 ) -> pd.DataFrame:
-    """`metric` over time, for all tickets or for the `top` largest groups of the dimension `by`.
+    """`metric` over time, for all tickets or for the `top` largest groups of the dimension `by`, and for all `others`.
 
-    Columns: period (UTC), label, value, tickets, complete (whether the whole period was asked for and has data).
+    Columns: period (UTC), label, value, tickets, n, low, high (the interval of 95 %), few (whether it rests on fewer
+    tickets than the metric's minimum), complete (whether the whole period was asked for and has data).
+    `attrs["approximate"]` tells whether the values come out of bins.
     """
     filters = filters or Filters()
     by_names = [dimension(by)] if by else []
-    frame = _over_time(get(metric), by_names, grain or grain_for(window(filters)), filters, top)
+    chosen = grain or grain_for(window(filters))
+    frame = _over_time(get(metric), by_names, chosen, filters, top, others=others, exact=exact)
     return frame.rename(columns={by: "label"}) if by else frame
 
 
-def movers(by: str, *, filters: Filters | None = None, limit: int = 10) -> pd.DataFrame:
-    """The groups of the dimension `by` whose number of tickets changed most against the period before.
-
-    Columns: label, tickets, tickets_before, difference, change (%), first_response (min), first_response_before, csat,
-    csat_before. `change` is empty where there were none before.
-    """
-    filters = filters or Filters()
+def largest(by: str, filters: Filters, top: int) -> list[str]:
+    """The `top` groups of the dimension `by` with the most tickets in the period, the largest first."""
     days = window(filters)
-    where, values = _where(filters, days.before, days.end)
-    sql = _sql(
-        "movers",
-        dimension=_label(dimension(by)),
-        first_response=METRICS["first_response"].expression,
-        csat=METRICS["csat"].expression,
-        where=where,
-    )
-    return source.fetch(sql, {**values, "start": days.start, "limit": limit})
+    rows = measure.measure([METRICS["volume"]], _asked(filters, days.start, days.end, by=(dimension(by),))).rows
+    if rows.empty:
+        return []
+    ranked = rows.sort_values(["tickets", by], ascending=[False, True])
+    return [str(value) for value in ranked[by].head(top)]
+
+
+def distribution(duration: Literal["first_response", "resolution"], filters: Filters, *, exact: bool = False) -> Any:
+    """Median and slowest tenth of a duration over time, one row a period: columns as `series`, the label names which."""
+    days = window(filters)
+    grain = grain_for(days)
+    parts = []
+    for name, called in ((duration, "Median"), (f"{duration}_p90", "Slowest tenth")):
+        part = series(name, None, grain=grain, filters=filters, exact=exact)
+        parts.append(part.assign(label=called))
+    made = pd.concat(parts, ignore_index=True)
+    made.attrs = dict(parts[0].attrs)
+    return made
+
+
+def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
+    """How many tickets are created in each hour of the week in `zone`, on average.
+
+    Rows: Monday to Sunday; columns: 0 to 23; empty where the period has no such hour.
+    """
+    days = window(filters)
+    asked = _asked(filters, days.first, days.last)
+    parts, values = measure.conditions(asked.where)
+    where = " AND ".join(["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY", *parts])
+    found = source.fetch(_sql("hours", where=where), {**values, "since": days.first, "until": days.last})
+    every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
+    counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
+    counted = counted.reindex(every, fill_value=0)
+    local = counted.index.tz_convert(zone)
+    table = counted.groupby([local.weekday, local.hour]).mean().unstack()
+    return table.reindex(index=range(7), columns=range(24))
 
 
 def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame:
@@ -209,7 +268,7 @@ def query(
     days = window(filters)
     if grain is not None and grain not in GRAINS:
         raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(GRAINS)}.")
-    frame = _over_time(chosen, names, grain, filters, None) if grain else _totals(chosen, names, filters)
+    frame = _over_time(chosen, names, grain, filters, None, exact=True) if grain else _totals(chosen, names, filters)
     return Answer(
         metric=chosen.name,
         unit=chosen.unit,
@@ -255,53 +314,84 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 
-def _over_time(metric: Metric, names: list[str], grain: Grain, filters: Filters, top: int | None) -> pd.DataFrame:
+def _asked(filters: Filters, start: dt.date, end: dt.date, **more: Any) -> Asked:
+    return Asked(start, end, {name: values for name, values in filters.where.items() if values}, **more)
+
+
+def _over_time(
+    metric: Metric,
+    names: list[str],
+    grain: Grain,
+    filters: Filters,
+    top: int | None,
+    *,
+    others: bool = False,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """The metric for each period and each of the groups, a period without tickets too, the largest groups first."""
     days = window(filters)
-    where, values = _where(filters, days.start, days.end)
-    listed = ", ".join(names) or "label"
-    place = f"row_number() OVER (ORDER BY count(*) DESC, {listed}) AS place"
-    largest = f"SELECT {listed}, {place} FROM picked GROUP BY {listed}"
-    if top is not None:
-        largest += " ORDER BY place LIMIT $top"
-    sql = _sql(
-        "series",
-        grain=grain,
-        columns=f"* REPLACE ({_labels(names)})" if names else f"*, '{ALL}' AS label",
-        names=listed,
-        largest=largest if names else f"SELECT '{ALL}' AS label, 1 AS place",
-        metric=metric.expression,
-        value="coalesce(value, 0)" if metric.counts else "value",
-        where=where,
+    keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
+    asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
+    found = measure.measure([metric], asked)
+    groups = names or ["label"]
+    rows = found.rows
+    if keep and not others and not rows.empty:
+        rows = rows[rows[names[0]] != OTHER]
+    grid = _grid(rows, groups, days, grain, keep.get(names[0], []) if names else [])
+    frame = grid.merge(rows.drop(columns=["metric"]), on=[*groups, "period"], how="left")
+    frame["tickets"] = frame["tickets"].fillna(0).astype("int64")
+    frame["n"] = frame["n"].fillna(0).astype("int64")
+    if metric.counts:
+        frame["value"] = frame["value"].fillna(0.0)
+    frame["few"] = (frame["n"] < metric.minimum) & frame["value"].notna()
+    ends = _period_ends(frame["period"], grain)
+    frame["complete"] = (frame["period"] >= pd.Timestamp(days.first)) & (ends <= pd.Timestamp(days.last))
+    frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
+    return frame[["period", *groups, "value", "tickets", "n", "low", "high", "few", "complete"]].set_axis(
+        ["period", *groups, "value", "tickets", "n", "low", "high", "few", "complete"], axis=1
     )
-    return source.fetch(sql, {**values, "first": days.first, "last": days.last, "top": top})
+
+
+def _grid(rows: pd.DataFrame, groups: list[str], days: Window, grain: Grain, order: list[str]) -> pd.DataFrame:
+    """Every group with every period."""
+    if rows.empty or days.first > days.last:
+        return pd.DataFrame({**{name: pd.Series(dtype="str") for name in groups}, "period": pd.Series(dtype="<M8[us]")})
+    sizes = rows.groupby(groups, as_index=False, sort=True)["tickets"].sum()
+    place = {name: i for i, name in enumerate([*order, OTHER])} if order else {}
+    if place:
+        sizes = sizes.assign(place=sizes[groups[0]].map(place)).sort_values("place")
+    else:
+        sizes = sizes.sort_values(["tickets", *groups], ascending=[False, *[True] * len(groups)])
+    frequency = {"day": "D", "week": "W-MON", "month": "MS"}[grain]
+    periods = pd.date_range(_period_start(days.first, grain), days.last, freq=frequency).astype("datetime64[us]")
+    return sizes[groups].merge(pd.DataFrame({"period": periods}), how="cross")
+
+
+def _period_start(day: dt.date, grain: Grain) -> dt.date:
+    if grain == "week":
+        return day - dt.timedelta(days=day.weekday())
+    return day.replace(day=1) if grain == "month" else day
+
+
+def _period_ends(periods: pd.Series[Any], grain: Grain) -> Any:
+    if grain == "month":
+        return periods + pd.offsets.MonthEnd(1)
+    return periods + pd.Timedelta(days=0 if grain == "day" else 6)
 
 
 def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
     days = window(filters)
-    where, values = _where(filters, days.start, days.end)
-    labels = _labels(names) or f"'{ALL}' AS label"
-    sql = _sql("totals", labels=labels, names=", ".join(names) or "label", metric=metric.expression, where=where)
-    return source.fetch(sql, values)
+    rows = measure.measure([metric], _asked(filters, days.start, days.end, by=tuple(names), exact=True)).rows
+    if rows.empty:
+        return rows
+    return rows.sort_values(["tickets", *(names or ["label"])], ascending=[False, *[True] * max(1, len(names))])
 
 
 def _where(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
-    """The condition and its values: columns come from the fixed list, everything else is bound."""
-    conditions = ["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY"]
-    values: dict[str, Any] = {"since": start, "until": end}
-    for name, wanted in filters.where.items():
-        if wanted:
-            column = dimension(name)
-            conditions.append(f"list_contains($any_{column}::VARCHAR[], {_label(column)})")
-            values[f"any_{column}"] = [str(value) for value in wanted]
-    return " AND ".join(conditions), values
-
-
-def _label(column: str) -> str:
-    return f"coalesce({column}, '{NONE}')"
-
-
-def _labels(names: list[str]) -> str:
-    return ", ".join(f"{_label(name)} AS {name}" for name in names)
+    """The condition on tickets, and its values."""
+    parts, values = measure.conditions(filters.where)
+    span = ["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY"]
+    return " AND ".join([*span, *parts]), {**values, "since": start, "until": end}
 
 
 def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -316,19 +406,55 @@ def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in where.items()}
 
 
-def _tile(metric: Metric, now: pd.DataFrame, before: pd.DataFrame, sparks: pd.DataFrame) -> Tile:
-    value, previous = _single(now, metric), _single(before, metric)
-    if metric.counts and value is None:
-        value = 0.0
+def _single_rows(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The one row of each metric of an answer without groups."""
+    return {str(row["metric"]): row for row in rows.to_dict("records")}
+
+
+def _tile(
+    metric: Metric,
+    now: dict[str, Any] | None,
+    before: dict[str, Any] | None,
+    spark: tuple[float | None, ...],
+    comparable: bool,
+) -> Tile:
+    value, previous = _value(metric, now), _value(metric, before) if comparable else None
     difference = change(metric, value, previous)
-    points = sparks[metric.name].fillna(0) if metric.counts else sparks[metric.name]
-    spark = tuple(None if pd.isna(point) else float(point) for point in points)
-    return Tile(metric, value, previous, difference, is_better(metric, difference), spark)
+    n = int(now["n"]) if now else 0
+    return Tile(
+        metric,
+        value,
+        previous,
+        difference,
+        is_better(metric, difference),
+        spark,
+        low=_number(now, "low"),
+        high=_number(now, "high"),
+        n=n,
+        few=value is not None and n < metric.minimum,
+    )
 
 
-def _single(frame: pd.DataFrame, metric: Metric) -> float | None:
-    found = frame[metric.name].dropna()
-    return None if found.empty else float(found.iloc[0])
+def _spark(rows: pd.DataFrame, metric: Metric, days: Window, grain: Grain) -> tuple[float | None, ...]:
+    """The course of a metric over whole periods, or over all where there is no whole one."""
+    mine = rows[rows["metric"] == metric.name]
+    if mine.empty:
+        return ()
+    frame = _grid(mine, ["label"], days, grain, []).merge(mine, on=["label", "period"], how="left")
+    ends = _period_ends(frame["period"], grain)
+    whole = frame[(frame["period"] >= pd.Timestamp(days.first)) & (ends <= pd.Timestamp(days.last))]
+    points = (whole if len(whole) else frame)["value"]
+    points = points.fillna(0) if metric.counts else points
+    return tuple(None if pd.isna(point) else float(point) for point in points)
+
+
+def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
+    found = _number(row, "value")
+    return 0.0 if found is None and metric.counts else found
+
+
+def _number(row: dict[str, Any] | None, name: str) -> float | None:
+    return None if row is None or pd.isna(row[name]) else float(row[name])
 
 
 def _month_end(day: dt.date) -> dt.date:
@@ -358,7 +484,7 @@ def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], 
 
 
 def _values(name: str) -> tuple[str, ...]:
-    sql = f"SELECT {_label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
+    sql = f"SELECT {label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
     found = tuple(source.fetch(sql)["label"])
     return () if found == (NONE,) else found
 

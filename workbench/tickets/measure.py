@@ -1,0 +1,273 @@
+"""Any metrics over any tickets: from the daily rollups where they hold what is asked, from the tickets otherwise.
+
+Both ways give exactly the same sums and counts; quantiles out of bins are approximate, and are said to be.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from workbench.tickets import rollups, source
+from workbench.tickets.columns import NONE, dimension
+from workbench.tickets.metrics import PER_UNIT, Metric
+
+Grain = Literal["day", "week", "month"]
+ALL = "All tickets"
+OTHER = "All others"
+Z = 1.96
+"""Standard errors on each side of an interval of 95 %."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which tickets, and how they are grouped. Both days belong to the period, in UTC.
+
+    `where` is dimension to values, any of which fits. `keep` is dimension to the values that stay groups of their own,
+    while all others become one. `exact` leaves approximate figures out: quantiles then come from the tickets.
+    """
+
+    start: dt.date
+    end: dt.date
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by: tuple[str, ...] = ()
+    grain: Grain | None = None
+    keep: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    exact: bool = False
+
+    @property
+    def needed(self) -> set[str]:
+        """The dimensions without which the question cannot be answered."""
+        return {*self.by, *(name for name, values in self.where.items() if values)}
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that tell the groups apart in an answer."""
+        return [*(self.by or ["label"]), *(["period"] if self.grain else [])]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row for each metric and group: `metric`, the groups, `period` where there is a grain, `tickets`, and
+
+    `value`, `n` (how many tickets it rests on), `low` and `high` (its interval of 95 %, where it has one). The metrics
+    in `approximate` come out of bins; `from_tickets` are those for which the rollups did not suffice.
+    """
+
+    rows: pd.DataFrame
+    approximate: frozenset[str]
+    from_tickets: frozenset[str]
+
+
+def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
+    """Every metric of `chosen` for the groups of `asked`; a group without tickets has no row.
+
+    Raises NotFound where there are no tickets at all, Unavailable where they cannot be read.
+    """
+    have = source.cubes()
+    parts: list[pd.DataFrame] = []
+    binned = [m for m in chosen if m.quantile is not None and not asked.exact and _bins(m, asked, have)]
+    open_ = [m for m in chosen if m.day == "open"]
+    resolved = [m for m in chosen if m.day == "resolution"]
+    plain = [m for m in chosen if m not in binned and m not in open_ and m not in resolved]
+    cube = cube_for(asked.needed, have)
+    daily = [m for m in plain if cube and m.daily_expression]
+    raw = [m for m in plain if m not in daily]
+    if daily:
+        parts.append(_additive(daily, asked, cube))
+    if raw:
+        parts.append(_additive(raw, asked, ""))
+    if resolved:
+        parts.append(_additive(resolved, asked, cube))
+    if binned:
+        parts.append(_binned(binned, asked, have))
+    if open_:
+        parts.append(_open(open_, asked, cube))
+    aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
+    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
+
+
+def cube_for(needed: set[str], have: frozenset[str]) -> str:
+    """The smallest cube of rollups that has all the dimensions `needed`, or an empty text."""
+    fitting = [cube for cube in rollups.CUBES if needed <= set(cube) and rollups.name(cube) in have]
+    return rollups.name(min(fitting, key=len)) if fitting else ""
+
+
+def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:
+    """SQL: the value of a dimension, or how it is called where there is none; what is not kept is `OTHER`."""
+    named = f"coalesce({column}, '{NONE}')"
+    if keep is None or column not in keep:
+        return named
+    return f"CASE WHEN list_contains($keep_{column}::VARCHAR[], {named}) THEN {named} ELSE '{OTHER}' END"
+
+
+def conditions(where: Mapping[str, Sequence[str]]) -> tuple[list[str], dict[str, Any]]:
+    """SQL conditions on dimensions, and their values: columns come from the fixed list, everything else is bound."""
+    parts, values = [], {}
+    for name, wanted in where.items():
+        if wanted:
+            column = dimension(name)
+            parts.append(f"list_contains($any_{column}::VARCHAR[], {label(column)})")
+            values[f"any_{column}"] = [str(value) for value in wanted]
+    return parts, values
+
+
+def _bins(metric: Metric, asked: Asked, have: frozenset[str]) -> str:
+    """The bins that hold what is asked of a quantile, or an empty text."""
+    if metric.duration is None or len(asked.needed) > 1:
+        return ""
+    name = rollups.binned(metric.duration, next(iter(asked.needed), rollups.ALL))
+    return name if name in have else ""
+
+
+def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> pd.DataFrame:
+    by_resolution = chosen[0].day == "resolution"
+    wheres, values = _wheres(asked, cube, resolved=by_resolution)
+    columns = []
+    for metric in chosen:
+        value, rests, squares = (
+            (metric.daily_expression, metric.daily_rests_on, metric.daily_squares)
+            if cube
+            else (metric.expression, metric.rests_on, metric.squares)
+        )
+        if by_resolution and cube:
+            value = rests = "coalesce(sum(tickets), 0)::BIGINT"
+        columns += [f"{value} AS {metric.name}", f"{rests} AS n_{metric.name}", f"{squares} AS s_{metric.name}"]
+    day = "day" if cube else ("resolved_at" if by_resolution else "created_at")
+    frame = source.fetch(
+        _sql(
+            "additive",
+            keys=_keys(asked, day),
+            count="sum(tickets)::BIGINT" if cube else "count(*)",
+            values=", ".join(columns),
+            source="rollup" if cube else "ticket",
+            where=" AND ".join(wheres),
+        ),
+        values,
+    )
+    return pd.concat([_long(frame, metric, asked.keys) for metric in chosen], ignore_index=True)
+
+
+def _wheres(asked: Asked, cube: str, *, resolved: bool = False) -> tuple[list[str], dict[str, Any]]:
+    parts, values = conditions(asked.where)
+    values |= {"since": asked.start, "until": asked.end}
+    values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
+    if cube:
+        dated = "resolved" if resolved else "created"
+        span = [f"cube = '{cube}'", f"dated = '{dated}'", "day BETWEEN $since::DATE AND $until::DATE"]
+    else:
+        moment = "resolved_at" if resolved else "created_at"
+        span = [f"{moment} >= $since::TIMESTAMP", f"{moment} < $until::TIMESTAMP + INTERVAL 1 DAY"]
+    return [*span, *parts], values
+
+
+def _keys(asked: Asked, day: str) -> str:
+    groups = [f"{label(name, asked.keep)} AS {name}" for name in asked.by] or [f"'{ALL}' AS label"]
+    if asked.grain:
+        groups.append(f"date_trunc('{asked.grain}', {day})::DATE::TIMESTAMP AS period")
+    return ", ".join(groups)
+
+
+def _long(frame: pd.DataFrame, metric: Metric, keys: list[str]) -> pd.DataFrame:
+    """The columns of one metric of a wide answer, with the interval that its kind has."""
+    made = frame[[*keys, "tickets"]].copy()
+    made.insert(0, "metric", metric.name)
+    made["value"] = pd.to_numeric(frame[metric.name]).astype("float64")
+    made["n"] = frame[f"n_{metric.name}"].fillna(0).astype("int64")
+    low, high = interval(metric, made["value"], made["n"], pd.to_numeric(frame[f"s_{metric.name}"]))
+    made["low"], made["high"] = low, high
+    return made
+
+
+def interval(
+    metric: Metric, value: pd.Series[Any], n: pd.Series[Any], squares: pd.Series[Any]
+) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Where the true value lies in 95 of 100 cases, by the metric's formula; empty where it has none."""
+    if metric.interval == "poisson":
+        half = Z * value.clip(lower=0) ** 0.5
+        return (value - half).clip(lower=0), value + half
+    if metric.interval == "wilson":
+        share, count = value / 100, n.where(n > 0).astype("float64")
+        middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+        half = Z * (share * (1 - share) / count + Z**2 / (4 * count**2)) ** 0.5 / (1 + Z**2 / count)
+        return 100 * (middle - half), 100 * (middle + half)
+    if metric.interval == "normal":
+        count = n.where(n > 1).astype("float64")
+        variance = (squares.astype("float64") - value**2).clip(lower=0) * count / (count - 1)
+        half = Z * (variance / count) ** 0.5
+        return value - half, value + half
+    empty = pd.Series(float("nan"), index=value.index)
+    return empty, empty
+
+
+def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> pd.DataFrame:
+    cubes = [_bins(metric, asked, have) for metric in chosen]
+    parts, values = conditions(asked.where)
+    values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
+    values |= {"since": asked.start, "until": asked.end}
+    values |= {"metrics": [m.name for m in chosen], "cubes": cubes, "quantiles": [m.quantile for m in chosen]}
+    where = ["list_contains($cubes, cube)", "day BETWEEN $since::DATE AND $until::DATE", *parts]
+    frame = source.fetch(
+        _sql(
+            "binned",
+            keys=_keys(asked, "day"),
+            names=", ".join(asked.keys),
+            where=" AND ".join(where),
+            per_octave=str(rollups.PER_OCTAVE),
+        ),
+        values,
+    )
+    units = {m.name: PER_UNIT[m.unit] for m in chosen}
+    frame["figure"] = frame["microseconds"] / frame["metric"].map(units).astype("float64")
+    keys = ["metric", *asked.keys]
+    made = frame[frame["side"] == 0].rename(columns={"figure": "value"})[[*keys, "n", "value"]]
+    for side, name in ((-1, "low"), (1, "high")):
+        edge = frame[frame["side"] == side].rename(columns={"figure": name})[[*keys, name]]
+        made = made.merge(edge, on=keys, how="left")
+    made["tickets"] = made["n"]
+    return made
+
+
+def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> pd.DataFrame:
+    names = ", ".join(asked.by or ["label"])
+    groups = ", ".join(f"{label(one, asked.keep)} AS {one}" for one in asked.by) or f"'{ALL}' AS label"
+    parts, values = conditions(asked.where)
+    values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
+    values |= {"since": asked.start if asked.grain else asked.end, "until": asked.end}
+    also = "".join(f" AND {part}" for part in parts)
+    if cube:
+        flow = (
+            f"SELECT {groups}, day, CASE dated WHEN 'created' THEN 1 ELSE -1 END AS sign, sign * tickets AS tickets, "
+            f"sign * born AS born FROM rollup WHERE cube = '{cube}' AND day <= $until::DATE{also}"
+        )
+    else:
+        born = "epoch_us(created_at) // 1000000"
+        until = "< $until::TIMESTAMP + INTERVAL 1 DAY"
+        flow = (
+            f"SELECT {groups}, created_at::DATE AS day, count(*) AS tickets, sum({born}) AS born FROM ticket "
+            f"WHERE created_at {until}{also} GROUP BY ALL UNION ALL "
+            f"SELECT {groups}, resolved_at::DATE AS day, -count(*) AS tickets, -sum({born}) AS born FROM ticket "
+            f"WHERE resolved_at {until}{also} GROUP BY ALL"
+        )
+    columns = ", ".join(f"{m.daily_expression} AS {m.name}, {m.daily_rests_on} AS n_{m.name}" for m in chosen)
+    frame = source.fetch(_sql("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values)
+    for metric in chosen:
+        frame[f"s_{metric.name}"] = None
+    frame["period"] = pd.to_datetime(frame["period"])
+    return pd.concat([_long(frame, metric, asked.keys) for metric in chosen], ignore_index=True)
+
+
+@lru_cache
+def _text(name: str) -> str:
+    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _sql(name: str, **parts: str) -> str:
+    return _text(name).format(**parts)
