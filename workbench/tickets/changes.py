@@ -78,8 +78,9 @@ def _sides(metric: Metric, by: str, filters: Filters, against: Against, exact: b
     sides = []
     for start, end in ((days.start, days.end), (days.before, days.until_before)):
         asked = Asked(start, end, filters.where, by=(by,), exact=exact)
-        rows = measure.measure([metric], asked).rows
-        sides.append(rows[[by, "value", "n", "tickets"]].rename(columns={by: "label"}))
+        rows = [(row[by], row["value"], row["n"], row["tickets"]) for row in measure.measure([metric], asked).rows]
+        side = pd.DataFrame(rows, columns=["label", "value", "n", "tickets"])
+        sides.append(side.astype({"label": "str", "value": "float64"}))
     frame = sides[0].merge(sides[1], on="label", how="outer", suffixes=("", "_before"))
     whole = ["n", "tickets", "n_before", "tickets_before"]
     frame[whole] = frame[whole].fillna(0).astype("int64")
@@ -129,7 +130,7 @@ def segments(
     for segment in (one, other):
         where = {**filters.where, **{dimension(name): values for name, values in segment.items()}}
         rows = measure.measure(chosen, Asked(days.start, days.end, where, exact=exact)).rows
-        sides.append({str(row["metric"]): row for row in rows.to_dict("records")})
+        sides.append({str(row["metric"]): row for row in rows})
     made = []
     for metric in chosen:
         left, right = (side.get(metric.name, {}) for side in sides)
@@ -209,7 +210,7 @@ def cohorts(released: Sequence[Release], metric: str, filters: Filters, *, exact
 
 def _only(metric: Metric, asked: Asked) -> dict[str, Any]:
     rows = measure.measure([metric], asked).rows
-    return {str(key): value for key, value in rows.iloc[0].to_dict().items()} if len(rows) else {}
+    return rows[0] if rows else {}
 
 
 def _none(value: Any) -> float | None:

@@ -6,19 +6,19 @@ Both ways give exactly the same sums and counts; quantiles out of bins are appro
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from workbench.tickets import rollups, source
 from workbench.tickets.columns import NONE, dimension
 from workbench.tickets.metrics import PER_UNIT, Metric
 
 Grain = Literal["day", "week", "month"]
+Row = dict[str, Any]
 ALL = "All tickets"
 OTHER = "All others"
 Z = 1.96
@@ -30,7 +30,8 @@ class Asked:
     """Which tickets, and how they are grouped. Both days belong to the period, in UTC.
 
     `where` is dimension to values, any of which fits. `keep` is dimension to the values that stay groups of their own,
-    while all others become one. `exact` leaves approximate figures out: quantiles then come from the tickets.
+    while all others become one. `exact` leaves approximate figures out: quantiles then come from the tickets; with
+    `tickets_only` everything does.
     """
 
     start: dt.date
@@ -40,6 +41,7 @@ class Asked:
     grain: Grain | None = None
     keep: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exact: bool = False
+    tickets_only: bool = False
 
     @property
     def needed(self) -> set[str]:
@@ -56,11 +58,11 @@ class Asked:
 class Measured:
     """One row for each metric and group: `metric`, the groups, `period` where there is a grain, `tickets`, and
 
-    `value`, `n` (how many tickets it rests on), `low` and `high` (its interval of 95 %, where it has one). The metrics
-    in `approximate` come out of bins; `from_tickets` are those for which the rollups did not suffice.
+    `value`, `n` (how many tickets it rests on), `low` and `high` (its interval of 95 %); None where there is none. The
+    metrics in `approximate` come out of bins; `from_tickets` are those for which the rollups did not suffice.
     """
 
-    rows: pd.DataFrame
+    rows: list[Row]
     approximate: frozenset[str]
     from_tickets: frozenset[str]
 
@@ -70,8 +72,8 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
 
     Raises NotFound where there are no tickets at all, Unavailable where they cannot be read.
     """
-    have = source.cubes()
-    parts: list[pd.DataFrame] = []
+    have = frozenset() if asked.tickets_only else source.cubes()
+    rows: list[Row] = []
     binned = [m for m in chosen if m.quantile is not None and not asked.exact and _bins(m, asked, have)]
     open_ = [m for m in chosen if m.day == "open"]
     resolved = [m for m in chosen if m.day == "resolution"]
@@ -80,17 +82,16 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
     daily = [m for m in plain if cube and m.daily_expression]
     raw = [m for m in plain if m not in daily]
     if daily:
-        parts.append(_additive(daily, asked, cube))
+        rows.extend(_additive(daily, asked, cube))
     if raw:
-        parts.append(_additive(raw, asked, ""))
+        rows.extend(_additive(raw, asked, ""))
     if resolved:
-        parts.append(_additive(resolved, asked, cube))
+        rows.extend(_additive(resolved, asked, cube))
     if binned:
-        parts.append(_binned(binned, asked, have))
+        rows.extend(_binned(binned, asked, have))
     if open_:
-        parts.append(_open(open_, asked, cube))
+        rows.extend(_open(open_, asked, cube))
     aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
 
 
@@ -127,32 +128,45 @@ def _bins(metric: Metric, asked: Asked, have: frozenset[str]) -> str:
     return name if name in have else ""
 
 
-def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> pd.DataFrame:
+def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     by_resolution = chosen[0].day == "resolution"
     wheres, values = _wheres(asked, cube, resolved=by_resolution)
     columns = []
     for metric in chosen:
-        value, rests, squares = (
+        parts = (
             (metric.daily_expression, metric.daily_rests_on, metric.daily_squares)
             if cube
             else (metric.expression, metric.rests_on, metric.squares)
         )
         if by_resolution and cube:
-            value = rests = "coalesce(sum(tickets), 0)::BIGINT"
-        columns += [f"{value} AS {metric.name}", f"{rests} AS n_{metric.name}", f"{squares} AS s_{metric.name}"]
+            parts = ("coalesce(sum(tickets), 0)::BIGINT", "coalesce(sum(tickets), 0)::BIGINT", "NULL")
+        columns += [f"{sql} AS {prefix}_{metric.name}" for prefix, sql in zip("vns", parts, strict=True)]
     day = "day" if cube else ("resolved_at" if by_resolution else "created_at")
-    frame = source.fetch(
+    found = source.records(
         _sql(
             "additive",
             keys=_keys(asked, day),
-            count="sum(tickets)::BIGINT" if cube else "count(*)",
+            count="coalesce(sum(tickets), 0)::BIGINT" if cube else "count(*)",
             values=", ".join(columns),
             source="rollup" if cube else "ticket",
             where=" AND ".join(wheres),
         ),
         values,
     )
-    return pd.concat([_long(frame, metric, asked.keys) for metric in chosen], ignore_index=True)
+    made = [_row(row, metric, asked.keys) for metric in chosen for row in found if row["tickets"]]
+    return made if asked.grain or asked.by else [_ordered(row, chosen, wheres, values) for row in made]
+
+
+def _ordered(row: Row, chosen: Sequence[Metric], wheres: list[str], values: dict[str, Any]) -> Row:
+    """The row of an exact quantile with its interval, from the tickets at the two ranks; any other row as it is."""
+    metric = next(one for one in chosen if one.name == row["metric"])
+    if metric.quantile is None or metric.duration is None or not row["n"]:
+        return row
+    half = Z * math.sqrt(metric.quantile * (1 - metric.quantile) / row["n"])
+    edges = [max(0.0, metric.quantile - half), min(1.0, metric.quantile + half)]
+    sql = f"SELECT quantile_cont({metric.duration.sql}, {edges}) AS edges FROM ticket WHERE {' AND '.join(wheres)}"
+    low, high = (edge / PER_UNIT[metric.unit] for edge in source.records(sql, values)[0]["edges"])
+    return {**row, "low": low, "high": high}
 
 
 def _wheres(asked: Asked, cube: str, *, resolved: bool = False) -> tuple[list[str], dict[str, Any]]:
@@ -171,50 +185,52 @@ def _wheres(asked: Asked, cube: str, *, resolved: bool = False) -> tuple[list[st
 def _keys(asked: Asked, day: str) -> str:
     groups = [f"{label(name, asked.keep)} AS {name}" for name in asked.by] or [f"'{ALL}' AS label"]
     if asked.grain:
-        groups.append(f"date_trunc('{asked.grain}', {day})::DATE::TIMESTAMP AS period")
+        groups.append(f"date_trunc('{asked.grain}', {day})::DATE AS period")
     return ", ".join(groups)
 
 
-def _long(frame: pd.DataFrame, metric: Metric, keys: list[str]) -> pd.DataFrame:
-    """The columns of one metric of a wide answer, with the interval that its kind has."""
-    made = frame[[*keys, "tickets"]].copy()
-    made.insert(0, "metric", metric.name)
-    made["value"] = pd.to_numeric(frame[metric.name]).astype("float64")
-    made["n"] = frame[f"n_{metric.name}"].fillna(0).astype("int64")
-    low, high = interval(metric, made["value"], made["n"], pd.to_numeric(frame[f"s_{metric.name}"]))
-    made["low"], made["high"] = low, high
-    return made
+def _row(found: Row, metric: Metric, keys: list[str]) -> Row:
+    """What a wide row says of one metric, with the interval that its kind has."""
+    value, n, squares = (found[f"{prefix}_{metric.name}"] for prefix in "vns")
+    value = None if value is None or math.isnan(value) else float(value)
+    low, high = interval(metric, value, n, squares)
+    groups = {key: found[key] for key in keys}
+    return {
+        "metric": metric.name,
+        **groups,
+        "tickets": found["tickets"],
+        "value": value,
+        "n": n,
+        "low": low,
+        "high": high,
+    }
 
 
-def interval(
-    metric: Metric, value: pd.Series[Any], n: pd.Series[Any], squares: pd.Series[Any]
-) -> tuple[pd.Series[Any], pd.Series[Any]]:
+def interval(metric: Metric, value: float | None, n: int, squares: float | None) -> tuple[float | None, float | None]:
     """Where the true value lies in 95 of 100 cases, by the metric's formula; empty where it has none."""
+    if value is None or not n:
+        return None, None
     if metric.interval == "poisson":
-        half = Z * value.clip(lower=0) ** 0.5
-        return (value - half).clip(lower=0), value + half
+        half = Z * math.sqrt(value)
+        return max(0.0, value - half), value + half
     if metric.interval == "wilson":
-        share, count = value / 100, n.where(n > 0).astype("float64")
-        middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
-        half = Z * (share * (1 - share) / count + Z**2 / (4 * count**2)) ** 0.5 / (1 + Z**2 / count)
+        share = value / 100
+        middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+        half = Z * math.sqrt(max(0.0, share * (1 - share) / n + Z**2 / (4 * n**2))) / (1 + Z**2 / n)
         return 100 * (middle - half), 100 * (middle + half)
-    if metric.interval == "normal":
-        count = n.where(n > 1).astype("float64")
-        variance = (squares.astype("float64") - value**2).clip(lower=0) * count / (count - 1)
-        half = Z * (variance / count) ** 0.5
+    if metric.interval == "normal" and n > 1 and squares is not None:
+        half = Z * math.sqrt(max(0.0, squares - value**2) / (n - 1))
         return value - half, value + half
-    empty = pd.Series(float("nan"), index=value.index)
-    return empty, empty
+    return None, None
 
 
-def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> pd.DataFrame:
-    cubes = [_bins(metric, asked, have) for metric in chosen]
+def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> list[Row]:
     parts, values = conditions(asked.where)
     values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
-    values |= {"since": asked.start, "until": asked.end}
-    values |= {"metrics": [m.name for m in chosen], "cubes": cubes, "quantiles": [m.quantile for m in chosen]}
-    where = ["list_contains($cubes, cube)", "day BETWEEN $since::DATE AND $until::DATE", *parts]
-    frame = source.fetch(
+    values |= {"since": asked.start, "until": asked.end, "metrics": [metric.name for metric in chosen]}
+    values |= {"cubes": [_bins(m, asked, have) for m in chosen], "quantiles": [m.quantile for m in chosen]}
+    where = ["list_contains($cubes::VARCHAR[], cube::VARCHAR)", "day BETWEEN $since::DATE AND $until::DATE", *parts]
+    found = source.records(
         _sql(
             "binned",
             keys=_keys(asked, "day"),
@@ -225,17 +241,18 @@ def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> pd.
         values,
     )
     units = {m.name: PER_UNIT[m.unit] for m in chosen}
-    frame["figure"] = frame["microseconds"] / frame["metric"].map(units).astype("float64")
-    keys = ["metric", *asked.keys]
-    made = frame[frame["side"] == 0].rename(columns={"figure": "value"})[[*keys, "n", "value"]]
-    for side, name in ((-1, "low"), (1, "high")):
-        edge = frame[frame["side"] == side].rename(columns={"figure": name})[[*keys, name]]
-        made = made.merge(edge, on=keys, how="left")
-    made["tickets"] = made["n"]
-    return made
+    made: dict[tuple[Any, ...], Row] = {}
+    for one in found:
+        groups = {key: one[key] for key in asked.keys}
+        row = made.setdefault(
+            (one["metric"], *groups.values()),
+            {"metric": one["metric"], **groups, "tickets": one["n"], "n": one["n"], "low": None, "high": None},
+        )
+        row[{-1: "low", 0: "value", 1: "high"}[one["side"]]] = one["microseconds"] / units[one["metric"]]
+    return list(made.values())
 
 
-def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> pd.DataFrame:
+def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     names = ", ".join(asked.by or ["label"])
     groups = ", ".join(f"{label(one, asked.keep)} AS {one}" for one in asked.by) or f"'{ALL}' AS label"
     parts, values = conditions(asked.where)
@@ -256,12 +273,11 @@ def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> pd.DataFrame:
             f"SELECT {groups}, resolved_at::DATE AS day, -count(*) AS tickets, -sum({born}) AS born FROM ticket "
             f"WHERE resolved_at {until}{also} GROUP BY ALL"
         )
-    columns = ", ".join(f"{m.daily_expression} AS {m.name}, {m.daily_rests_on} AS n_{m.name}" for m in chosen)
-    frame = source.fetch(_sql("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values)
-    for metric in chosen:
-        frame[f"s_{metric.name}"] = None
-    frame["period"] = pd.to_datetime(frame["period"])
-    return pd.concat([_long(frame, metric, asked.keys) for metric in chosen], ignore_index=True)
+    columns = ", ".join(
+        f"{m.daily_expression} AS v_{m.name}, {m.daily_rests_on} AS n_{m.name}, NULL AS s_{m.name}" for m in chosen
+    )
+    found = source.records(_sql("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values)
+    return [_row(row, metric, asked.keys) for metric in chosen for row in found]
 
 
 @lru_cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,26 @@ def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
     Values arrive only as `parameters`, by name.
     Raises NotFound where there are no tickets, and Unavailable where their file cannot be read.
     """
+    with _answer(sql, parameters or {}) as answer:
+        return answer.df()
+
+
+def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart."""
+    with _answer(sql, parameters or {}) as answer:
+        names = [str(column[0]) for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+@contextmanager
+def _answer(sql: str, parameters: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
     named = set(re.findall(r"\$(\w+)", sql))
-    bound = {name: value for name, value in (parameters or {}).items() if name in named}
+    bound = {name: value for name, value in parameters.items() if name in named}
     cursor = _connection()[1].cursor()
     try:
         if outcomes.TABLE in sql:
             cursor.register(outcomes.TABLE, outcomes.table())
-        return cursor.execute(sql, bound).df()
+        yield cursor.execute(sql, bound)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
     finally:

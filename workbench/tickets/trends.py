@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from workbench.errors import Invalid
-from workbench.tickets import measure, publish, source
+from workbench.tickets import measure, publish, rollups, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
 from workbench.tickets.measure import OTHER, Asked, Grain, label
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
@@ -26,6 +26,8 @@ AGAINST: dict[Against, str] = {
 """What a period can be compared with, and how that is said."""
 
 GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
+SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
+NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -162,6 +164,8 @@ def overview(
 ) -> Overview:
     """The tiles of `filters`' period, each against an equally long period, with its interval and its course."""
     chosen = [get(name) for name in names]
+    if not with_runs():
+        chosen = [metric for metric in chosen if not metric.live]
     days = window(filters, against)
     now = measure.measure(chosen, _asked(filters, days.start, days.end, exact=exact))
     before = measure.measure(chosen, _asked(filters, days.before, days.until_before, exact=exact))
@@ -169,11 +173,11 @@ def overview(
     course = measure.measure(
         [metric for metric in chosen if not metric.live], _asked(filters, days.start, days.end, grain=grain)
     )
-    rows = _single_rows(now.rows)
-    earlier = _single_rows(before.rows) if days.comparable else {}
+    rows = {str(row["metric"]): row for row in now.rows}
+    earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
     made = []
     for metric in chosen:
-        spark = () if metric.live else _spark(course.rows, metric, days, grain)
+        spark = _spark(course.rows, metric, days, grain)
         made.append(_tile(metric, rows.get(metric.name), earlier.get(metric.name), spark, days.comparable))
     return Overview(tuple(replace(tile, approximate=tile.metric.name in now.approximate) for tile in made), days)
 
@@ -205,10 +209,7 @@ def largest(by: str, filters: Filters, top: int) -> list[str]:
     """The `top` groups of the dimension `by` with the most tickets in the period, the largest first."""
     days = window(filters)
     rows = measure.measure([METRICS["volume"]], _asked(filters, days.start, days.end, by=(dimension(by),))).rows
-    if rows.empty:
-        return []
-    ranked = rows.sort_values(["tickets", by], ascending=[False, True])
-    return [str(value) for value in ranked[by].head(top)]
+    return [str(row[by]) for row in sorted(rows, key=lambda row: (-row["tickets"], row[by]))[:top]]
 
 
 def distribution(duration: Literal["first_response", "resolution"], filters: Filters, *, exact: bool = False) -> Any:
@@ -238,7 +239,7 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
     counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
     counted = counted.reindex(every, fill_value=0)
     local = counted.index.tz_convert(zone)
-    table = counted.groupby([local.weekday, local.hour]).mean().unstack()
+    table = counted.groupby([local.day_of_week, local.hour]).mean().unstack()
     return table.reindex(index=range(7), columns=range(24))
 
 
@@ -298,6 +299,11 @@ def narrow(filters: Filters, *, by: str | None, label: str, period: dt.date, gra
     return Filters(start, max(start, min(ends[grain], days.end)), where)
 
 
+def with_runs() -> bool:
+    """Whether any ticket names a run: only then do figures about runs mean anything."""
+    return _with_runs(source.signature())
+
+
 def last_days(count: int | None) -> Filters:
     """The `count` days that end with the newest ticket; all days for None."""
     if count is None:
@@ -334,37 +340,44 @@ def _over_time(
     asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
     groups = names or ["label"]
-    rows = found.rows
-    if keep and not others and not rows.empty:
-        rows = rows[rows[names[0]] != OTHER]
-    grid = _grid(rows, groups, days, grain, keep.get(names[0], []) if names else [])
-    frame = grid.merge(rows.drop(columns=["metric"]), on=[*groups, "period"], how="left")
-    frame["tickets"] = frame["tickets"].fillna(0).astype("int64")
-    frame["n"] = frame["n"].fillna(0).astype("int64")
-    if metric.counts:
-        frame["value"] = frame["value"].fillna(0.0)
-    frame["few"] = (frame["n"] < metric.minimum) & frame["value"].notna()
-    ends = _period_ends(frame["period"], grain)
-    frame["complete"] = (frame["period"] >= pd.Timestamp(days.first)) & (ends <= pd.Timestamp(days.last))
+    rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
+    at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
+    order = keep.get(names[0], []) if names else []
+    made = []
+    for group in _groups(rows, groups, order):
+        for period in _periods(days, grain):
+            row = at.get((*group, period), NOTHING)
+            value = 0.0 if row["value"] is None and metric.counts else row["value"]
+            few = value is not None and row["n"] < metric.minimum
+            end = _period_end(period, grain)
+            complete = period >= days.first and end <= days.last
+            made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
+    frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
+    frame["period"] = pd.to_datetime(frame["period"])
+    frame = frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
     frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
-    return frame[["period", *groups, "value", "tickets", "n", "low", "high", "few", "complete"]].set_axis(
-        ["period", *groups, "value", "tickets", "n", "low", "high", "few", "complete"], axis=1
-    )
+    return frame
 
 
-def _grid(rows: pd.DataFrame, groups: list[str], days: Window, grain: Grain, order: list[str]) -> pd.DataFrame:
-    """Every group with every period."""
-    if rows.empty or days.first > days.last:
-        return pd.DataFrame({**{name: pd.Series(dtype="str") for name in groups}, "period": pd.Series(dtype="<M8[us]")})
-    sizes = rows.groupby(groups, as_index=False, sort=True)["tickets"].sum()
-    place = {name: i for i, name in enumerate([*order, OTHER])} if order else {}
-    if place:
-        sizes = sizes.assign(place=sizes[groups[0]].map(place)).sort_values("place")
-    else:
-        sizes = sizes.sort_values(["tickets", *groups], ascending=[False, *[True] * len(groups)])
-    frequency = {"day": "D", "week": "W-MON", "month": "MS"}[grain]
-    periods = pd.date_range(_period_start(days.first, grain), days.last, freq=frequency).astype("datetime64[us]")
-    return sizes[groups].merge(pd.DataFrame({"period": periods}), how="cross")
+def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
+    """The groups of an answer: in the order of those kept, the others last; else the largest first."""
+    sizes: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        group = tuple(row[name] for name in names)
+        sizes[group] = sizes.get(group, 0) + row["tickets"]
+    if order:
+        place = {name: i for i, name in enumerate([*order, OTHER])}
+        return sorted(sizes, key=lambda group: place[group[0]])
+    return sorted(sizes, key=lambda group: (-sizes[group], group))
+
+
+def _periods(days: Window, grain: Grain) -> list[dt.date]:
+    """The first day of each period that has days within the tickets."""
+    found, at = [], _period_start(days.first, grain)
+    while at <= days.last:
+        found.append(at)
+        at = _period_end(at, grain) + dt.timedelta(days=1)
+    return found
 
 
 def _period_start(day: dt.date, grain: Grain) -> dt.date:
@@ -373,18 +386,18 @@ def _period_start(day: dt.date, grain: Grain) -> dt.date:
     return day.replace(day=1) if grain == "month" else day
 
 
-def _period_ends(periods: pd.Series[Any], grain: Grain) -> Any:
+def _period_end(start: dt.date, grain: Grain) -> dt.date:
     if grain == "month":
-        return periods + pd.offsets.MonthEnd(1)
-    return periods + pd.Timedelta(days=0 if grain == "day" else 6)
+        return _month_end(start)
+    return start + dt.timedelta(days=0 if grain == "day" else 6)
 
 
 def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
     days = window(filters)
-    rows = measure.measure([metric], _asked(filters, days.start, days.end, by=tuple(names), exact=True)).rows
-    if rows.empty:
-        return rows
-    return rows.sort_values(["tickets", *(names or ["label"])], ascending=[False, *[True] * max(1, len(names))])
+    found = measure.measure([metric], _asked(filters, days.start, days.end, by=tuple(names), exact=True)).rows
+    groups = names or ["label"]
+    found.sort(key=lambda row: (-row["tickets"], *(row[name] for name in groups)))
+    return pd.DataFrame(found, columns=[*groups, "value", "tickets"])
 
 
 def _where(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
@@ -404,11 +417,6 @@ def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
                     remedy=f"It can be {', '.join(found[name][:12])}.",
                 )
     return {name: list(values) for name, values in where.items()}
-
-
-def _single_rows(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The one row of each metric of an answer without groups."""
-    return {str(row["metric"]): row for row in rows.to_dict("records")}
 
 
 def _tile(
@@ -435,17 +443,12 @@ def _tile(
     )
 
 
-def _spark(rows: pd.DataFrame, metric: Metric, days: Window, grain: Grain) -> tuple[float | None, ...]:
+def _spark(rows: list[measure.Row], metric: Metric, days: Window, grain: Grain) -> tuple[float | None, ...]:
     """The course of a metric over whole periods, or over all where there is no whole one."""
-    mine = rows[rows["metric"] == metric.name]
-    if mine.empty:
-        return ()
-    frame = _grid(mine, ["label"], days, grain, []).merge(mine, on=["label", "period"], how="left")
-    ends = _period_ends(frame["period"], grain)
-    whole = frame[(frame["period"] >= pd.Timestamp(days.first)) & (ends <= pd.Timestamp(days.last))]
-    points = (whole if len(whole) else frame)["value"]
-    points = points.fillna(0) if metric.counts else points
-    return tuple(None if pd.isna(point) else float(point) for point in points)
+    at = {row["period"]: row["value"] for row in rows if row["metric"] == metric.name}
+    periods = _periods(days, grain) if at else []
+    whole = [one for one in periods if one >= days.first and _period_end(one, grain) <= days.last]
+    return tuple(at.get(one, 0.0 if metric.counts else None) for one in whole or periods)
 
 
 def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
@@ -454,7 +457,7 @@ def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
 
 
 def _number(row: dict[str, Any] | None, name: str) -> float | None:
-    return None if row is None or pd.isna(row[name]) else float(row[name])
+    return None if row is None or row[name] is None else float(row[name])
 
 
 def _month_end(day: dt.date) -> dt.date:
@@ -479,13 +482,26 @@ def _extent(_signature: source.Signature) -> tuple[int, dt.datetime, dt.datetime
 
 
 @lru_cache(maxsize=4)
+def _with_runs(_signature: source.Signature) -> bool:
+    if rollups.ALL in source.cubes():
+        sql = f"SELECT sum(with_run) > 0 AS any FROM rollup WHERE cube = '{rollups.ALL}'"
+    else:
+        sql = "SELECT count(run_id) > 0 AS any FROM ticket"
+    return bool(source.records(sql)[0]["any"])
+
+
+@lru_cache(maxsize=4)
 def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((name, _values(name)) for name in DIMENSIONS)
 
 
 def _values(name: str) -> tuple[str, ...]:
-    sql = f"SELECT {label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
-    found = tuple(source.fetch(sql)["label"])
+    """The values of a dimension, the most frequent first, from the smallest cube that has it."""
+    cube = measure.cube_for({name}, source.cubes())
+    origin = f"rollup WHERE cube = '{cube}' AND dated = 'created'" if cube else "ticket"
+    count = "sum(tickets)" if cube else "count(*)"
+    sql = f"SELECT {label(name)} AS label FROM {origin} GROUP BY 1 ORDER BY {count} DESC, 1 LIMIT {FACET_VALUES}"
+    found = tuple(str(row["label"]) for row in source.records(sql))
     return () if found == (NONE,) else found
 
 

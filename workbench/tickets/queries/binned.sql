@@ -1,7 +1,7 @@
 -- Quantiles out of the bins of daily rollups: the bin in which the rank lies, and how far into it.
 WITH binned AS (
-    SELECT {keys}, cube, bin, sum(tickets)::BIGINT AS held
-    FROM rollup
+    SELECT {keys}, cube::VARCHAR AS cube, bin, sum(tickets)::BIGINT AS held
+    FROM rollup_bins
     WHERE {where}
     GROUP BY ALL
 ),
