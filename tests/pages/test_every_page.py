@@ -27,6 +27,7 @@ EMPTY = {
     "runs": "No runs fit",
     "label": "No labelling queue yet",
     "trends": "There are no tickets yet",
+    "ticket": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

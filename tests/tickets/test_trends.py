@@ -17,6 +17,7 @@ from workbench.errors import Invalid, NotFound, Unavailable
 from workbench.tickets import Filters, changes, load, metrics, publish, trends
 from workbench.tickets import seed as samples
 from workbench.tickets.columns import DIMENSIONS, NONE
+from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
 
 UNTIL = dt.date(2026, 3, 31)
@@ -208,13 +209,16 @@ def test_labels_at_line_ends_never_overlap_and_keep_their_order(heights: list[fl
 def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
     metric = metrics.get("volume")
     frame = trends.series("volume", "channel", grain="week")
-    markers = [(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"), (dt.datetime(1999, 1, 1), "long ago")]
+    markers = [
+        Marker(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"),
+        Marker(dt.datetime(1999, 1, 1), "long ago"),
+    ]
     figure = charts.series(frame, metric, grain="week", markers=markers)
     texts = [note.text for note in figure.layout.annotations]
     assert all(any(label in text for text in texts) for label in frame["label"].unique())
     assert "order-desk &lt;v2&gt;" in texts
     assert len(figure.layout.shapes) == 1
-    released_today = charts.series(frame, metric, grain="week", markers=[(dt.datetime(2026, 4, 1), "v9")])
+    released_today = charts.series(frame, metric, grain="week", markers=[Marker(dt.datetime(2026, 4, 1), "v9")])
     assert len(released_today.layout.shapes) == 1
     assert released_today.layout.xaxis.range[1] >= dt.datetime(2026, 4, 1)
     assert figure.layout.showlegend is False

@@ -1,6 +1,6 @@
 """Tickets: load them, measure them, see what changed."""
 
-from workbench.tickets import changes, mapping, metrics, trends
+from workbench.tickets import changes, mapping, markers, metrics, trends
 from workbench.tickets.changes import movers
 from workbench.tickets.load import Loaded, load
 from workbench.tickets.trends import Filters, facets, freshness, overview, query, series, tickets, window
@@ -13,6 +13,7 @@ __all__ = [
     "freshness",
     "load",
     "mapping",
+    "markers",
     "metrics",
     "movers",
     "overview",

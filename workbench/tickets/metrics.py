@@ -182,6 +182,20 @@ COLUMNS, DURATIONS, METRICS = _read()
 TILES = ("volume", "first_response", "resolution", "csat", "reopened", "backlog", "sla_first_response", "automation")
 
 
+APPROXIMATE = (
+    "Approximate: it comes out of daily bins that are 19 % apart. Switch on “Exact figures” under More to compute it "
+    "from every ticket."
+)
+INTERVALS: dict[Interval, str] = {
+    "poisson": "The range is 95 % for a count (Poisson, normal approximation).",
+    "wilson": "The range is 95 % for a share (Wilson).",
+    "normal": "The range is 95 % for a mean (normal approximation).",
+    "order": "The range is 95 % for a quantile (order statistics, normal approximation of the ranks).",
+    "none": "",
+}
+"""How the range beside a value was found, in words."""
+
+
 def get(name: str) -> Metric:
     """The metric called `name`; raises Invalid with the nearest one."""
     if name not in METRICS:

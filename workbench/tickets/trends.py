@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from workbench.errors import Invalid
+from workbench.errors import Invalid, NotFound
 from workbench.tickets import measure, publish, rollups, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
 from workbench.tickets.measure import OTHER, Asked, Grain, label
@@ -251,6 +251,17 @@ def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame
     return source.fetch(_sql("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
 
 
+def ticket(ticket_id: str) -> dict[str, Any]:
+    """One ticket, every column of it; attributes come back as their text. Raises NotFound where there is none."""
+    found = source.records("SELECT * FROM ticket WHERE ticket_id = $ticket_id LIMIT 1", {"ticket_id": ticket_id})
+    if not found:
+        raise NotFound(
+            f"There is no ticket {ticket_id} here.",
+            remedy="It may have been replaced by a later load. Find it in Trends.",
+        )
+    return found[0]
+
+
 def query(
     metric: str,
     *,
@@ -349,7 +360,7 @@ def _over_time(
             row = at.get((*group, period), NOTHING)
             value = 0.0 if row["value"] is None and metric.counts else row["value"]
             few = value is not None and row["n"] < metric.minimum
-            end = _period_end(period, grain)
+            end = period_end(period, grain)
             complete = period >= days.first and end <= days.last
             made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
     frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
@@ -376,7 +387,7 @@ def _periods(days: Window, grain: Grain) -> list[dt.date]:
     found, at = [], _period_start(days.first, grain)
     while at <= days.last:
         found.append(at)
-        at = _period_end(at, grain) + dt.timedelta(days=1)
+        at = period_end(at, grain) + dt.timedelta(days=1)
     return found
 
 
@@ -386,7 +397,8 @@ def _period_start(day: dt.date, grain: Grain) -> dt.date:
     return day.replace(day=1) if grain == "month" else day
 
 
-def _period_end(start: dt.date, grain: Grain) -> dt.date:
+def period_end(start: dt.date, grain: Grain) -> dt.date:
+    """The last day of the period that begins on `start`."""
     if grain == "month":
         return _month_end(start)
     return start + dt.timedelta(days=0 if grain == "day" else 6)
@@ -447,7 +459,7 @@ def _spark(rows: list[measure.Row], metric: Metric, days: Window, grain: Grain) 
     """The course of a metric over whole periods, or over all where there is no whole one."""
     at = {row["period"]: row["value"] for row in rows if row["metric"] == metric.name}
     periods = _periods(days, grain) if at else []
-    whole = [one for one in periods if one >= days.first and _period_end(one, grain) <= days.last]
+    whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
     return tuple(at.get(one, 0.0 if metric.counts else None) for one in whole or periods)
 
 

@@ -50,6 +50,7 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
+    Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
 )
 
 
