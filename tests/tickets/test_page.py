@@ -32,14 +32,14 @@ def words(page: AppTest) -> str:
     return "\n".join(str(element.value) for element in [*page.markdown, *page.caption, *page.info, *page.error])
 
 
-def test_without_tickets_the_page_says_how_to_get_some(page: AppTest) -> None:
+def test_without_tickets_the_page_says_the_next_step_without_a_command_line(page: AppTest) -> None:
     text = words(page.run()).replace("\\", "")
     assert "There are no tickets yet" in text
-    assert "tickets load FILE" in text
-    assert "workbench seed" in text
+    assert "Load a file" in text
+    assert "python" not in text
 
 
-def test_five_tiles_compare_with_the_period_before(full: AppTest) -> None:
+def test_tiles_compare_with_the_period_before(full: AppTest) -> None:
     full.run()
     tiles = trends.overview(trends.last_days(90)).tiles
     assert [metric.label for metric in full.metric] == [tile.metric.title for tile in tiles]

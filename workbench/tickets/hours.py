@@ -61,10 +61,10 @@ class Targets:
 
     def due_days(self, kind: str) -> int:
         """So many days after its day of creation every target of a kind has passed for a ticket, whatever its priority."""
-        longest = max(getattr(self, kind).values())
+        longest: float = max(getattr(self, kind).values())
         if self.clock == "calendar":
             return math.ceil(longest / 24) + 1
-        weekly = sum(_length(one) for day in schedule().week for one in day) / 3600
+        weekly: float = sum(_length(one) for day in schedule().week for one in day) / 3600
         return math.ceil(longest / weekly + 1) * 7 + len(schedule().yearly) + len(schedule().dates)
 
 

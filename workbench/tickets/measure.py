@@ -97,8 +97,10 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
 
 def cube_for(needed: set[str], have: frozenset[str]) -> str:
     """The smallest cube of rollups that has all the dimensions `needed`, or an empty text."""
-    fitting = [cube for cube in rollups.CUBES if needed <= set(cube) and rollups.name(cube) in have]
-    return rollups.name(min(fitting, key=len)) if fitting else ""
+    fitting: list[tuple[str, ...]] = [
+        cube for cube in rollups.CUBES if needed <= set(cube) and rollups.name(cube) in have
+    ]
+    return rollups.name(sorted(fitting, key=len)[0]) if fitting else ""
 
 
 def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:

@@ -30,7 +30,7 @@ def table() -> pd.DataFrame:
             with _lock:
                 if _known is None or _known[0] != now:
                     rows = session.exec(select(Run.id, Run.outcome, Run.usd)).all()
-                    _known = (now, _frame([tuple(row) for row in rows]))
+                    _known = (now, _frame([(one, outcome, usd) for one, outcome, usd in rows]))
                 return _known[1]
     except WorkbenchError:
         return _frame([])

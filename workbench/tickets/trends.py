@@ -14,9 +14,11 @@ import pandas as pd
 from workbench.errors import Invalid, NotFound
 from workbench.tickets import measure, publish, rollups, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
-from workbench.tickets.measure import OTHER, Asked, Grain, label
+from workbench.tickets.measure import Asked, label
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
 
+Grain = measure.Grain
+ALL, OTHER = measure.ALL, measure.OTHER
 Against = Literal["previous", "weekdays", "year"]
 AGAINST: dict[Against, str] = {
     "previous": "the {days} days before",
@@ -238,7 +240,7 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
     every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
     counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
     counted = counted.reindex(every, fill_value=0)
-    local = counted.index.tz_convert(zone)
+    local = every.tz_convert(zone)
     table = counted.groupby([local.day_of_week, local.hour]).mean().unstack()
     return table.reindex(index=range(7), columns=range(24))
 

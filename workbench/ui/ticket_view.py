@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from workbench import datasets, traces
+from workbench import traces
+from workbench.datasets import labelling
 from workbench.errors import NotFound, WorkbenchError
 from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS
 from workbench.ui import nav, show
@@ -58,7 +59,7 @@ def _run(run_id: str | None) -> None:
     st.markdown(show.plain(f"{run.flow} {run.version} ended “{run.outcome}”, {show.when(run.started_at)}."))
     nav.link("runs", "Read the run", {"run": run_id})
     try:
-        labels = datasets.labels(run_id=run_id)
+        labels = labelling.labels(run_id=run_id)
     except WorkbenchError as error:
         show.failure(error)
         return

@@ -195,7 +195,7 @@ def _segments(filters: tickets.Filters, facets: Mapping[str, list[str]], *, exac
     except Invalid as error:
         show.failure(error)
         return
-    texts = [_said(row, *sides) for row in rows.to_dict("records")]
+    texts = [_said({str(key): value for key, value in row.items()}, *sides) for row in rows.to_dict("records")]
     st.dataframe(texts, hide_index=True, alt="Two segments")
     st.caption("Apart: the two ranges of 95 % do not touch..")
     parts.download(rows, "two-segments")

@@ -56,7 +56,7 @@ def choose(facets: Mapping[str, list[str]]) -> tuple[tickets.Filters, trends.Aga
     """The filters, what to compare with, and whether all figures shall be exact; kept in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="trend-filters"):
         period = switch("Period", PERIODS, "90 days", "period")
-        against = AGAINST[switch("Compared with", AGAINST, "Period before", "against")]
+        against = AGAINST[st.selectbox("Compared with", list(AGAINST), key="against", bind="query-params", width=150)]
         where = {name: _pick(name, facets[name]) for name in FILTERED if facets[name]}
         more = [name for name, values in facets.items() if values and name not in FILTERED]
         with st.popover("More", icon=":material/tune:"):
@@ -118,7 +118,7 @@ def tiles(overview: trends.Overview, against: trends.Against) -> None:
                 chart_data=[point for point in tile.spark if point is not None] or None,
                 help=_told(tile),
                 border=True,
-                width=186,
+                width=172,
                 height="stretch",
             )
     days = overview.window
@@ -133,11 +133,13 @@ def _interval(tile: trends.Tile) -> str | None:
         return f"only {tile.n:,} tickets"
     if tile.low is None or tile.high is None:
         return None
-    return f"{metrics.say(tile.metric, tile.low)} – {metrics.say(tile.metric, tile.high)}"
+    return f"± {metrics.say(tile.metric, (tile.high - tile.low) / 2)}"
 
 
 def _told(tile: trends.Tile) -> str:
     interval = metrics.INTERVALS[tile.metric.interval]
+    if interval and tile.low is not None:
+        interval = f"{metrics.say(tile.metric, tile.low)} to {metrics.say(tile.metric, tile.high)}. {interval}"
     near = f" {metrics.APPROXIMATE}" if tile.approximate else ""
     return f"{tile.metric.told}{near}" + (f" {interval}" if interval else "")
 
@@ -158,6 +160,8 @@ def movers(
         st.caption(f"“{metric.title}” is not a mean or a count, so its change cannot be split among groups.")
     if metric.counts:
         rows = rows.drop(columns=["mix", "rate"])
+    if metric.name == "volume":
+        rows = rows.drop(columns=["tickets", "tickets_before"])
     table(rows, metric, name_of(by), "what-moved")
 
 
@@ -259,4 +263,4 @@ def _suffix(metric: Metric) -> str:
 
 
 def _pick(name: str, values: list[str]) -> list[str]:
-    return st.multiselect(name_of(name), values, key=name, bind="query-params", placeholder=f"Every {name}", width=210)
+    return st.multiselect(name_of(name), values, key=name, bind="query-params", placeholder=f"Every {name}", width=155)
