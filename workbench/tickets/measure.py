@@ -113,12 +113,15 @@ def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:
 
 def conditions(where: Mapping[str, Sequence[str]]) -> tuple[list[str], dict[str, Any]]:
     """SQL conditions on dimensions, and their values: columns come from the fixed list, everything else is bound."""
-    parts, values = [], {}
+    parts: list[str] = []
+    values: dict[str, Any] = {}
     for name, wanted in where.items():
         if wanted:
             column = dimension(name)
-            parts.append(f"list_contains($any_{column}::VARCHAR[], {label(column)})")
-            values[f"any_{column}"] = [str(value) for value in wanted]
+            named = {f"any_{column}_{i}": str(value) for i, value in enumerate(wanted)}
+            origin = f"{column}::VARCHAR" if NONE not in wanted else label(column)
+            parts.append(f"{origin} IN ({', '.join('$' + one for one in named)})")
+            values |= named
     return parts, values
 
 

@@ -19,7 +19,9 @@ Unit = Literal["tickets", "min", "h", "points", "%", "USD"]
 Interval = Literal["poisson", "wilson", "normal", "order", "none"]
 Day = Literal["creation", "resolution", "open"]
 
-NEWEST = "(SELECT max(created_at)::DATE FROM ticket)"
+NEWEST = "(SELECT day FROM newest)"
+"""SQL: the day (UTC) of the newest ticket; `source` keeps it beside the tickets."""
+
 PER_UNIT = {"min": 60_000_000.0, "h": 3_600_000_000.0}
 """Microseconds in a unit of time."""
 
@@ -66,8 +68,7 @@ class Column:
         """The sum over the view `rollup`."""
         stored = f"sum({self.name})"
         if self.due:
-            newest = "(SELECT max(day) FROM rollup WHERE cube = 'all' AND dated = 'created')"
-            stored = f"sum({self.name}) FILTER (WHERE day <= {newest} - {self.due}_due())"
+            stored = f"sum({self.name}) FILTER (WHERE day <= {NEWEST} - {self.due}_due())"
         return f"coalesce({stored}, 0)::BIGINT"
 
 

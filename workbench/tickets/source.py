@@ -87,7 +87,9 @@ def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, froze
     hours.attach(connection)
     try:
         connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({tickets})")
-        return connection, rollups.attach(connection, [rollup])
+        cubes = rollups.attach(connection, [rollup])
+        connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
+        return connection, cubes
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
 

@@ -214,16 +214,32 @@ def largest(by: str, filters: Filters, top: int) -> list[str]:
     return [str(row[by]) for row in sorted(rows, key=lambda row: (-row["tickets"], row[by]))[:top]]
 
 
-def distribution(duration: Literal["first_response", "resolution"], filters: Filters, *, exact: bool = False) -> Any:
-    """Median and slowest tenth of a duration over time, one row a period: columns as `series`, the label names which."""
+def distribution(
+    duration: Literal["first_response", "resolution"],
+    filters: Filters,
+    by: str | None = None,
+    *,
+    grain: Grain | None = None,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """Median and slowest tenth of a duration over time: columns as `series`, the label names the group and which."""
     days = window(filters)
-    grain = grain_for(days)
-    parts = []
-    for name, called in ((duration, "Median"), (f"{duration}_p90", "Slowest tenth")):
-        part = series(name, None, grain=grain, filters=filters, exact=exact)
-        parts.append(part.assign(label=called))
-    made = pd.concat(parts, ignore_index=True)
-    made.attrs = dict(parts[0].attrs)
+    grain = grain or grain_for(days)
+    chosen = [get(duration), get(f"{duration}_p90")]
+    names = [dimension(by)] if by else []
+    found = measure.measure(chosen, _asked(filters, days.start, days.end, by=tuple(names), grain=grain, exact=exact))
+    parts = [
+        _frame([row for row in found.rows if row["metric"] == metric.name], metric, names, [], days, grain)
+        for metric in chosen
+    ]
+    made = pd.concat(
+        [
+            part.assign(label=called if by is None else part[by] + ", " + called.lower())
+            for part, called in zip(parts, ("Median", "Slowest tenth"), strict=True)
+        ],
+        ignore_index=True,
+    )
+    made.attrs = {"approximate": duration in found.approximate}
     return made
 
 
@@ -352,10 +368,18 @@ def _over_time(
     keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
     asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
-    groups = names or ["label"]
     rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
+    frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain)
+    frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
+    return frame
+
+
+def _frame(
+    rows: list[measure.Row], metric: Metric, names: list[str], order: list[str], days: Window, grain: Grain
+) -> pd.DataFrame:
+    """One metric's rows as the table of `series`, with every period for every group."""
+    groups = names or ["label"]
     at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
-    order = keep.get(names[0], []) if names else []
     made = []
     for group in _groups(rows, groups, order):
         for period in _periods(days, grain):
@@ -367,9 +391,7 @@ def _over_time(
             made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
     frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
     frame["period"] = pd.to_datetime(frame["period"])
-    frame = frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
-    frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
-    return frame
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
 
 
 def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
