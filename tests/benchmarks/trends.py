@@ -153,9 +153,7 @@ def product() -> dict[str, float]:
     rolled = ROBUST_Z.format(source="rollup WHERE cube = 'topic+subtopic' AND dated = 'created'")
     questions: list[Callable[[], Any]] = [
         lambda: trends.series("volume", "topic", grain="day", filters=quarter),
-        lambda: [
-            trends.series(name, "vendor", grain="week", filters=ever) for name in ("resolution", "resolution_p90")
-        ],
+        lambda: trends.distribution("resolution", ever, "vendor", grain="week"),
         lambda: trends.series("csat", "channel", grain="week", filters=ever),
         lambda: trends.series("backlog", grain="week", filters=ever),
         lambda: changes.movers("topic", filters=week),

@@ -169,18 +169,28 @@ def overview(
     if not with_runs():
         chosen = [metric for metric in chosen if not metric.live]
     days = window(filters, against)
-    now = measure.measure(chosen, _asked(filters, days.start, days.end, exact=exact))
-    before = measure.measure(chosen, _asked(filters, days.before, days.until_before, exact=exact))
     grain = grain_for(days)
-    course = measure.measure(
-        [metric for metric in chosen if not metric.live], _asked(filters, days.start, days.end, grain=grain)
-    )
+    plain, standing = ([m for m in chosen if (m.day == "open") == is_open] for is_open in (False, True))
+    now = measure.measure(plain, _asked(filters, days.start, days.end, exact=exact))
+    before = measure.measure(plain, _asked(filters, days.before, days.until_before, exact=exact))
+    course = measure.measure([m for m in plain if not m.live], _asked(filters, days.start, days.end, grain=grain))
     rows = {str(row["metric"]): row for row in now.rows}
     earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
-    made = []
-    for metric in chosen:
-        spark = _spark(course.rows, metric, days, grain)
-        made.append(_tile(metric, rows.get(metric.name), earlier.get(metric.name), spark, days.comparable))
+    sparks = {(row["metric"], row["period"]): row for row in course.rows}
+    if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
+        since = days.before if days.comparable else days.start
+        for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
+            name, day = str(row["metric"]), row["period"]
+            if day == days.end:
+                rows[name] = row
+            elif day == days.until_before and days.comparable:
+                earlier[name] = row
+            began = _period_start(day, grain)
+            if day >= days.start and began <= days.last and day == min(period_end(began, grain), days.end):
+                sparks[name, began] = row
+    made = [
+        _tile(m, rows.get(m.name), earlier.get(m.name), _spark(sparks, m, days, grain), days.comparable) for m in chosen
+    ]
     return Overview(tuple(replace(tile, approximate=tile.metric.name in now.approximate) for tile in made), days)
 
 
@@ -479,12 +489,16 @@ def _tile(
     )
 
 
-def _spark(rows: list[measure.Row], metric: Metric, days: Window, grain: Grain) -> tuple[float | None, ...]:
+def _spark(
+    rows: Mapping[tuple[str, dt.date], measure.Row], metric: Metric, days: Window, grain: Grain
+) -> tuple[float | None, ...]:
     """The course of a metric over whole periods, or over all where there is no whole one."""
-    at = {row["period"]: row["value"] for row in rows if row["metric"] == metric.name}
-    periods = _periods(days, grain) if at else []
+    if not any(name == metric.name for name, _ in rows):
+        return ()
+    periods = _periods(days, grain)
     whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
-    return tuple(at.get(one, 0.0 if metric.counts else None) for one in whole or periods)
+    found = [rows.get((metric.name, one), NOTHING)["value"] for one in whole or periods]
+    return tuple(0.0 if value is None and metric.counts else value for value in found)
 
 
 def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
