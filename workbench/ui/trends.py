@@ -56,7 +56,7 @@ def choose(facets: Mapping[str, list[str]]) -> tuple[tickets.Filters, trends.Aga
     """The filters, what to compare with, and whether all figures shall be exact; kept in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="trend-filters"):
         period = switch("Period", PERIODS, "90 days", "period")
-        against = AGAINST[st.selectbox("Compared with", list(AGAINST), key="against", bind="query-params", width=150)]
+        against = AGAINST[st.selectbox("Compared with", list(AGAINST), key="against", bind="query-params", width=140)]
         where = {name: _pick(name, facets[name]) for name in FILTERED if facets[name]}
         more = [name for name, values in facets.items() if values and name not in FILTERED]
         with st.popover("More", icon=":material/tune:"):
@@ -263,4 +263,4 @@ def _suffix(metric: Metric) -> str:
 
 
 def _pick(name: str, values: list[str]) -> list[str]:
-    return st.multiselect(name_of(name), values, key=name, bind="query-params", placeholder=f"Every {name}", width=155)
+    return st.multiselect(name_of(name), values, key=name, bind="query-params", placeholder=f"Every {name}", width=140)
