@@ -24,15 +24,16 @@ def reading(ticket: dict[str, Any]) -> None:
     with st.container(horizontal=True):
         for name, title in MOMENTS:
             st.metric(title, _when(ticket[name]), _after(ticket, name), delta_color="off", delta_arrow="off",
-                      width=210, border=True)  # fmt: skip
+                      width=280, border=True)  # fmt: skip
         st.metric("Rating", "—" if _empty(ticket["csat"]) else f"{ticket['csat']:g} of 5", width=130, border=True)
         st.metric("Reopened", {True: "yes", False: "no"}.get(ticket["reopened"], "—"), width=130, border=True)
     left, right = st.columns([2, 1], gap="large")
-    with left, st.container(border=True):
-        st.markdown(show.plain(ticket["body"]) if ticket["body"] else ":gray[The ticket has no text.]")
+    with left:
+        with st.container(border=True):
+            st.markdown(show.plain(ticket["body"]) if ticket["body"] else ":gray[The ticket has no text.]")
+        _run(ticket["run_id"])
     with right:
         _belongs(ticket)
-    _run(ticket["run_id"])
     _more(ticket)
 
 
