@@ -28,6 +28,7 @@ EMPTY = {
     "failures": "No runs yet",
     "label": "No labelling queue yet",
     "trends": "There are no tickets yet",
+    "ticket": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from tests.tickets.files import ADMIN, MakeCsv, attributes, stored, write
 from workbench import settings
 from workbench.errors import Invalid, NotFound, Unavailable, WorkbenchError
-from workbench.tickets import Filters, load, mapping, metrics, source, trends
+from workbench.tickets import Filters, changes, load, mapping, metrics, source, trends
+from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
 
 INJECTIONS = [
@@ -49,7 +50,7 @@ def test_sql_in_a_filter_is_only_a_value_that_no_ticket_has(text: str) -> None:
     filters = Filters(where={"topic": [text]})
     assert trends.tickets(filters).empty
     assert trends.overview(filters).tiles[0].value == 0
-    assert trends.movers("topic", filters=filters).empty
+    assert changes.movers("topic", filters=filters).empty
     with pytest.raises(Invalid, match="No ticket has the topic"):
         trends.query("volume", where={"topic": [text]})
     assert trends.query("volume").rows[0]["value"] == 5
@@ -64,7 +65,7 @@ def test_sql_in_a_name_is_refused(text: str) -> None:
         lambda: trends.query("volume", grain=text),  # type: ignore[arg-type]
         lambda: trends.query("volume", where={text: ["x"]}),
         lambda: trends.series("volume", text),
-        lambda: trends.movers(text),
+        lambda: changes.movers(text),
         lambda: trends.tickets(Filters(where={text: ["x"]})),
     ]
     for call in calls:
@@ -168,7 +169,7 @@ def test_words_of_a_ticket_are_stored_and_shown_as_they_were_written(make_csv: M
     evil = "<img src=x onerror=alert(1)> <a href='javascript:alert(1)'>$1$</a>"
     load(ADMIN, make_csv([{"ticket_id": "1", "created_at": "2026-01-01", "topic": evil}]), mapping=None)
     frame = trends.series("volume", "topic", grain="day")
-    figure = charts.series(frame, metrics.get("volume"), grain="day", markers=[(dt.datetime(2026, 1, 1), evil)])
+    figure = charts.series(frame, metrics.get("volume"), grain="day", markers=[Marker(dt.datetime(2026, 1, 1), evil)])
     drawn = figure.to_plotly_json()
     texts = [note["text"] for note in drawn["layout"]["annotations"]] + list(drawn["data"][0]["hovertext"])
     assert stored()["topic"].iloc[0] == evil

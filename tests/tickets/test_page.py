@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.tickets.files import ADMIN, MakeCsv
 from workbench import settings
-from workbench.tickets import load, trends
+from workbench.tickets import load, metrics, trends
 from workbench.tickets import seed as samples
 
 PAGE = settings.ROOT / "pages" / "trends.py"
@@ -32,17 +32,17 @@ def words(page: AppTest) -> str:
     return "\n".join(str(element.value) for element in [*page.markdown, *page.caption, *page.info, *page.error])
 
 
-def test_without_tickets_the_page_says_how_to_get_some(page: AppTest) -> None:
+def test_without_tickets_the_page_says_the_next_step_without_a_command_line(page: AppTest) -> None:
     text = words(page.run()).replace("\\", "")
     assert "There are no tickets yet" in text
-    assert "tickets load FILE" in text
-    assert "workbench seed" in text
+    assert "Load a file" in text
+    assert "python" not in text
 
 
-def test_five_tiles_compare_with_the_period_before(full: AppTest) -> None:
+def test_tiles_compare_with_the_period_before(full: AppTest) -> None:
     full.run()
     tiles = trends.overview(trends.last_days(90)).tiles
-    assert [metric.label for metric in full.metric] == [tile.metric.title for tile in tiles]
+    assert [metric.label.removesuffix(" ≈") for metric in full.metric] == [tile.metric.title for tile in tiles]
     assert full.metric[0].value == f"{tiles[0].value:,.0f}"
     assert "against the 90 days before" in words(full)
 
@@ -88,3 +88,77 @@ def test_a_metric_without_values_says_so(page: AppTest, make_csv: MakeCsv) -> No
 
 def test_the_page_is_short() -> None:
     assert len(PAGE.read_text(encoding="utf-8").splitlines()) <= 100
+
+
+@pytest.mark.parametrize("view", ["Small multiples", "Median and slowest tenth", "Hours of the week"])
+def test_every_view_of_a_metric_is_drawn(full: AppTest, view: str) -> None:
+    full.query_params["view"] = view
+    full.query_params["metric"] = "Resolution"
+    full.run()
+    assert words(full)
+    assert len(full.get("plotly_chart")) == 1
+
+
+@pytest.mark.parametrize(
+    ("deeper", "said"),
+    [
+        ("What moved most", "by its share of them (mix), and by its own change (rate)"),
+        ("Releases", "No release went live within these days"),
+        ("Two segments", "the two ranges of 95 % do not touch"),
+    ],
+)
+def test_looking_closer_says_what_it_shows(full: AppTest, deeper: str, said: str) -> None:
+    full.query_params["deeper"] = deeper
+    full.query_params["metric"] = "CSAT"
+    assert said in words(full.run())
+
+
+def test_exact_figures_are_one_click_away_and_are_no_longer_marked_as_approximate(full: AppTest) -> None:
+    full.run()
+    assert "First response ≈" in [metric.label for metric in full.metric]
+    full.toggle(key="exact").set_value(True).run()
+    assert "First response" in [metric.label for metric in full.metric]
+    exact = trends.overview(trends.last_days(90), names=("first_response",), exact=True).tiles[0]
+    assert full.metric[1].value == metrics.say(exact.metric, exact.value)
+
+
+def test_days_in_the_address_are_the_ones_looked_at_until_the_whole_period_is_asked_for(full: AppTest) -> None:
+    full.query_params["from"], full.query_params["to"] = "2026-03-02", "2026-03-15"
+    full.run()
+    zoomed = trends.overview(trends.Filters(dt.date(2026, 3, 2), dt.date(2026, 3, 15))).tiles[0]
+    assert full.metric[0].value == f"{zoomed.value:,.0f}"
+    assert "2 Mar 2026 to 15 Mar 2026, against the 14 days before" in words(full)
+    full.button(key="zoom-out").click().run()
+    assert "against the 90 days before" in words(full)
+
+
+def test_a_value_on_few_tickets_is_grey_and_says_so(full: AppTest) -> None:
+    full.query_params["topic"] = ["Privacy"]
+    full.run()
+    rated = next(metric for metric in full.metric if metric.label == "CSAT")
+    assert rated.value.startswith(":gray[")
+
+
+def test_a_ticket_is_read_with_its_times_and_hostile_words_stay_words(home: Path, make_csv: MakeCsv) -> None:
+    evil = "<img src=x onerror=alert(1)> [press](javascript:alert(1))"
+    row = {"ticket_id": "T/1 ü", "created_at": "2026-01-05T10:00:00Z", "resolved_at": "2026-01-05T12:30:00Z"}
+    load(ADMIN, make_csv([{**row, "topic": "App", "subject": evil, "body": evil, "run_id": "r-gone"}]), mapping=None)
+    app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.run()
+    app.query_params["ticket"] = "T/1 ü"
+    app.switch_page(str(settings.ROOT / "pages" / "ticket.py")).run()
+    assert not app.exception
+    assert "\\<img" in app.subheader[0].value
+    assert "\\[press\\]\\(javascript" in app.markdown[0].value
+    assert next(one for one in app.metric if one.label == "Resolved").delta == "after 2 h 30 min"
+    assert "names the run r-gone, which is not recorded here" in " ".join(c.value for c in app.caption).replace(
+        "\\", ""
+    )
+
+
+def test_a_ticket_that_is_not_there_is_said_to_be_gone(full: AppTest) -> None:
+    app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.run()
+    app.query_params["ticket"] = "nobody"
+    app.switch_page(str(settings.ROOT / "pages" / "ticket.py")).run()
+    assert "There is no ticket nobody here" in app.error[0].value.replace("\\", "")

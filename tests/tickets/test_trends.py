@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests.tickets.files import ADMIN, MakeCsv, stored
 from workbench.errors import Invalid, NotFound, Unavailable
-from workbench.tickets import Filters, load, metrics, publish, trends
+from workbench.tickets import Filters, changes, load, metrics, publish, trends
 from workbench.tickets import seed as samples
 from workbench.tickets.columns import DIMENSIONS, NONE
+from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
 
 UNTIL = dt.date(2026, 3, 31)
@@ -61,12 +62,24 @@ def test_each_metric_equals_what_its_definition_says(make_csv: MakeCsv) -> None:
     assert found == {
         "volume": 4,
         "first_response": 30,
+        "first_response_p90": 78,
+        "first_response_business": 0,
         "resolution": 17,
+        "resolution_p90": pytest.approx(22.6),
+        "resolution_business": 1,
+        "requester_wait": 17,
         "csat": 3.5,
         "reopened": 50,
+        "sla_first_response": 0,
+        "sla_resolution": 0,
         "unresolved": 2,
         "unanswered": 25,
+        "backlog": 3,
+        "backlog_age": 14,
+        "resolved": 1,
         "sentiment": None,
+        "automation": None,
+        "cost": None,
     }
 
 
@@ -81,7 +94,7 @@ def test_days_without_tickets_count_zero_and_have_no_median(make_csv: MakeCsv) -
 def test_every_metric_can_be_broken_down_by_every_dimension(by: str | None) -> None:
     for metric in metrics.METRICS:
         frame = trends.series(metric, by, grain="week", top=3)
-        assert list(frame.columns) == ["period", "label", "value", "tickets", "complete"]
+        assert list(frame.columns) == ["period", "label", *trends.SERIES]
         assert frame["label"].nunique() <= 3
         assert frame.groupby("label")["period"].nunique().nunique() == 1
 
@@ -129,14 +142,14 @@ def test_a_period_is_compared_with_the_equally_long_one_just_before(
 @pytest.mark.usefixtures("sample")
 def test_movers_agree_with_the_series_of_both_periods() -> None:
     asked = Filters(dt.date(2026, 3, 2), UNTIL)
-    moved = trends.movers("topic", filters=asked).set_index("label")
+    moved = changes.movers("topic", filters=asked).set_index("label")
     then = Filters(dt.date(2026, 1, 31), dt.date(2026, 3, 1))
     for filters, column in ((asked, "tickets"), (then, "tickets_before")):
         totals = (
             trends.series("volume", "topic", grain="month", filters=filters, top=99).groupby("label")["value"].sum()
         )
         assert moved[column].to_dict() == totals.to_dict()
-    assert list(moved["difference"].abs()) == sorted(moved["difference"].abs(), reverse=True)
+    assert list(moved["contribution"].abs()) == sorted(moved["contribution"].abs(), reverse=True)
 
 
 @pytest.mark.usefixtures("sample")
@@ -196,13 +209,16 @@ def test_labels_at_line_ends_never_overlap_and_keep_their_order(heights: list[fl
 def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
     metric = metrics.get("volume")
     frame = trends.series("volume", "channel", grain="week")
-    markers = [(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"), (dt.datetime(1999, 1, 1), "long ago")]
+    markers = [
+        Marker(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"),
+        Marker(dt.datetime(1999, 1, 1), "long ago"),
+    ]
     figure = charts.series(frame, metric, grain="week", markers=markers)
     texts = [note.text for note in figure.layout.annotations]
     assert all(any(label in text for text in texts) for label in frame["label"].unique())
     assert "order-desk &lt;v2&gt;" in texts
     assert len(figure.layout.shapes) == 1
-    released_today = charts.series(frame, metric, grain="week", markers=[(dt.datetime(2026, 4, 1), "v9")])
+    released_today = charts.series(frame, metric, grain="week", markers=[Marker(dt.datetime(2026, 4, 1), "v9")])
     assert len(released_today.layout.shapes) == 1
     assert released_today.layout.xaxis.range[1] >= dt.datetime(2026, 4, 1)
     assert figure.layout.showlegend is False

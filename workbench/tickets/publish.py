@@ -17,10 +17,12 @@ import pandas as pd
 
 from workbench import access, settings, store
 from workbench.errors import NotFound, Unavailable
+from workbench.tickets import rollups
 from workbench.tickets.columns import ATTRIBUTES, COLUMNS
 from workbench.tickets.read import Reject
 
 FILE = "tickets.parquet"
+ROLLUP = "tickets.rollup.parquet"
 META = "meta.json"
 REJECTS = "rejects.csv"
 
@@ -68,18 +70,20 @@ def publish(actor: access.Actor, frame: pd.DataFrame, about: Meta, rejects: list
     folder = settings.load().tickets
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _staged(folder / FILE, lambda path: _write(frame, path)) as (tickets, put_tickets):
+        with _staged(folder / FILE, lambda path: _write(frame, path)) as (tickets, put_tickets, written):
             if not store.revision()[0]:
                 store.migrate()
             with (
-                _staged(folder / REJECTS, lambda path: _write_rejects(rejects, path)) as (_, put_rejects),
-                _staged(folder / META, lambda path: _write_meta(about, path)) as (_, put_meta),
+                _staged(folder / REJECTS, lambda path: _write_rejects(rejects, path)) as (_, put_rejects, _),
+                _staged(folder / META, lambda path: _write_meta(about, path)) as (_, put_meta, _),
+                _staged(folder / ROLLUP, lambda path: rollups.write(written, path)) as (_, put_rollup, _),
                 store.session() as session,
             ):
                 access.audit.append(session, actor, verb, about.source, _detail(about))
                 put_rejects()
                 put_tickets()
                 put_meta()
+                put_rollup()
             return tickets
     except (OSError, duckdb.IOException) as error:
         raise Unavailable(
@@ -89,12 +93,15 @@ def publish(actor: access.Actor, frame: pd.DataFrame, about: Meta, rejects: list
 
 
 @contextmanager
-def _staged(path: Path, write: Callable[[Path], None]) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """Write under a temporary name; the function that comes back puts it in place. What is not put is removed."""
+def _staged(path: Path, write: Callable[[Path], None]) -> Iterator[tuple[Path, Callable[[], None], Path]]:
+    """Write under a temporary name; a function comes back that puts it in place, and the temporary name.
+
+    What is not put is removed.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         write(temporary)
-        yield path, lambda: os.replace(temporary, path)  # noqa: PTH105 — the atomic one, by name
+        yield path, lambda: os.replace(temporary, path), temporary  # noqa: PTH105 — the atomic one, by name
     finally:
         temporary.unlink(missing_ok=True)
 

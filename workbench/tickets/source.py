@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,12 @@ import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import publish
+from workbench.tickets import hours, outcomes, publish, rollups
 
 Signature = tuple[str, int, int, int]
 
 _lock = threading.Lock()
-_open: tuple[Signature, duckdb.DuckDBPyConnection] | None = None
+_open: tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]] | None = None
 
 
 def signature() -> Signature:
@@ -28,42 +30,68 @@ def signature() -> Signature:
 
 
 def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
-    """All rows of our own `sql` over `ticket`. Values arrive only as `parameters`, by name.
+    """All rows of our own `sql` over `ticket`, and over `rollup` where there are any `cubes`.
 
+    Values arrive only as `parameters`, by name.
     Raises NotFound where there are no tickets, and Unavailable where their file cannot be read.
     """
+    with _answer(sql, parameters or {}) as answer:
+        return answer.df()
+
+
+def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart."""
+    with _answer(sql, parameters or {}) as answer:
+        names = [str(column[0]) for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+@contextmanager
+def _answer(sql: str, parameters: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
     named = set(re.findall(r"\$(\w+)", sql))
-    bound = {name: value for name, value in (parameters or {}).items() if name in named}
-    cursor = _connection().cursor()
+    bound = {name: value for name, value in parameters.items() if name in named}
+    cursor = _connection()[1].cursor()
     try:
-        return cursor.execute(sql, bound).df()
+        if outcomes.TABLE in sql:
+            cursor.register(outcomes.TABLE, outcomes.table())
+        yield cursor.execute(sql, bound)
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
     finally:
         cursor.close()
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
+def cubes() -> frozenset[str]:
+    """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
+    return _connection()[2]
+
+
+def _connection() -> tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]]:
     """The connection to the file as it is now; other threads keep the one they have until their answer is read."""
     global _open
-    now = signature()
+    path = publish.current()
+    rollup = path.with_name(publish.ROLLUP)
+    now = signature(), rollup.stat().st_mtime_ns if rollup.is_file() else 0
     with _lock:
         if _open is None or _open[0] != now:
-            _open = (now, _connect(Path(now[0])))
-        return _open[1]
+            _open = (now, *_connect(path, rollup))
+        return _open
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
     connection = duckdb.connect(":memory:")
-    literal = "'" + str(path).replace("'", "''") + "'"
-    connection.execute(f"SET allowed_paths = [{literal}]")
+    tickets, daily = ("'" + str(one).replace("'", "''") + "'" for one in (path, rollup))
+    connection.execute(f"SET allowed_paths = [{tickets}, {daily}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
+    hours.attach(connection)
     try:
-        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({literal})")
+        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({tickets})")
+        cubes = rollups.attach(connection, [rollup])
+        connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
+        return connection, cubes
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
-    return connection
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from workbench.errors import Invalid
-from workbench.tickets import publish, source
+from workbench.errors import Invalid, NotFound
+from workbench.tickets import measure, publish, rollups, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
+from workbench.tickets.measure import Asked, label
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
 
-Grain = Literal["day", "week", "month"]
+Grain = measure.Grain
+ALL, OTHER = measure.ALL, measure.OTHER
+Against = Literal["previous", "weekdays", "year"]
+AGAINST: dict[Against, str] = {
+    "previous": "the {days} days before",
+    "weekdays": "the same weekdays before, from {before:%-d %b %Y} on",
+    "year": "the same weekdays 52 weeks earlier, from {before:%-d %b %Y} on",
+}
+"""What a period can be compared with, and how that is said."""
+
 GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
-ALL = "All tickets"
+SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
+NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -69,6 +80,11 @@ class Window:
         return (self.end - self.start).days + 1
 
     @property
+    def until_before(self) -> dt.date:
+        """The last of the days compared with."""
+        return self.before + (self.end - self.start)
+
+    @property
     def comparable(self) -> bool:
         """Whether there is data from the first day of the period before on."""
         return self.before >= self.oldest
@@ -76,7 +92,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Tile:
-    """One metric now against before. `change` is in percent or in the metric's unit, as `Metric.relative` says."""
+    """One metric now against before. `change` is in percent or in the metric's unit, as `Metric.relative` says.
+
+    `low` to `high` is the interval of 95 %, where the metric has one; `n` is how many tickets the value rests on, and
+    `few` whether that is under the metric's minimum. `approximate` values come out of bins.
+    """
 
     metric: Metric
     value: float | None
@@ -84,6 +104,11 @@ class Tile:
     change: float | None
     better: bool | None
     spark: tuple[float | None, ...]
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    few: bool = False
+    approximate: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,66 +146,129 @@ def facets() -> dict[str, list[str]]:
     return {name: list(values) for name, values in _facets(source.signature())}
 
 
-def window(filters: Filters) -> Window:
-    """The days that `filters` mean; raises Invalid where they end before they begin."""
+def window(filters: Filters, against: Against = "previous") -> Window:
+    """The days that `filters` mean, and what they are compared with; raises Invalid where they end before they begin.
+
+    Against the same weekdays, the days before begin whole weeks earlier; against a year, 52 weeks.
+    """
     _rows, first, last = _extent(source.signature())
     start, end = filters.start or first.date(), filters.end or last.date()
     if start > end:
         raise Invalid(f"The period ends ({end}) before it begins ({start}).", remedy="Swap the two days.")
-    length = end - start
-    before = start - length - dt.timedelta(days=1) if start.toordinal() > length.days + 1 else dt.date.min
+    days = (end - start).days + 1
+    back = {"previous": days, "weekdays": -(-days // 7) * 7, "year": max(364, -(-days // 7) * 7)}[against]
+    before = start - dt.timedelta(days=back) if start.toordinal() > back else dt.date.min
     return Window(start, end, before, max(start, first.date()), min(end, last.date()), first.date())
 
 
-def overview(filters: Filters) -> Overview:
-    """The tiles of `filters`' period, each against the equally long period just before it."""
-    chosen = [METRICS[name] for name in TILES]
-    columns = ", ".join(f"{metric.expression} AS {metric.name}" for metric in chosen)
-    days = window(filters)
-    where, values = _where(filters, days.before, days.end)
-    sides = source.fetch(_sql("overview", metrics=columns, where=where), {**values, "start": days.start})
-    where, values = _where(filters, days.start, days.end)
-    sparks = source.fetch(
-        _sql("sparks", metrics=columns, where=where, grain=grain_for(days)),
-        {**values, "first": days.first, "last": days.last},
-    )
-    sparks = sparks[sparks["complete"]] if sparks["complete"].any() else sparks
-    now, before = sides[sides["is_current"]], sides[~sides["is_current"]]
-    if not days.comparable:
-        before = before.iloc[:0]
-    return Overview(tuple(_tile(metric, now, before, sparks) for metric in chosen), days)
+def overview(
+    filters: Filters, *, against: Against = "previous", names: Sequence[str] = TILES, exact: bool = False
+) -> Overview:
+    """The tiles of `filters`' period, each against an equally long period, with its interval and its course."""
+    chosen = [get(name) for name in names]
+    if not with_runs():
+        chosen = [metric for metric in chosen if not metric.live]
+    days = window(filters, against)
+    grain = grain_for(days)
+    plain, standing = ([m for m in chosen if (m.day == "open") == is_open] for is_open in (False, True))
+    now = measure.measure(plain, _asked(filters, days.start, days.end, exact=exact))
+    before = measure.measure(plain, _asked(filters, days.before, days.until_before, exact=exact))
+    course = measure.measure([m for m in plain if not m.live], _asked(filters, days.start, days.end, grain=grain))
+    rows = {str(row["metric"]): row for row in now.rows}
+    earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
+    sparks = {(row["metric"], row["period"]): row for row in course.rows}
+    if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
+        since = days.before if days.comparable else days.start
+        for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
+            name, day = str(row["metric"]), row["period"]
+            if day == days.end:
+                rows[name] = row
+            elif day == days.until_before and days.comparable:
+                earlier[name] = row
+            began = _period_start(day, grain)
+            if day >= days.start and began <= days.last and day == min(period_end(began, grain), days.end):
+                sparks[name, began] = row
+    made = [
+        _tile(m, rows.get(m.name), earlier.get(m.name), _spark(sparks, m, days, grain), days.comparable) for m in chosen
+    ]
+    return Overview(tuple(replace(tile, approximate=tile.metric.name in now.approximate) for tile in made), days)
 
 
 def series(
-    metric: str, by: str | None = None, *, grain: Grain | None = None, filters: Filters | None = None, top: int = 6
+    metric: str,
+    by: str | None = None,
+    *,
+    grain: Grain | None = None,
+    filters: Filters | None = None,
+    top: int = 6,
+    others: bool = False,
+    exact: bool = False,
 ) -> pd.DataFrame:
-    """`metric` over time, for all tickets or for the `top` largest groups of the dimension `by`.
+    """`metric` over time, for all tickets or for the `top` largest groups of the dimension `by`, and for all `others`.
 
-    Columns: period (UTC), label, value, tickets, complete (whether the whole period was asked for and has data).
+    Columns: period (UTC), label, value, tickets, n, low, high (the interval of 95 %), few (whether it rests on fewer
+    tickets than the metric's minimum), complete (whether the whole period was asked for and has data).
+    `attrs["approximate"]` tells whether the values come out of bins.
     """
     filters = filters or Filters()
     by_names = [dimension(by)] if by else []
-    frame = _over_time(get(metric), by_names, grain or grain_for(window(filters)), filters, top)
+    chosen = grain or grain_for(window(filters))
+    frame = _over_time(get(metric), by_names, chosen, filters, top, others=others, exact=exact)
     return frame.rename(columns={by: "label"}) if by else frame
 
 
-def movers(by: str, *, filters: Filters | None = None, limit: int = 10) -> pd.DataFrame:
-    """The groups of the dimension `by` whose number of tickets changed most against the period before.
-
-    Columns: label, tickets, tickets_before, difference, change (%), first_response (min), first_response_before, csat,
-    csat_before. `change` is empty where there were none before.
-    """
-    filters = filters or Filters()
+def largest(by: str, filters: Filters, top: int) -> list[str]:
+    """The `top` groups of the dimension `by` with the most tickets in the period, the largest first."""
     days = window(filters)
-    where, values = _where(filters, days.before, days.end)
-    sql = _sql(
-        "movers",
-        dimension=_label(dimension(by)),
-        first_response=METRICS["first_response"].expression,
-        csat=METRICS["csat"].expression,
-        where=where,
+    rows = measure.measure([METRICS["volume"]], _asked(filters, days.start, days.end, by=(dimension(by),))).rows
+    return [str(row[by]) for row in sorted(rows, key=lambda row: (-row["tickets"], row[by]))[:top]]
+
+
+def distribution(
+    duration: Literal["first_response", "resolution"],
+    filters: Filters,
+    by: str | None = None,
+    *,
+    grain: Grain | None = None,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """Median and slowest tenth of a duration over time: columns as `series`, the label names the group and which."""
+    days = window(filters)
+    grain = grain or grain_for(days)
+    chosen = [get(duration), get(f"{duration}_p90")]
+    names = [dimension(by)] if by else []
+    found = measure.measure(chosen, _asked(filters, days.start, days.end, by=tuple(names), grain=grain, exact=exact))
+    parts = [
+        _frame([row for row in found.rows if row["metric"] == metric.name], metric, names, [], days, grain)
+        for metric in chosen
+    ]
+    made = pd.concat(
+        [
+            part.assign(label=called if by is None else part[by] + ", " + called.lower())
+            for part, called in zip(parts, ("Median", "Slowest tenth"), strict=True)
+        ],
+        ignore_index=True,
     )
-    return source.fetch(sql, {**values, "start": days.start, "limit": limit})
+    made.attrs = {"approximate": duration in found.approximate}
+    return made
+
+
+def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
+    """How many tickets are created in each hour of the week in `zone`, on average.
+
+    Rows: Monday to Sunday; columns: 0 to 23; empty where the period has no such hour.
+    """
+    days = window(filters)
+    asked = _asked(filters, days.first, days.last)
+    parts, values = measure.conditions(asked.where)
+    where = " AND ".join(["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY", *parts])
+    found = source.fetch(_sql("hours", where=where), {**values, "since": days.first, "until": days.last})
+    every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
+    counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
+    counted = counted.reindex(every, fill_value=0)
+    local = every.tz_convert(zone)
+    table = counted.groupby([local.day_of_week, local.hour]).mean().unstack()
+    return table.reindex(index=range(7), columns=range(24))
 
 
 def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame:
@@ -189,6 +277,17 @@ def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame
     days = window(filters)
     where, values = _where(filters, days.start, days.end)
     return source.fetch(_sql("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
+
+
+def ticket(ticket_id: str) -> dict[str, Any]:
+    """One ticket, every column of it; attributes come back as their text. Raises NotFound where there is none."""
+    found = source.records("SELECT * FROM ticket WHERE ticket_id = $ticket_id LIMIT 1", {"ticket_id": ticket_id})
+    if not found:
+        raise NotFound(
+            f"There is no ticket {ticket_id} here.",
+            remedy="It may have been replaced by a later load. Find it in Trends.",
+        )
+    return found[0]
 
 
 def query(
@@ -209,7 +308,7 @@ def query(
     days = window(filters)
     if grain is not None and grain not in GRAINS:
         raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(GRAINS)}.")
-    frame = _over_time(chosen, names, grain, filters, None) if grain else _totals(chosen, names, filters)
+    frame = _over_time(chosen, names, grain, filters, None, exact=True) if grain else _totals(chosen, names, filters)
     return Answer(
         metric=chosen.name,
         unit=chosen.unit,
@@ -239,6 +338,11 @@ def narrow(filters: Filters, *, by: str | None, label: str, period: dt.date, gra
     return Filters(start, max(start, min(ends[grain], days.end)), where)
 
 
+def with_runs() -> bool:
+    """Whether any ticket names a run: only then do figures about runs mean anything."""
+    return _with_runs(source.signature())
+
+
 def last_days(count: int | None) -> Filters:
     """The `count` days that end with the newest ticket; all days for None."""
     if count is None:
@@ -255,53 +359,98 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 
-def _over_time(metric: Metric, names: list[str], grain: Grain, filters: Filters, top: int | None) -> pd.DataFrame:
+def _asked(filters: Filters, start: dt.date, end: dt.date, **more: Any) -> Asked:
+    return Asked(start, end, {name: values for name, values in filters.where.items() if values}, **more)
+
+
+def _over_time(
+    metric: Metric,
+    names: list[str],
+    grain: Grain,
+    filters: Filters,
+    top: int | None,
+    *,
+    others: bool = False,
+    exact: bool = False,
+) -> pd.DataFrame:
+    """The metric for each period and each of the groups, a period without tickets too, the largest groups first."""
     days = window(filters)
-    where, values = _where(filters, days.start, days.end)
-    listed = ", ".join(names) or "label"
-    place = f"row_number() OVER (ORDER BY count(*) DESC, {listed}) AS place"
-    largest = f"SELECT {listed}, {place} FROM picked GROUP BY {listed}"
-    if top is not None:
-        largest += " ORDER BY place LIMIT $top"
-    sql = _sql(
-        "series",
-        grain=grain,
-        columns=f"* REPLACE ({_labels(names)})" if names else f"*, '{ALL}' AS label",
-        names=listed,
-        largest=largest if names else f"SELECT '{ALL}' AS label, 1 AS place",
-        metric=metric.expression,
-        value="coalesce(value, 0)" if metric.counts else "value",
-        where=where,
-    )
-    return source.fetch(sql, {**values, "first": days.first, "last": days.last, "top": top})
+    keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
+    asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
+    found = measure.measure([metric], asked)
+    rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
+    frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain)
+    frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
+    return frame
+
+
+def _frame(
+    rows: list[measure.Row], metric: Metric, names: list[str], order: list[str], days: Window, grain: Grain
+) -> pd.DataFrame:
+    """One metric's rows as the table of `series`, with every period for every group."""
+    groups = names or ["label"]
+    at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
+    made = []
+    for group in _groups(rows, groups, order):
+        for period in _periods(days, grain):
+            row = at.get((*group, period), NOTHING)
+            value = 0.0 if row["value"] is None and metric.counts else row["value"]
+            few = value is not None and row["n"] < metric.minimum
+            end = period_end(period, grain)
+            complete = period >= days.first and end <= days.last
+            made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
+    frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
+    frame["period"] = pd.to_datetime(frame["period"])
+    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
+
+
+def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
+    """The groups of an answer: in the order of those kept, the others last; else the largest first."""
+    sizes: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        group = tuple(row[name] for name in names)
+        sizes[group] = sizes.get(group, 0) + row["tickets"]
+    if order:
+        place = {name: i for i, name in enumerate([*order, OTHER])}
+        return sorted(sizes, key=lambda group: place[group[0]])
+    return sorted(sizes, key=lambda group: (-sizes[group], group))
+
+
+def _periods(days: Window, grain: Grain) -> list[dt.date]:
+    """The first day of each period that has days within the tickets."""
+    found, at = [], _period_start(days.first, grain)
+    while at <= days.last:
+        found.append(at)
+        at = period_end(at, grain) + dt.timedelta(days=1)
+    return found
+
+
+def _period_start(day: dt.date, grain: Grain) -> dt.date:
+    if grain == "week":
+        return day - dt.timedelta(days=day.weekday())
+    return day.replace(day=1) if grain == "month" else day
+
+
+def period_end(start: dt.date, grain: Grain) -> dt.date:
+    """The last day of the period that begins on `start`."""
+    if grain == "month":
+        return _month_end(start)
+    return start + dt.timedelta(days=0 if grain == "day" else 6)
 
 
 def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
     days = window(filters)
-    where, values = _where(filters, days.start, days.end)
-    labels = _labels(names) or f"'{ALL}' AS label"
-    sql = _sql("totals", labels=labels, names=", ".join(names) or "label", metric=metric.expression, where=where)
-    return source.fetch(sql, values)
+    found = measure.measure([metric], _asked(filters, days.start, days.end, by=tuple(names), exact=True)).rows
+    groups = names or ["label"]
+    found.sort(key=lambda row: (-row["tickets"], *(row[name] for name in groups)))
+    return pd.DataFrame(found, columns=[*groups, "value", "tickets"])
 
 
 def _where(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
-    """The condition and its values: columns come from the fixed list, everything else is bound."""
-    conditions = ["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY"]
-    values: dict[str, Any] = {"since": start, "until": end}
-    for name, wanted in filters.where.items():
-        if wanted:
-            column = dimension(name)
-            conditions.append(f"list_contains($any_{column}::VARCHAR[], {_label(column)})")
-            values[f"any_{column}"] = [str(value) for value in wanted]
-    return " AND ".join(conditions), values
-
-
-def _label(column: str) -> str:
-    return f"coalesce({column}, '{NONE}')"
-
-
-def _labels(names: list[str]) -> str:
-    return ", ".join(f"{_label(name)} AS {name}" for name in names)
+    """The condition on tickets, and its values."""
+    parts, values = measure.conditions(filters.where)
+    span = ["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY"]
+    return " AND ".join([*span, *parts]), {**values, "since": start, "until": end}
 
 
 def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -316,19 +465,49 @@ def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return {name: list(values) for name, values in where.items()}
 
 
-def _tile(metric: Metric, now: pd.DataFrame, before: pd.DataFrame, sparks: pd.DataFrame) -> Tile:
-    value, previous = _single(now, metric), _single(before, metric)
-    if metric.counts and value is None:
-        value = 0.0
+def _tile(
+    metric: Metric,
+    now: dict[str, Any] | None,
+    before: dict[str, Any] | None,
+    spark: tuple[float | None, ...],
+    comparable: bool,
+) -> Tile:
+    value, previous = _value(metric, now), _value(metric, before) if comparable else None
     difference = change(metric, value, previous)
-    points = sparks[metric.name].fillna(0) if metric.counts else sparks[metric.name]
-    spark = tuple(None if pd.isna(point) else float(point) for point in points)
-    return Tile(metric, value, previous, difference, is_better(metric, difference), spark)
+    n = int(now["n"]) if now else 0
+    return Tile(
+        metric,
+        value,
+        previous,
+        difference,
+        is_better(metric, difference),
+        spark,
+        low=_number(now, "low"),
+        high=_number(now, "high"),
+        n=n,
+        few=value is not None and n < metric.minimum,
+    )
 
 
-def _single(frame: pd.DataFrame, metric: Metric) -> float | None:
-    found = frame[metric.name].dropna()
-    return None if found.empty else float(found.iloc[0])
+def _spark(
+    rows: Mapping[tuple[str, dt.date], measure.Row], metric: Metric, days: Window, grain: Grain
+) -> tuple[float | None, ...]:
+    """The course of a metric over whole periods, or over all where there is no whole one."""
+    if not any(name == metric.name for name, _ in rows):
+        return ()
+    periods = _periods(days, grain)
+    whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
+    found = [rows.get((metric.name, one), NOTHING)["value"] for one in whole or periods]
+    return tuple(0.0 if value is None and metric.counts else value for value in found)
+
+
+def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
+    found = _number(row, "value")
+    return 0.0 if found is None and metric.counts else found
+
+
+def _number(row: dict[str, Any] | None, name: str) -> float | None:
+    return None if row is None or row[name] is None else float(row[name])
 
 
 def _month_end(day: dt.date) -> dt.date:
@@ -353,13 +532,26 @@ def _extent(_signature: source.Signature) -> tuple[int, dt.datetime, dt.datetime
 
 
 @lru_cache(maxsize=4)
+def _with_runs(_signature: source.Signature) -> bool:
+    if rollups.ALL in source.cubes():
+        sql = f"SELECT sum(with_run) > 0 AS any FROM rollup WHERE cube = '{rollups.ALL}'"
+    else:
+        sql = "SELECT count(run_id) > 0 AS any FROM ticket"
+    return bool(source.records(sql)[0]["any"])
+
+
+@lru_cache(maxsize=4)
 def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((name, _values(name)) for name in DIMENSIONS)
 
 
 def _values(name: str) -> tuple[str, ...]:
-    sql = f"SELECT {_label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
-    found = tuple(source.fetch(sql)["label"])
+    """The values of a dimension, the most frequent first, from the smallest cube that has it."""
+    cube = measure.cube_for({name}, source.cubes())
+    origin = f"rollup WHERE cube = '{cube}' AND dated = 'created'" if cube else "ticket"
+    count = "sum(tickets)" if cube else "count(*)"
+    sql = f"SELECT {label(name)} AS label FROM {origin} GROUP BY 1 ORDER BY {count} DESC, 1 LIMIT {FACET_VALUES}"
+    found = tuple(str(row["label"]) for row in source.records(sql))
     return () if found == (NONE,) else found
 
 

@@ -51,6 +51,7 @@ PLACES = (
     Place("failures", "Failures", "troubleshoot", "Improve", "Why runs fail: by cause, flow, release and topic."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
+    Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
 )
 
 

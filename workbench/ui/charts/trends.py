@@ -1,4 +1,7 @@
-"""Lines over time with their names at their ends, and releases as dotted lines. Fits a light and a dark page."""
+"""Lines over time with their names at their ends, releases and incidents marked; small multiples; hours of the week.
+
+All fit a light and a dark page.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from workbench.tickets.markers import Marker
 from workbench.tickets.metrics import Metric, say
 
 COLOURS = (
@@ -28,6 +33,9 @@ COLOURS = (
 """The categorical colours of the theme, told apart on white and on near black."""
 
 QUIET = "#7c8794"
+ALARM = "#d9604c"
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+PLAIN = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False}
 SOON = dt.timedelta(days=31)
 LABEL_PIXELS = 17
 LETTER_PIXELS = 7.2
@@ -39,13 +47,14 @@ def series(
     metric: Metric,
     *,
     grain: str,
-    markers: Sequence[tuple[dt.datetime, str]] = (),
+    markers: Sequence[Marker] = (),
     height: int = 360,
 ) -> go.Figure:
     """`metric` over time, one line for each label of `frame` (columns period, label, value, tickets, complete).
 
     A period that is only partly within the data is left out, unless there is no other. Each point carries
-    `customdata` label and day. `markers` are moments in UTC with the text to write beside them.
+    `customdata` label and day; one that rests on too few tickets is grey and hollow. `markers` are drawn with their
+    words; one with an end is shaded. Dragging over days selects them.
     """
     shown = frame[frame["complete"]] if frame["complete"].any() else frame
     scale, unit = _scale(metric, shown["value"])
@@ -64,14 +73,60 @@ def series(
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": _label_width(ends), "t": 28, "b": 8},
-        showlegend=False,
         hovermode="closest",
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode="select",
+        selectdirection="h",
+        newselection={"line": {"width": 1, "dash": "dot", "color": QUIET}},
+        **PLAIN,
     )
     figure.update_xaxes(showgrid=False, fixedrange=True, range=_days(shown["period"], drawn))
     figure.update_yaxes(range=[low, high], ticksuffix=unit, zeroline=False, fixedrange=True, nticks=6, automargin=True)
+    return figure
+
+
+def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Sequence[Marker] = ()) -> go.Figure:
+    """One small chart for each label of `frame`, all on the same scale, the largest first."""
+    shown = frame[frame["complete"]] if frame["complete"].any() else frame
+    scale, unit = _scale(metric, shown["value"])
+    labels = list(dict.fromkeys(shown["label"]))
+    columns = min(4, max(1, len(labels)))
+    rows = max(1, -(-len(labels) // columns))
+    titles = [html.escape(_short(str(label))) for label in labels]
+    figure = make_subplots(rows, columns, shared_xaxes=True, shared_yaxes=True, subplot_titles=titles,
+                           vertical_spacing=0.22 / rows, horizontal_spacing=0.02)  # fmt: skip
+    for i, (label, part) in enumerate(shown.groupby("label", sort=False)):
+        line = _line(str(label), part, COLOURS[0], metric, scale, grain)
+        figure.add_trace(line, row=i // columns + 1, col=i % columns + 1)
+    for one in _within(markers, shown["period"]):
+        figure.add_vline(x=_utc(one.at), line={"dash": "dot", "width": 1, "color": QUIET})
+    low, high = _range(metric, shown["value"] / scale)
+    figure.update_layout(
+        height=60 + 150 * rows, margin={"l": 8, "r": 8, "t": 30, "b": 8}, dragmode=False, hovermode="closest", **PLAIN
+    )
+    figure.update_xaxes(showgrid=False, fixedrange=True, nticks=4)
+    figure.update_yaxes(range=[low, high], ticksuffix=unit, zeroline=False, fixedrange=True, nticks=4, automargin=True)
+    figure.update_annotations(font_size=13)
+    return figure
+
+
+def hours(table: pd.DataFrame, accent: str, paper: str) -> go.Figure:
+    """Tickets in each hour of the week: Monday at the top, midnight at the left, the more the darker."""
+    figure = go.Figure(
+        go.Heatmap(
+            z=table.to_numpy(),
+            x=[f"{hour:02d}" for hour in table.columns],
+            y=list(WEEKDAYS),
+            colorscale=[[0, paper], [1, accent]],
+            zmin=0,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{y} %{x}:00<br>%{z:.1f} tickets an hour<extra></extra>",
+            colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": "an hour", "side": "right"}},
+        )
+    )
+    figure.update_layout(height=300, margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False, **PLAIN)
+    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
+    figure.update_xaxes(showgrid=False, fixedrange=True, type="category")
     return figure
 
 
@@ -94,8 +149,11 @@ def spread(heights: Sequence[float], gap: float, within: tuple[float, float]) ->
 def _line(label: str, part: pd.DataFrame, colour: str, metric: Metric, scale: float, grain: str) -> go.Scatter:
     texts = [
         f"<b>{html.escape(label)}</b><br>{moment.strftime(FORMS[grain])}<br>{say(metric, value)}"
-        + ("" if metric.name == "volume" else f" · {tickets:,} tickets")
-        for moment, value, tickets in zip(part["period"], part["value"], part["tickets"], strict=True)
+        + _between(metric, low, high)
+        + ("" if metric.name == "volume" else f"<br>rests on {n:,} tickets{': too few to say much' if few else ''}")
+        for moment, value, n, low, high, few in zip(
+            *(part[name] for name in ("period", "value", "n", "low", "high", "few")), strict=True
+        )
     ]
     return go.Scatter(
         x=part["period"],
@@ -103,13 +161,21 @@ def _line(label: str, part: pd.DataFrame, colour: str, metric: Metric, scale: fl
         name=html.escape(label),
         mode="lines+markers",
         line={"color": colour, "width": 2},
-        marker={"size": 4, "color": colour},
+        marker={
+            "size": [6 if few else 4 for few in part["few"]],
+            "color": [QUIET if few else colour for few in part["few"]],
+            "symbol": ["circle-open" if few else "circle" for few in part["few"]],
+        },
         selected={"marker": {"size": 10}},
         unselected={"marker": {"opacity": 1}},
         customdata=[[label, moment.date().isoformat()] for moment in part["period"]],
         hovertext=texts,
         hovertemplate="%{hovertext}<extra></extra>",
     )
+
+
+def _between(metric: Metric, low: float, high: float) -> str:
+    return "" if math.isnan(low) else f" ({say(metric, low)} to {say(metric, high)})"
 
 
 def _scale(metric: Metric, values: pd.Series[Any]) -> tuple[float, str]:
@@ -130,7 +196,7 @@ def _range(metric: Metric, values: pd.Series[Any]) -> tuple[float, float]:
     return 0.0, (high or 1.0) * 1.06
 
 
-def _days(periods: pd.Series[Any], markers: Sequence[tuple[dt.datetime, str]]) -> list[dt.datetime] | None:
+def _days(periods: pd.Series[Any], markers: Sequence[Marker]) -> list[dt.datetime] | None:
     """From the first point to the last, so that a line ends where its name begins, or to a release after it."""
     if periods.empty:
         return None
@@ -139,20 +205,18 @@ def _days(periods: pd.Series[Any], markers: Sequence[tuple[dt.datetime, str]]) -
     return [first - room, last + room] if room else None
 
 
-def _ends(periods: pd.Series[Any], markers: Sequence[tuple[dt.datetime, str]]) -> tuple[dt.datetime, dt.datetime]:
+def _ends(periods: pd.Series[Any], markers: Sequence[Marker]) -> tuple[dt.datetime, dt.datetime]:
     last = periods.max().to_pydatetime()
-    return periods.min().to_pydatetime(), max([last, *(at for at, _ in markers)])
+    return periods.min().to_pydatetime(), max([last, *(_utc(one.at) for one in markers)])
 
 
-def _within(markers: Sequence[tuple[dt.datetime, str]], periods: pd.Series[Any]) -> list[tuple[dt.datetime, str]]:
+def _within(markers: Sequence[Marker], periods: pd.Series[Any]) -> list[Marker]:
     """The markers on the chart, in their order; one soon after the last whole period is on it too."""
     if periods.empty:
         return []
     first, last = _ends(periods, ())
     latest = last + max((last - first) / 4, SOON)
-    return sorted(
-        (at, label) for at, label in ((_utc(moment), label) for moment, label in markers) if first <= at <= latest
-    )
+    return sorted((one for one in markers if first <= _utc(one.at) <= latest), key=lambda one: _utc(one.at))
 
 
 def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: float, within: tuple[float, float]) -> None:
@@ -170,19 +234,26 @@ def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: floa
         )
 
 
-def _mark(figure: go.Figure, markers: Sequence[tuple[dt.datetime, str]], periods: pd.Series[Any]) -> None:
-    """A dotted line for each marker; names of neighbours stand on different lines."""
+def _mark(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any]) -> None:
+    """A dotted line for each marker, with a shade up to its end; names of neighbours stand on different lines."""
     if not markers:
         return
     first, last = _ends(periods, markers)
     near = (last - first) / 8
     before, row = None, 0
-    for at, label in markers:
+    for one in markers:
+        at = _utc(one.at)
         row = (row + 1) % 3 if before is not None and at - before < near else 0
         before = at
+        colour = ALARM if one.kind == "incident" else QUIET
         figure.add_shape(
-            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", line={"dash": "dot", "width": 1.5, "color": QUIET}
+            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", line={"dash": "dot", "width": 1.5, "color": colour}
         )
+        if one.until:
+            figure.add_shape(
+                type="rect", x0=at, x1=min(_utc(one.until), last), y0=0, y1=1, yref="paper", line={"width": 0},
+                fillcolor=colour, opacity=0.12, layer="below",
+            )  # fmt: skip
         figure.add_annotation(
             x=at,
             y=1,
@@ -190,7 +261,7 @@ def _mark(figure: go.Figure, markers: Sequence[tuple[dt.datetime, str]], periods
             yshift=12 - 15 * row,
             xanchor="right" if at > last - near else "left",
             showarrow=False,
-            text=html.escape(_short(label)),
+            text=("▲ " if one.kind == "incident" else "") + html.escape(_short(one.label)),
         )
 
 

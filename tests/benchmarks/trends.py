@@ -1,0 +1,272 @@
+"""The trend page's questions over many tickets: from rollups, from the tickets, bare DuckDB, pandas, and the browser.
+
+`WORKBENCH_BENCH_TICKETS` is how many tickets (default 1,000,000; the figures of the documentation are from 10,000,000),
+over three years. The product answers in a process of its own, so that its memory can be told. The eight questions: daily
+volume by topic; median and p90 resolution by week and vendor; CSAT by channel; backlog over time; week-over-week movers;
+a robust z by topic and day; a filtered drill-down; and the tiles. Bare DuckDB and pandas answer the same ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from tests.benchmarks._figure import figure
+from tests.conftest import ROOT
+from tests.journeys.browser import browser, environment, serve
+
+ROUNDS = 5
+DAYS = 1095
+SINCE = dt.date(2023, 1, 1)
+LAST = SINCE + dt.timedelta(days=DAYS - 1)
+QUARTER = LAST - dt.timedelta(days=89)
+
+ROBUST_Z = """
+WITH daily AS (
+    SELECT topic, day, sum(tickets)::BIGINT AS n FROM {source} GROUP BY ALL
+),
+grid AS (
+    SELECT topic, unnest(generate_series(DATE '2023-01-01', DATE '2025-12-30', INTERVAL 1 DAY))::DATE AS day
+    FROM (SELECT DISTINCT topic FROM daily)
+),
+filled AS (SELECT topic, day, coalesce(n, 0) AS n FROM grid LEFT JOIN daily USING (topic, day)),
+windowed AS (
+    SELECT *, median(n) OVER past AS m, mad(n) OVER past AS spread
+    FROM filled WINDOW past AS (PARTITION BY topic ORDER BY day ROWS BETWEEN 28 PRECEDING AND 1 PRECEDING)
+)
+SELECT topic, day, 0.6745 * (n - m) / nullif(spread, 0) AS z FROM windowed
+"""
+
+BARE = {
+    "volume by topic": "SELECT created_at::DATE, topic, count(*) FROM ticket GROUP BY ALL",
+    "resolution by week and vendor": "SELECT date_trunc('week', created_at), vendor, "
+    "quantile_cont(epoch_us(resolved_at) - epoch_us(created_at), [0.5, 0.9]) FROM ticket GROUP BY ALL",
+    "CSAT by channel": "SELECT date_trunc('week', created_at), channel, avg(csat) FROM ticket GROUP BY ALL",
+    "backlog": "SELECT day, sum(sum(n)) OVER (ORDER BY day) FROM (SELECT created_at::DATE AS day, count(*) AS n "
+    "FROM ticket GROUP BY ALL UNION ALL SELECT resolved_at::DATE, -count(*) FROM ticket WHERE resolved_at IS NOT NULL "
+    "GROUP BY ALL) GROUP BY day",
+    "movers": "SELECT topic, count(*) FILTER (WHERE created_at >= DATE '2025-12-24'), count(*) FROM ticket "
+    "WHERE created_at >= DATE '2025-12-17' GROUP BY ALL",
+    "robust z": ROBUST_Z.format(source="(SELECT topic, created_at::DATE AS day, 1 AS tickets FROM ticket)"),
+    "drill-down": "SELECT ticket_id, created_at, topic FROM ticket WHERE topic = 'Topic 3' AND channel = 'chat' "
+    "AND created_at >= DATE '2025-10-01' ORDER BY created_at DESC LIMIT 200",
+    "tiles": "SELECT created_at >= DATE '2025-10-02', count(*), avg(csat), avg(reopened::INT), "
+    "median(epoch_us(first_response_at) - epoch_us(created_at)), median(epoch_us(resolved_at) - epoch_us(created_at)) "
+    "FROM ticket WHERE created_at >= DATE '2025-07-04' GROUP BY ALL",
+}
+
+
+def measure() -> list[dict[str, Any]]:
+    """What the questions take and how far a median out of bins is from the exact one; then the page in the browser."""
+    count = int(os.environ.get("WORKBENCH_BENCH_TICKETS", "1000000"))
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        made = generate(home, count)
+        command = [sys.executable, "-m", "tests.benchmarks.trends"]
+        run = subprocess.run(command, cwd=ROOT, env=environment(home), check=True, capture_output=True, text=True)
+        ours = json.loads(run.stdout.splitlines()[-1])
+        ticket_file = home / "local" / "tickets" / "tickets.parquet"
+        bare, by_pandas = _bare(ticket_file), _pandas(ticket_file) if count <= 10_000_000 else None
+        first, again = _browser(home)
+    told = f"bare DuckDB {bare * 1000:,.0f} ms" + (f", pandas {by_pandas * 1000:,.0f} ms" if by_pandas else "")
+    limit = 150 if count <= 10_000_000 else 300
+    return [
+        figure(f"trends, 8 questions of {count:,} tickets", ours["questions"], "ms", limit, told),
+        figure("trends, the page's default charts", ours["page"], "ms", limit, told),
+        figure("trends, beside bare DuckDB", ours["questions"] / 1000 / bare, "× bare DuckDB", None, told),
+        figure("trends, a filter that leaves the rollups", ours["aside"], "ms", 700, told),
+        figure("trends, memory of the process", ours["megabytes"], "MB", 300, f"before any question {ours['empty']:.0f} MB"),
+        figure("trends, first question of a process", ours["first"], "ms", None, "rollups read into memory"),
+        figure("median out of bins, farthest from exact", ours["error_median"], "%", None, "by week and vendor"),
+        figure("slowest tenth out of bins, farthest", ours["error_p90"], "%", None, "by week and vendor"),
+        figure("rollups on the disk", made["rollup"], "MB", 10, f"tickets {made['tickets']:.0f} MB"),
+        figure("rollups, written", made["seconds"], "s", None, f"{count / max(made['seconds'], 1e-9):,.0f} tickets a second"),
+        figure("trends, page complete in the browser", again, "s", 2, f"the first visit {first:.2f} s"),
+    ]  # fmt: skip
+
+
+def generate(home: Path, count: int) -> dict[str, float]:
+    """Write `count` tickets, sorted, with their rollup; megabytes of both and the seconds that the rollup took."""
+    from workbench.tickets import publish, rollups
+
+    folder = home / "local" / "tickets"
+    folder.mkdir(parents=True)
+    normal = "sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())"
+    reply = f"exp(ln(4.0) + 0.9 * {normal}) * slow * 3600e6"
+    work = f"exp(ln(16.0) + 1.1 * {normal}) * slow * 3600e6"
+    part = folder / publish.FILE
+    with duckdb.connect() as connection:
+        connection.execute(f"SET temp_directory = '{folder}'")
+        connection.execute(
+            f"""COPY (
+            SELECT 'T' || i AS ticket_id, created_at, created_at + to_microseconds(reply) AS first_response_at,
+                CASE WHEN h % 97 > 2 THEN created_at + to_microseconds(reply + work) END AS resolved_at,
+                h % 25 = 0 AS reopened, ['email', 'web', 'chat', 'phone'][(1 + h % 4)::INT] AS channel,
+                'Topic ' || (h // 4 % 10) AS topic, 'Sub ' || (h // 4 % 30) AS subtopic,
+                'Product ' || (h // 4 % 5) AS product, 'Vendor ' || (h // 40 % 3) AS vendor,
+                'Team ' || (h // 4 % 5) AS team, ['low', 'normal', 'high', 'urgent'][(1 + h // 120 % 4)::INT] AS priority,
+                'solved' AS status, ['en', 'de', 'fr', 'es', 'pt'][(1 + h // 480 % 5)::INT] AS language,
+                CASE WHEN h // 2400 % 3 = 0 THEN 1 + h // 7200 % 5 END::DOUBLE AS csat,
+                round(random() * 2 - 1, 2) AS sentiment,
+                ['free', 'standard', 'business'][(1 + h // 36000 % 3)::INT] AS customer_tier,
+                NULL::VARCHAR AS subject, NULL::VARCHAR AS body, NULL::VARCHAR AS run_id, '{{}}'::JSON AS attributes
+            FROM (
+                SELECT i, h, 1 + 0.2 * (h // 40 % 3) AS slow, ({reply})::BIGINT AS reply, ({work})::BIGINT AS work,
+                    TIMESTAMP '{SINCE}' + to_microseconds(((i + 0.5) * {DAYS * 86400e6 / count})::BIGINT) AS created_at
+                FROM (SELECT i, (hash(i) >> 2)::BIGINT AS h FROM range({count}) r(i))
+            )) TO '{part}' (FORMAT parquet, COMPRESSION zstd)"""
+        )
+    started = time.perf_counter()
+    rollups.write(part, folder / publish.ROLLUP)
+    seconds = time.perf_counter() - started
+    about = {"source": "generator", "loaded_at": "2026-01-01T00:00:00+00:00", "rows": count, "rejected": 0}
+    (folder / publish.META).write_text(json.dumps({**about, "duplicates": 0, "sha256": ""}))
+    return {
+        "seconds": seconds,
+        "tickets": part.stat().st_size / 1e6,
+        "rollup": (folder / publish.ROLLUP).stat().st_size / 1e6,
+    }
+
+
+def product() -> dict[str, float]:
+    """The medians of the product's answers in milliseconds, its memory in MB, and the error of its bins in percent."""
+    from workbench import store
+    from workbench.tickets import Filters, changes, source, trends
+
+    store.migrate()
+    empty = _megabytes()
+    quarter, ever = Filters(QUARTER, LAST), Filters(SINCE, LAST)
+    chat = Filters(QUARTER, LAST, {"topic": ["Topic 3"], "channel": ["chat"]})
+    week = Filters(LAST - dt.timedelta(days=6), LAST)
+    rolled = ROBUST_Z.format(source="rollup WHERE cube = 'topic+subtopic' AND dated = 'created'")
+    questions: list[Callable[[], Any]] = [
+        lambda: trends.series("volume", "topic", grain="day", filters=quarter),
+        lambda: trends.distribution("resolution", ever, "vendor", grain="week"),
+        lambda: trends.series("csat", "channel", grain="week", filters=ever),
+        lambda: trends.series("backlog", grain="week", filters=ever),
+        lambda: changes.movers("topic", filters=week),
+        lambda: source.fetch(rolled),
+        lambda: trends.tickets(chat),
+        lambda: trends.overview(quarter),
+    ]
+    page: list[Callable[[], Any]] = [
+        trends.freshness,
+        trends.facets,
+        lambda: trends.overview(quarter),
+        lambda: trends.series("volume", "topic", filters=quarter, others=True),
+        lambda: changes.movers("topic", filters=quarter),
+    ]
+    leaves = Filters(QUARTER, LAST, {"vendor": ["Vendor 1"], "language": ["de"]})
+    aside: list[Callable[[], Any]] = [
+        lambda: trends.overview(leaves),
+        lambda: trends.series("volume", "topic", filters=leaves),
+        lambda: changes.movers("topic", filters=leaves),
+    ]
+    first = _timed([trends.freshness, trends.facets])
+    figures = {
+        "first": first,
+        "questions": statistics.median(_timed(questions) for _ in range(ROUNDS)),
+        "page": statistics.median(_timed(page) for _ in range(ROUNDS)),
+        "aside": statistics.median(_timed(aside) for _ in range(3)),
+        "empty": empty,
+        "megabytes": _megabytes(),
+    }
+    return figures | {
+        f"error_{key}": _error(name, ever) for key, name in (("median", "resolution"), ("p90", "resolution_p90"))
+    }
+
+
+def _error(metric: str, filters: Any) -> float:
+    from workbench.tickets import trends
+
+    near, exact = (
+        trends.series(metric, "vendor", grain="week", filters=filters, exact=only).set_index(["label", "period"])
+        for only in (False, True)
+    )
+    return float(100 * (near["value"] / exact["value"] - 1).abs().max())
+
+
+def _timed(questions: list[Callable[[], Any]]) -> float:
+    started = time.perf_counter()
+    for question in questions:
+        question()
+    return (time.perf_counter() - started) * 1000
+
+
+def _megabytes() -> float:
+    """The most memory that this process has had, in MB; what its parent had does not count."""
+    told = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(told.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def _bare(part: Path) -> float:
+    """Seconds that DuckDB takes for the same questions over the sorted Parquet file, without rollups."""
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE VIEW ticket AS FROM read_parquet('{part}')")
+        started = time.perf_counter()
+        for sql in BARE.values():
+            connection.execute(sql).fetchall()
+        return time.perf_counter() - started
+
+
+def _pandas(part: Path) -> float:
+    """Seconds that pandas takes for the same questions, the tickets already in memory."""
+    names = ["created_at", "first_response_at", "resolved_at", "topic", "channel", "vendor", "csat", "reopened"]
+    frame = pd.read_parquet(part, columns=names)
+    for name in ("topic", "channel", "vendor"):
+        frame[name] = frame[name].astype("category")
+    started = time.perf_counter()
+    day, week = frame["created_at"].dt.normalize(), frame["created_at"].dt.to_period("W-SUN").dt.start_time
+    daily = frame.groupby([day, frame["topic"]], observed=True).size()
+    work = frame["resolved_at"] - frame["created_at"]
+    for share in (0.5, 0.9):
+        work.groupby([week, frame["vendor"]], observed=True).quantile(share)
+    frame["csat"].groupby([week, frame["channel"]], observed=True).mean()
+    day.value_counts().sort_index().cumsum()
+    frame["resolved_at"].dt.normalize().value_counts().sort_index().cumsum()
+    recent = frame[frame["created_at"] >= pd.Timestamp(2025, 12, 17)]
+    recent.groupby(["topic", recent["created_at"] >= pd.Timestamp(2025, 12, 24)], observed=True).size()
+    counts = daily.unstack(fill_value=0)
+    middle = counts.rolling(28).median().shift(1)
+    (counts - middle) / (counts - middle).abs().rolling(28).median()
+    narrow = frame[(frame["topic"] == "Topic 3") & (frame["channel"] == "chat")]
+    narrow.sort_values("created_at").tail(200)
+    quarter = frame[frame["created_at"] >= pd.Timestamp(QUARTER)]
+    quarter[["csat", "reopened"]].mean()
+    (quarter["first_response_at"] - quarter["created_at"]).median()
+    return time.perf_counter() - started
+
+
+def _browser(home: Path) -> tuple[float, float]:
+    """Seconds until tiles, chart and tickets stand on the page: the first visit of a server, and the median of more."""
+    with browser() as chromium, serve(home, "--no-seed") as app:
+        visits = []
+        for _ in range(4):
+            context = chromium.new_context(viewport={"width": 1440, "height": 1800})
+            page = context.new_page()
+            page.goto(app.url)
+            page.get_by_role("heading", name="Workbench", level=1).wait_for(timeout=60_000)
+            started = time.perf_counter()
+            page.get_by_role("link", name="Trends", exact=True).first.click()
+            page.locator("[data-testid=stMetric]").nth(4).wait_for(timeout=60_000)
+            page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for(timeout=60_000)
+            page.locator("[data-testid=stDataFrame] canvas").nth(1).wait_for(timeout=60_000, state="attached")
+            visits.append(time.perf_counter() - started)
+            context.close()
+    return visits[0], statistics.median(visits[1:])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(product()) + "\n")

@@ -1,0 +1,239 @@
+"""Clocks: the wall's, and the one that only runs in business hours; and the targets that are measured by them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import duckdb
+import yaml
+
+from workbench import settings
+from workbench.errors import Invalid
+
+Clock = Literal["calendar", "business"]
+Span = tuple[dt.datetime, dt.datetime]
+
+FIRST, LAST = dt.date(2000, 1, 1), dt.date(2049, 12, 31)
+"""Business hours are known for these days (UTC); a duration that touches another has no value."""
+
+KINDS = ("first_response", "resolution")
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAY_US = 86_400_000_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When somebody is there: local opening times of each weekday (Monday first), and the days that are closed."""
+
+    zone: str
+    week: tuple[tuple[tuple[dt.time, dt.time], ...], ...]
+    dates: frozenset[dt.date]
+    yearly: frozenset[tuple[int, int]]
+
+    def spans(self, first: dt.date, last: dt.date) -> Iterator[Span]:
+        """The opening times of the local days `first` to `last`, in UTC, in their order."""
+        zone = ZoneInfo(self.zone)
+        for ordinal in range(first.toordinal(), last.toordinal() + 1):
+            day = dt.date.fromordinal(ordinal)
+            if day in self.dates or (day.month, day.day) in self.yearly:
+                continue
+            for opens, closes in self.week[day.weekday()]:
+                until = dt.datetime.combine(day, closes, zone) if closes > opens else _midnight_after(day, zone)
+                yield dt.datetime.combine(day, opens, zone).astimezone(dt.UTC), until.astimezone(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How soon tickets of each priority should be answered and resolved, in hours of `clock`."""
+
+    clock: Clock
+    first_response: dict[str, float]
+    resolution: dict[str, float]
+
+    def due_days(self, kind: str) -> int:
+        """So many days after its day of creation every target of a kind has passed for a ticket, whatever its priority."""
+        longest: float = max(getattr(self, kind).values())
+        if self.clock == "calendar":
+            return math.ceil(longest / 24) + 1
+        weekly: float = sum(_length(one) for day in schedule().week for one in day) / 3600
+        return math.ceil(longest / weekly + 1) * 7 + len(schedule().yearly) + len(schedule().dates)
+
+
+def file(name: str) -> Path:
+    """The file `name` of this home, or the one that we ship."""
+    own = settings.load().local / name
+    return own if own.is_file() else Path(__file__).parent / name
+
+
+def schedule() -> Schedule:
+    """The opening times of `hours.yaml`; raises Invalid with what is wrong in it."""
+    return read_schedule(file("hours.yaml"))
+
+
+def read_schedule(path: Path) -> Schedule:
+    """The opening times of a file; raises Invalid with what is wrong in it."""
+    given = _read(path)
+    try:
+        ZoneInfo(str(given["zone"]))
+        if unknown := set(given["week"]) - set(WEEK):
+            raise ValueError(f"{sorted(unknown)[0]} is no weekday")
+        week = tuple(tuple(sorted(_times(one) for one in given["week"].get(day) or ())) for day in WEEK)
+        if any(earlier[1] > later[0] for day in week for earlier, later in pairwise(day)):
+            raise ValueError("opening times overlap")
+        if not any(week):
+            raise ValueError("no day has opening times")
+        holidays = [str(one) for one in given.get("holidays") or ()]
+        dates = frozenset(dt.date.fromisoformat(one) for one in holidays if len(one) == 10)
+        yearly = frozenset(_month_and_day(one) for one in holidays if len(one) != 10)
+    except (KeyError, TypeError, AttributeError, ValueError, ZoneInfoNotFoundError) as error:
+        raise Invalid(
+            f"The business hours in {path.name} cannot be used: {error}.",
+            remedy="Name a zone such as Europe/Berlin, and times such as 09:00-17:30 for the days of the week.",
+        ) from error
+    return Schedule(str(given["zone"]), week, dates, yearly)
+
+
+def targets() -> Targets:
+    """The targets of `targets.yaml`; raises Invalid with what is wrong in it."""
+    path = file("targets.yaml")
+    given = _read(path)
+    try:
+        if given["clock"] not in ("calendar", "business"):
+            raise ValueError(f"the clock is calendar or business, not {given['clock']}")
+        hours = {
+            kind: {str(name): float(one[f"{kind}_hours"]) for name, one in given["targets"].items()} for kind in KINDS
+        }
+        if any("other" not in one or min(one.values()) <= 0 for one in hours.values()):
+            raise ValueError("every target is more than 0 hours, and there is one for `other`")
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Invalid(f"The targets in {path.name} cannot be used: {error}.", remedy="Correct the file.") from error
+    return Targets(given["clock"], **hours)
+
+
+def limit(kind: str, goals: Targets) -> str:
+    """SQL: the target of a priority `p`, in microseconds."""
+    hours = getattr(goals, kind)
+    cases = " ".join(f"WHEN {_text(name)} THEN {_micros(value)}" for name, value in hours.items() if name != "other")
+    return f"(CASE p {cases} ELSE {_micros(hours['other'])} END)" if cases else _micros(hours["other"])
+
+
+def elapsed(until: str, clock: Clock) -> str:
+    """SQL: microseconds from creation to the moment `until`; empty where there is none."""
+    if clock == "business":
+        return f"(open_until({until}) - open_until(created_at))"
+    return f"(epoch_us({until}) - epoch_us(created_at))"
+
+
+def attach(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection what metrics are written with: `open_until(t)`, and the targets with their clock.
+
+    `open_until` is microseconds of business hours from 2000 to a moment in UTC. A list for each day holds what came
+    before it, and where in it each opening time begins and ends. The lists stand in one row of a table, so that a query
+    reads them once.
+    """
+    before, spans = _days(schedule())
+    names = ["passed", *(f"{edge}_{i}" for i in range(len(spans)) for edge in ("opens", "closes"))]
+    lists = [before, *(edge for pair in spans for edge in pair)]
+    columns = ", ".join(f"$v{i}::BIGINT[] AS {name}" for i, name in enumerate(names))
+    connection.execute(f"CREATE TABLE opening AS SELECT {columns}", {f"v{i}": values for i, values in enumerate(lists)})
+    start = _us(dt.datetime.combine(FIRST, dt.time(), dt.UTC))
+    connection.execute(f"CREATE MACRO day_of(t) AS (epoch_us(t) - {start}) // {DAY_US} + 1")
+    connection.execute(f"CREATE MACRO time_of(t) AS (epoch_us(t) - {start}) % {DAY_US}")
+    within = " + ".join(
+        f"greatest(0, least(time_of(t), list_extract((SELECT closes_{i} FROM opening), day_of(t)))"
+        f" - list_extract((SELECT opens_{i} FROM opening), day_of(t)))"
+        for i in range(len(spans))
+    )
+    known = f"day_of(t) BETWEEN 1 AND {len(before)}"
+    connection.execute(
+        f"CREATE MACRO open_until(t) AS CASE WHEN {known} THEN "
+        f"list_extract((SELECT passed FROM opening), day_of(t)) + {within} END"
+    )
+    goals = targets()
+    for kind in KINDS:
+        connection.execute(f"CREATE MACRO {kind}_target(p) AS {limit(kind, goals)}")
+        connection.execute(f"CREATE MACRO {kind}_due() AS {goals.due_days(kind)}")
+    connection.execute(f"CREATE MACRO target_elapsed(created_at, t) AS {elapsed('t', goals.clock)}")
+
+
+def told() -> tuple[str, str]:
+    """What the schedule and the targets say, for telling whether rollups were made with them."""
+    return repr(_key(schedule())), repr(targets())
+
+
+@lru_cache
+def _days(hours: Schedule) -> tuple[list[int], list[tuple[list[int], list[int]]]]:
+    """For each UTC day, the business microseconds before it; and for each place in a day, where it opens and closes."""
+    length = (LAST - FIRST).days + 1
+    start = _us(dt.datetime.combine(FIRST, dt.time(), dt.UTC))
+    pieces: list[list[tuple[int, int]]] = [[] for _ in range(length)]
+    for opens, closes in hours.spans(FIRST - dt.timedelta(days=1), LAST + dt.timedelta(days=1)):
+        begin, end = _us(opens) - start, _us(closes) - start
+        for day in range(max(begin // DAY_US, 0), min((end - 1) // DAY_US, length - 1) + 1):
+            pieces[day].append((max(begin - day * DAY_US, 0), min(end - day * DAY_US, DAY_US)))
+    before, total = [], 0
+    for day_pieces in pieces:
+        before.append(total)
+        total += sum(end - begin for begin, end in day_pieces)
+    most = max(len(day_pieces) for day_pieces in pieces)
+    padded = [day_pieces + [(0, 0)] * (most - len(day_pieces)) for day_pieces in pieces]
+    return before, [([one[i][0] for one in padded], [one[i][1] for one in padded]) for i in range(most)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise Invalid(f"{path.name} cannot be read: {error}.", remedy="Correct the file.") from error
+    if not isinstance(given, dict):
+        raise Invalid(f"{path.name} does not hold named values.", remedy="Correct the file.")
+    return given
+
+
+def _times(text: Any) -> tuple[dt.time, dt.time]:
+    """`09:00-17:30`; 24:00 is the end of the day and comes back as 00:00."""
+    begin, _, end = str(text).partition("-")
+    opens = dt.time.fromisoformat(begin.strip())
+    closes = dt.time() if end.strip() == "24:00" else dt.time.fromisoformat(end.strip())
+    if closes <= opens and closes != dt.time():
+        raise ValueError(f"{text} does not end after it begins")
+    return opens, closes
+
+
+def _month_and_day(text: str) -> tuple[int, int]:
+    day = dt.date.fromisoformat(f"2000-{text}")
+    return day.month, day.day
+
+
+def _midnight_after(day: dt.date, zone: ZoneInfo) -> dt.datetime:
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone)
+
+
+def _length(span: tuple[dt.time, dt.time]) -> int:
+    opens, closes = ((one.hour * 60 + one.minute) * 60 for one in span)
+    return (closes or 86400) - opens
+
+
+def _us(moment: dt.datetime) -> int:
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def _micros(hours: float) -> str:
+    return str(round(hours * 3_600_000_000))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _key(hours: Schedule) -> tuple[Any, ...]:
+    return hours.zone, hours.week, sorted(hours.dates), sorted(hours.yearly)

@@ -1,0 +1,204 @@
+"""Daily rollups: sums and counts by day and dimension, and durations in bins, in one file beside a part of the tickets.
+
+Parts are additive: what a part's file adds up is added up over parts, and so are the bins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import duckdb
+
+from workbench.tickets import hours, metrics
+
+ALL = "all"
+CUBES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("topic", "channel", "vendor"),
+    ("topic", "subtopic"),
+    ("product", "team"),
+    ("priority", "language", "customer_tier"),
+)
+"""The dimensions that are kept together. A question that needs others goes to the tickets."""
+
+DIMENSIONS = tuple(dict.fromkeys(name for cube in CUBES for name in cube))
+PER_OCTAVE = 4
+"""Bins in a doubling of a duration: neighbours are 19 % apart."""
+
+SMALL, SHARE = 100_000, 0.5
+"""A cube of more rows than SMALL is left out where it has more than SHARE of the part's: it would save nothing."""
+
+
+def name(dimensions: Iterable[str]) -> str:
+    """What a cube is called in the files, by its dimensions."""
+    return "+".join(dimensions) or ALL
+
+
+def binned(duration: metrics.Duration, dimension: str = ALL) -> str:
+    """What the bins of a duration are called in the files, by the dimension that they are kept for."""
+    return f"{duration.name}:{dimension}"
+
+
+def recipe() -> str:
+    """A digest of all that the figures in a rollup depend on; files made by another recipe are not used."""
+    told = [repr(metrics.COLUMNS), repr(metrics.DURATIONS), repr(CUBES), str(PER_OCTAVE), *hours.told()]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def write(part: Path, target: Path) -> None:
+    """Write the rollup of the tickets in the Parquet file `part` to `target`. Raises duckdb.Error where it cannot."""
+    with duckdb.connect(":memory:") as connection:
+        hours.attach(connection)
+        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({_quoted(part)})")
+        connection.execute(f"CREATE TABLE base AS {_base(connection)}")
+        connection.execute(f"CREATE TABLE cell AS {_sums()}")
+        connection.execute(f"INSERT INTO cell BY NAME {_resolved()}")
+        daily = [duration for duration in metrics.DURATIONS.values() if duration.daily]
+        connection.execute(f"CREATE TABLE binned AS {' UNION ALL BY NAME '.join(map(_bins, daily))}")
+        kept = _worth_keeping(connection)
+        fits = f"WHERE list_contains({_list(kept)}, cube) ORDER BY cube, dated, day"
+        connection.execute(
+            f"COPY (SELECT * FROM (FROM cell {fits}) UNION ALL BY NAME SELECT * FROM (FROM binned {fits})) "
+            f"TO {_quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440, "
+            f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
+        )
+
+
+def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> frozenset[str]:
+    """Read the rollups of all `files` into the tables `rollup` and `rollup_bins`; the cubes that every file has.
+
+    None where a file is missing or made by another recipe: then there are no tables, and questions go to the tickets.
+    In memory a question takes a fraction of the time that many small files would.
+    """
+    shared = [_about(connection, file) for file in files]
+    common = frozenset.intersection(*shared) if shared else frozenset()
+    if not common:
+        return common
+    stored = f"read_parquet({_list(map(str, files))}, union_by_name=true)"
+    wanted = f"list_contains({_list(sorted(common))}, cube)"
+    for one in ("cube", *DIMENSIONS):
+        connection.execute(
+            f"CREATE TYPE kept_{one} AS ENUM (SELECT DISTINCT {one} FROM {stored} WHERE {one} IS NOT NULL)"
+        )
+    dims = [f"{one}::kept_{one} AS {one}" for one in ("cube", *DIMENSIONS)]
+    sums = [f"{one.name}::{'INTEGER' if one.is_count else 'BIGINT'} AS {one.name}" for one in _stored()]
+    connection.execute(
+        f"CREATE TABLE rollup AS SELECT {', '.join(dims)}, dated, day, {', '.join(sums)} FROM {stored} "
+        f"WHERE bin IS NULL AND {wanted} ORDER BY cube, dated, day"
+    )
+    binned = {one for long in metrics.DURATIONS.values() for one in long.daily if one != ALL}
+    dims = [f"{one}::kept_{one} AS {one}" for one in ("cube", *sorted(binned))]
+    connection.execute(
+        f"CREATE TABLE rollup_bins AS SELECT {', '.join(dims)}, day, bin, tickets::INTEGER AS tickets FROM {stored} "
+        f"WHERE bin IS NOT NULL AND {wanted} ORDER BY cube, day"
+    )
+    return common
+
+
+def _stored() -> list[metrics.Column]:
+    return [column for column in metrics.COLUMNS.values() if not column.due]
+
+
+def _about(connection: duckdb.DuckDBPyConnection, file: Path) -> frozenset[str]:
+    if not file.is_file():
+        return frozenset()
+    try:
+        rows = connection.execute(f"SELECT key, value FROM parquet_kv_metadata({_quoted(file)})").fetchall()
+    except (duckdb.IOException, duckdb.InvalidInputException):
+        return frozenset()
+    told = {bytes(key).decode(): bytes(value).decode() for key, value in rows}
+    return frozenset(told["cubes"].split(",")) if told.get("recipe") == recipe() else frozenset()
+
+
+def _base(connection: duckdb.DuckDBPyConnection) -> str:
+    """The tickets as numbers: dimensions as codes, durations as bins, and what is added up of each."""
+    for one in DIMENSIONS:
+        connection.execute(
+            f"CREATE TYPE one_{one} AS ENUM (SELECT DISTINCT {one} FROM ticket WHERE {one} IS NOT NULL ORDER BY 1)"
+        )
+    parts = ["created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
+    parts += [f"{one}::one_{one} AS {one}" for one in DIMENSIONS]
+    parts += [
+        f"({column.each})::BOOLEAN AS {column.name}" if column.is_count else f"({column.each}) AS {column.name}"
+        for column in _stored()
+    ]
+    parts += [f"{bin_of(long.sql)} AS bin_{long.name}" for long in metrics.DURATIONS.values() if long.daily]
+    return f"SELECT {', '.join(parts)} FROM ticket"
+
+
+def bin_of(microseconds: str) -> str:
+    """SQL: the bin of a duration; what is shorter than a second counts as one."""
+    logarithm = f"floor({PER_OCTAVE} * log2(greatest({microseconds}, 1000000) / 1000000.0))::SMALLINT"
+    return f"CASE WHEN {microseconds} IS NOT NULL THEN {logarithm} END"
+
+
+def _sums() -> str:
+    """Every cube by day of creation, in one pass."""
+    sums = [
+        (
+            f"(count(*) FILTER (WHERE base.{column.name}))::BIGINT AS {column.name}"
+            if column.is_count
+            else f"coalesce(sum(base.{column.name}), 0)::BIGINT AS {column.name}"
+        )
+        for column in _stored()
+    ]
+    return (
+        f"SELECT {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
+        f"{', '.join(sums)} FROM base GROUP BY {_sets('day', CUBES)}"
+    )
+
+
+def _resolved() -> str:
+    """Every cube by day of resolution: how many, and when they had been created."""
+    return (
+        f"SELECT {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
+        "count(*)::BIGINT AS tickets, sum(base.born)::BIGINT AS born "
+        f"FROM base WHERE base.solved GROUP BY {_sets('resolved_on', CUBES)}"
+    )
+
+
+def _bins(duration: metrics.Duration) -> str:
+    """How many tickets of each day and dimension lie in each bin of a duration."""
+    kept = [() if one == ALL else (one,) for one in duration.daily]
+    names = [one for one in duration.daily if one != ALL]
+    column = f"bin_{duration.name}"
+    listed = "".join(f"{one}, " for one in names)
+    return (
+        f"SELECT '{duration.name}:' || {_cube_name(names)} AS cube, 'created' AS dated, day, {listed}"
+        f"{column} AS bin, count(*)::BIGINT AS tickets FROM base WHERE {column} IS NOT NULL "
+        f"GROUP BY {_sets(f'day, {column}', kept)}"
+    )
+
+
+def _sets(day: str, cubes: Iterable[Sequence[str]]) -> str:
+    return f"GROUPING SETS ({', '.join('(' + ', '.join([day, *cube]) + ')' for cube in cubes)})"
+
+
+def _cube_name(names: Sequence[str] = DIMENSIONS) -> str:
+    """SQL: the name of the cube that a row belongs to, by which dimensions it is grouped by."""
+    if not names:
+        return f"'{ALL}'"
+    cubes = CUBES if names == DIMENSIONS else [(), *((one,) for one in names)]
+    whens = []
+    for cube in cubes:
+        bits = "".join("0" if one in cube else "1" for one in names)
+        whens.append(f"WHEN {int(bits, 2)} THEN '{name(cube)}'")
+    return f"CASE GROUPING({', '.join(names)}) {' '.join(whens)} END"
+
+
+def _worth_keeping(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    tickets = connection.execute("SELECT count(*) FROM base").fetchall()[0][0]
+    sizes = connection.execute(
+        "SELECT cube, count(*) FROM (SELECT cube FROM cell UNION ALL SELECT cube FROM binned) GROUP BY ALL ORDER BY cube"
+    ).fetchall()
+    return [cube for cube, rows in sizes if rows <= max(SMALL, SHARE * tickets)]
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _list(names: Iterable[str]) -> str:
+    return "[" + ", ".join("'" + one.replace("'", "''") + "'" for one in names) + "]"

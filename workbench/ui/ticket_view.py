@@ -1,0 +1,103 @@
+"""One ticket to read: its words, its times, where it belongs, and the run and labels that hang on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from workbench import traces
+from workbench.datasets import labelling
+from workbench.errors import NotFound, WorkbenchError
+from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS
+from workbench.ui import nav, show
+
+MOMENTS = (("created_at", "Created"), ("first_response_at", "First response"), ("resolved_at", "Resolved"))
+
+
+def reading(ticket: dict[str, Any]) -> None:
+    """The whole ticket. Its words come from outside and are shown as they were written."""
+    st.subheader(show.plain(ticket["subject"] or f"Ticket {ticket['ticket_id']}"), anchor=False)
+    with st.container(horizontal=True):
+        for name, title in MOMENTS:
+            st.metric(title, _when(ticket[name]), _after(ticket, name), delta_color="off", delta_arrow="off",
+                      width=280, border=True)  # fmt: skip
+        st.metric("Rating", "—" if _empty(ticket["csat"]) else f"{ticket['csat']:g} of 5", width=130, border=True)
+        st.metric("Reopened", {True: "yes", False: "no"}.get(ticket["reopened"], "—"), width=130, border=True)
+    left, right = st.columns([2, 1], gap="large")
+    with left:
+        with st.container(border=True):
+            st.markdown(show.plain(ticket["body"]) if ticket["body"] else ":gray[The ticket has no text.]")
+        _run(ticket["run_id"])
+    with right:
+        _belongs(ticket)
+    _more(ticket)
+
+
+def _belongs(ticket: dict[str, Any]) -> None:
+    rows = {name.replace("_", " ").capitalize(): str(ticket[name]) for name in DIMENSIONS if not _empty(ticket[name])}
+    if not _empty(ticket["sentiment"]):
+        rows["Sentiment"] = f"{ticket['sentiment']:+.2f}"
+    st.dataframe(pd.DataFrame(rows.items(), columns=["", "This ticket"]), hide_index=True, alt="Where it belongs")
+    if topic := ticket["topic"]:
+        nav.link("trends", f"Trends of {show.plain(topic)}", {"topic": topic})
+
+
+def _run(run_id: str | None) -> None:
+    """The run that answered the ticket, and what reviewers said about it."""
+    st.subheader("Run and labels", anchor=False)
+    if not run_id:
+        st.caption("No run is recorded for this ticket.")
+        return
+    try:
+        run = traces.run(run_id)
+    except NotFound:
+        st.caption(show.plain(f"The ticket names the run {run_id}, which is not recorded here."))
+        return
+    st.markdown(show.plain(f"{run.flow} {run.version} ended “{run.outcome}”, {show.when(run.started_at)}."))
+    nav.link("runs", "Read the run", {"run": run_id})
+    try:
+        labels = labelling.labels(run_id=run_id)
+    except WorkbenchError as error:
+        show.failure(error)
+        return
+    if not labels:
+        st.caption("Nobody has labelled this run yet.")
+        return
+    rows = [(one.criterion, one.value, one.reviewer, one.note) for one in labels]
+    st.dataframe(
+        pd.DataFrame(rows, columns=["Criterion", "Verdict", "Reviewer", "Note"]), hide_index=True, alt="Labels"
+    )
+    nav.link("label", "Label runs")
+
+
+def _more(ticket: dict[str, Any]) -> None:
+    try:
+        attributes = json.loads(ticket.get(ATTRIBUTES) or "{}")
+    except ValueError:
+        attributes = {}
+    if attributes:
+        with st.expander("What else the file said"):
+            rows = [(str(name), str(value)) for name, value in attributes.items()]
+            st.dataframe(
+                pd.DataFrame(rows, columns=["Column", "Value"]), hide_index=True, alt="What else the file said"
+            )
+
+
+def _when(moment: dt.datetime | None) -> str:
+    return "—" if _empty(moment) or moment is None else show.when(moment.replace(tzinfo=dt.UTC))
+
+
+def _after(ticket: dict[str, Any], name: str) -> str | None:
+    if name == "created_at" or _empty(ticket[name]):
+        return None
+    minutes = (ticket[name] - ticket["created_at"]) / dt.timedelta(minutes=1)
+    hours, rest = divmod(round(minutes), 60)
+    return f"after {hours / 24:,.1f} days" if hours >= 72 else f"after {hours} h {rest:02d} min"
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value != value
