@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid
+from workbench.tickets.batches import KEPT, Batch, Reject
 from workbench.tickets.columns import ATTRIBUTES, COLUMNS, READ, REQUIRED, closest
 from workbench.tickets.mapping import UNIX, Derivation, Mapping
-from workbench.tickets.batches import KEPT, Batch, Reject
 
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})

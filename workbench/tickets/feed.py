@@ -12,7 +12,6 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -25,6 +24,7 @@ PIECE = 32 << 20
 LONGEST_LINE = 4_000_000
 LONGEST_RECORD = 131_072
 CAREFUL = 1 << 16
+SLICE = 1 << 18
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,6 +36,12 @@ class Piece:
     data: bytes
     starts: Ints
     lines: Ints
+
+
+def places(array: npt.NDArray[np.uint8], byte: int) -> Ints:
+    """Where a byte stands. Slice by slice, because what fits into the processor's cache is found much faster."""
+    found = [np.flatnonzero(array[at : at + SLICE] == byte) + at for at in range(0, len(array), SLICE)]
+    return np.concatenate(found) if found else np.array([], dtype=np.int64)
 
 
 class Feed:
@@ -130,32 +136,31 @@ def too_long(name: str, line: int) -> Invalid:
     )
 
 
-def segments(feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: bool) -> Iterator[Piece | Batch]:
-    """The rest of the file: pieces for the quick way, and records that a careful reader has taken apart."""
+def segments(feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: int | None) -> Iterator[Piece | Batch]:
+    """The rest of the file: pieces of at least `quick` bytes, and records that a careful reader has taken apart."""
     patience = CAREFUL
     while True:
-        feed.fill(PIECE if quick else CAREFUL)
+        feed.fill(CAREFUL if quick is None else PIECE)
         if feed.at >= len(feed.buffer):
             return
-        piece = _piece(feed, dialect) if quick else None
+        piece = None if quick is None else _piece(feed, dialect, quick)
         if piece is not None:
             patience = CAREFUL
             yield piece
         else:
-            yield _careful(feed, columns, dialect, patience if quick else CAREFUL * 64)
+            yield _careful(feed, columns, dialect, CAREFUL * 64 if quick is None else patience)
             patience = min(patience * 2, CAREFUL * 64)
 
 
-def _piece(feed: Feed, dialect: Dialect) -> Piece | None:
-    """The longest piece at the front that is surely well formed; None where that is not even one record."""
+def _piece(feed: Feed, dialect: Dialect, least: int) -> Piece | None:
+    """The longest piece at the front that is surely well formed; None where that is less than `least` bytes."""
     data = feed.buffer[feed.at : feed.at + PIECE]
     last = feed.ended and feed.at + len(data) >= len(feed.buffer)
     bad = data.find(b"\0")
     if bad >= 0:
         data, last = data[:bad], False
     array = np.frombuffer(data, dtype=np.uint8)
-    quotes = np.flatnonzero(array == ord(dialect.quote))
-    newlines = np.flatnonzero(array == 10)
+    quotes, newlines = places(array, ord(dialect.quote)), places(array, 10)
     limit = min(_first_odd_quote(array, quotes, dialect, last), _first_alone(array))
     outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0] if len(quotes) else newlines
     ends = outside + 1
@@ -164,7 +169,7 @@ def _piece(feed: Feed, dialect: Dialect) -> Piece | None:
     ends = ends[ends <= limit]
     if over := np.flatnonzero(np.diff(ends, prepend=0) > LONGEST_RECORD).tolist():
         ends = ends[: over[0]]
-    if not len(ends):
+    if not len(ends) or ends[-1] < least:
         return None
     return _cut(feed, data, array, ends, newlines)
 
@@ -206,7 +211,7 @@ def _first_odd_quote(array: npt.NDArray[np.uint8], quotes: Ints, dialect: Dialec
 
 def _first_alone(array: npt.NDArray[np.uint8]) -> int:
     """Where the first carriage return without a line feed stands; the length where there is none."""
-    returns = np.flatnonzero(array == 13)
+    returns = places(array, 13)
     if not len(returns):
         return len(array)
     alone = returns[array[np.minimum(returns + 1, len(array) - 1)] != 10]

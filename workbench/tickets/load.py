@@ -27,7 +27,6 @@ from workbench.tickets.feed import Feed, Piece, segments
 from workbench.tickets.manifest import Load, Manifest
 from workbench.tickets.mapping import Mapping, plain
 from workbench.tickets.read import open_csv, read
-from workbench.tickets.source import literals
 
 SHOWN = 1000
 """So many rejects are told; the file of rejects has all."""
@@ -88,15 +87,15 @@ def load(
     mapping: Mapping | None,
     preview: bool = False,
     replace_all: bool = False,
-    careful: bool = False,
+    quick_from: int = 1 << 20,
     name: str = "",
     progress: Progress = lambda _bytes: None,
 ) -> Loaded:
     """Load the tickets in the file at `path` into the current ones; a preview only says what would happen.
 
     A ticket that is there already is brought up to date; with `replace_all` the file's take the place of all. Sample
-    tickets always make way. A bad row is kept out and named with its line and reasons. `careful` reads every row the slow
-    way, with the same result. Raises Refused, NotFound, Invalid, Conflict or Unavailable, each with nothing changed.
+    tickets always make way. A bad row is kept out and named with its line and reasons. CSV files of `quick_from` bytes are
+    converted by SQL, smaller ones row by row, with the same result. Raises Refused, NotFound, Invalid, Conflict or Unavailable, each with nothing changed.
     """
     access.require(actor, "load tickets")
     mapping = mapping or Mapping()
@@ -104,7 +103,7 @@ def load(
     table = read(path, dialect=mapping.dialect)
     how = plan(table.columns, mapping, name=name)
     with _scratch() if preview else publish.staging() as place:
-        staged = _stage(path, how, place, careful=careful, progress=progress)
+        staged = _stage(path, how, place, quick_from=quick_from, progress=progress)
         if not staged.files:
             raise _nothing(name, staged)
         if preview:
@@ -167,26 +166,27 @@ def _scratch() -> Iterator[Path]:
         yield Path(place)
 
 
-def _stage(path: Path, how: Plan, place: Path, *, careful: bool, progress: Progress) -> _Staged:
+def _stage(path: Path, how: Plan, place: Path, *, quick_from: int, progress: Progress) -> _Staged:
     if path.suffix.lower() != ".csv":
         return _stage_rows(path, how, place, progress)
-    fast = not careful and quick.possible(how, how.mapping.dialect)
+    fast = path.stat().st_size >= quick_from and quick.possible(how, how.mapping.dialect)
+    least = quick_from >> 4 if fast else None
     try:
-        return _stage_csv(path, how, place, fast=fast, progress=progress)
+        return _stage_csv(path, how, place, least=least, progress=progress)
     except quick.Odd:
         for left in place.glob("rows-*"):
             left.unlink()
-        return _stage_csv(path, how, place, fast=False, progress=progress)
+        return _stage_csv(path, how, place, least=None, progress=progress)
 
 
-def _stage_csv(path: Path, how: Plan, place: Path, *, fast: bool, progress: Progress) -> _Staged:
+def _stage_csv(path: Path, how: Plan, place: Path, *, least: int | None, progress: Progress) -> _Staged:
     """Convert a CSV file piece by piece, two at a time; then hold what came of it against what was counted."""
     dialect = how.mapping.dialect
     with path.open("rb") as handle, (place / "rejects.csv").open("w", encoding="utf-8", newline="") as out:
         feed, columns = open_csv(path, handle, dialect)
         staged = _Staged([], place / "rejects.csv")
         keep = _Keeper(staged, out)
-        for file, records, rows, rejects in _converted(feed, columns, how, dialect, place, fast):
+        for file, records, rows, rejects in _converted(feed, columns, how, dialect, place, least):
             staged.records += records
             staged.rows += rows
             keep(rejects)
@@ -204,7 +204,7 @@ Made = tuple[Path, int, int, list[Reject]]
 
 
 def _converted(
-    feed: Feed, columns: tuple[str, ...], how: Plan, dialect: Dialect, place: Path, fast: bool
+    feed: Feed, columns: tuple[str, ...], how: Plan, dialect: Dialect, place: Path, least: int | None
 ) -> Iterator[Made]:
     """The file of each piece, in order, with how many records it had, how many were good, and the rejects."""
     idle: queue.SimpleQueue[quick.Quick] = queue.SimpleQueue()
@@ -230,7 +230,7 @@ def _converted(
     with ThreadPoolExecutor(WORKERS) as pool:
         waiting: deque[Future[Made]] = deque()
         try:
-            for number, found in enumerate(segments(feed, columns, dialect, quick=fast)):
+            for number, found in enumerate(segments(feed, columns, dialect, quick=least)):
                 waiting.append(pool.submit(work, number, found))
                 if len(waiting) > WORKERS:
                     yield waiting.popleft().result()
@@ -388,4 +388,3 @@ def _nothing(name: str, staged: _Staged) -> WorkbenchError:
         f"None of the {staged.rejected:,} rows of {name} can be used; line {first.line}: {first.reason}.",
         remedy="Correct the file or write a mapping. The current tickets were kept.",
     )
-

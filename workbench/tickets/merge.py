@@ -243,7 +243,9 @@ def relation(parts: Sequence[Part]) -> str:
         pieces.append(f"SELECT {COLUMNS}, filename FROM read_parquet({literals(paths)}, filename=true)")
     if len(paths) < len(parts):
         old = COLUMNS.replace(f'"{UPDATED}"', f'NULL::TIMESTAMP AS "{UPDATED}"')
-        pieces.append(f"SELECT {old}, filename FROM read_parquet({literals([manifest.folder() / FILE])}, filename=true)")
+        pieces.append(
+            f"SELECT {old}, filename FROM read_parquet({literals([manifest.folder() / FILE])}, filename=true)"
+        )
     return " UNION ALL ".join(pieces)
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 from workbench.tickets.columns import ATTRIBUTES, READ, STORED
 from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert
-from workbench.tickets.feed import LONGEST_RECORD, Piece
+from workbench.tickets.feed import LONGEST_RECORD, SLICE, Piece, places
 
 CLEAN = (
     "(({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
@@ -79,12 +79,12 @@ class Quick:
             numbers, odd = self._read(piece, scratch)
         finally:
             scratch.unlink(missing_ok=True)
-        places = self._convert(np.flatnonzero(np.isin(numbers, _blank_ends(piece, self.dialect))))
+        doubtful = self._convert(np.flatnonzero(np.isin(numbers, _blank_ends(piece, self.dialect))))
         run = self.connection.execute
         rows = run("SELECT raw.* FROM raw JOIN unsure ON _row = raw.rowid ORDER BY _row").fetchall()
         lines = piece.lines[numbers]
         batch = Batch(
-            [int(lines[place]) for place in places],
+            [int(lines[place]) for place in doubtful],
             {name: [row[i] for row in rows] for i, name in enumerate(self.columns)},
         )
         rejects: list[Reject] = []
@@ -129,19 +129,24 @@ class Quick:
                 found[target] = first[0][0] if first else ""
         return found
 
+    def _in_order(self) -> bool:
+        times = self.connection.execute("SELECT created_at FROM done WHERE _sure").fetchnumpy()["created_at"]
+        return not np.ma.isMaskedArray(times) and bool((times[1:] >= times[:-1]).all())
+
     def _read(self, piece: Piece, scratch: Path) -> tuple[Any, Batch]:
         """Parse a piece into the table `raw`. The numbers of the records in it, and those that had to be read with care."""
         everything = np.arange(len(piece.starts))
         run = self.connection.execute
         try:
             run("CREATE OR REPLACE TEMP TABLE raw AS " + _read_csv(scratch, self.columns, self.dialect))
-            lines = [one[0] for one in run("SELECT DISTINCT line FROM reject_errors").fetchall()]
+            begins = [one[0] - 1 for one in run("SELECT DISTINCT line_byte_position FROM reject_errors").fetchall()]
             run("DROP TABLE IF EXISTS reject_errors")
             run("DROP TABLE IF EXISTS reject_scans")
-            bad = np.unique(self._records_at(piece, lines))
+            bad = _records_at(piece, begins)
             found = run("SELECT count(*) FROM raw").fetchall()[0][0]
-            if found + len(bad) == len(everything):
-                return np.setdiff1d(everything, bad), self._with_care(piece, bad)
+            odd = self._with_care(piece, bad)
+            if found + len(bad) == len(everything) and not odd.lines:
+                return np.setdiff1d(everything, bad), odd
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException):
             pass
         run("DROP TABLE IF EXISTS reject_errors")
@@ -150,15 +155,8 @@ class Quick:
         run(f"CREATE OR REPLACE TEMP TABLE raw ({names})")
         return everything[:0], self._with_care(piece, everything)
 
-    def _records_at(self, piece: Piece, lines: list[int]) -> Any:
-        """The numbers of the records in which these physical lines of the piece stand; lines count from 1."""
-        if not lines:
-            return np.array([], dtype=np.int64)
-        array = np.frombuffer(piece.data, dtype=np.uint8)
-        line_of_start = np.searchsorted(np.flatnonzero(array == 10), piece.starts) + 1
-        return np.maximum(np.searchsorted(line_of_start, np.array(lines), side="right") - 1, 0)
-
     def _with_care(self, piece: Piece, numbers: Any) -> Batch:
+        """These records, taken apart one by one. Raises Odd for one of several lines that is bad."""
         ends = np.append(piece.starts[1:], len(piece.data))
         lines: list[int] = []
         rows: list[list[str]] = []
@@ -183,15 +181,18 @@ class Quick:
 
     def _write(self, frames: list[Any], lines: Any, target: Path) -> int:
         run = self.connection.execute
-        self.connection.register("numbers", pd.DataFrame({"_row": np.arange(len(lines)), LINE: lines}))
-        names = ", ".join(_name(name) for name in (*STORED, LINE))
-        query = f"SELECT {names} FROM done JOIN numbers USING (_row) WHERE _sure"
+        names = ", ".join(_name(name) for name in STORED)
+        if len(lines) and lines[-1] - lines[0] == len(lines) - 1:
+            query = f"SELECT {names}, _row + {int(lines[0])} AS {LINE} FROM done WHERE _sure"
+        else:
+            self.connection.register("numbers", pd.DataFrame({"_row": np.arange(len(lines)), LINE: lines}))
+            query = f"SELECT {names}, {LINE} FROM done JOIN numbers USING (_row) WHERE _sure"
         for i, frame in enumerate(frames):
             if len(frame):
                 self.connection.register(f"careful_{i}", frame)
                 query += f" UNION ALL SELECT {casted()} FROM careful_{i}"
         run(f"CREATE OR REPLACE TEMP VIEW good AS {query}")
-        good = staged(self.connection, "good", target)
+        good = staged(self.connection, "good", target, in_order=not frames and self._in_order())
         run("DROP VIEW good")
         return good
 
@@ -202,14 +203,14 @@ def casted() -> str:
     return ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in kinds.items())
 
 
-def staged(connection: duckdb.DuckDBPyConnection, source: str, target: Path) -> int:
+def staged(connection: duckdb.DuckDBPyConnection, source: str, target: Path, *, in_order: bool = False) -> int:
     """Write converted rows under way to a part, sorted, in small groups, so that a month is found without the rest.
 
     Returns how many.
     """
     place = str(target).replace("'", "''")
     made = connection.execute(
-        f"COPY (SELECT * FROM {source} ORDER BY created_at) TO '{place}' "
+        f"COPY (SELECT * FROM {source}{'' if in_order else ' ORDER BY created_at'}) TO '{place}' "
         "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 4096)"
     )
     return int(made.fetchall()[0][0])
@@ -229,11 +230,20 @@ def _read_csv(path: Path, columns: tuple[str, ...], dialect: Dialect) -> str:
     )
 
 
+def _records_at(piece: Piece, begins: list[int]) -> Any:
+    """The numbers of the records that begin at these places, or behind the empty lines that begin there."""
+    numbers = np.searchsorted(piece.starts, np.array(sorted(begins), dtype=np.int64))
+    return np.unique(numbers[numbers < len(piece.starts)])
+
+
 def _blank_ends(piece: Piece, dialect: Dialect) -> Any:
     """The numbers of the records in which a value may begin or end with a blank or a control character."""
     array = np.frombuffer(b"\n\n\n" + piece.data + b"\n\n\n", dtype=np.uint8)
-    marks = np.flatnonzero((array == ord(dialect.delimiter)) | (array == 10))[2:-2]
     quote = ord(dialect.quote)
+    delimiter = ord(dialect.delimiter)
+    size = len(array) - 2
+    marks = np.concatenate([_near(array, at, delimiter, quote) for at in range(0, size, SLICE)])
+    marks = marks[(marks >= 2) & (marks < len(array) - 2)]
     before, after = marks - 1, marks + 1
     before = before - (array[before] == quote)
     after = after + (array[after] == quote)
@@ -241,12 +251,24 @@ def _blank_ends(piece: Piece, dialect: Dialect) -> Any:
     odd |= (array[before] == 127) | (array[after] == 127)
     odd |= (array[before] >= 128) & _wide_blank(array, before) | (array[after] >= 128) & _wide_blank_at(array, after)
     found = marks[odd] - 3
-    quotes = np.flatnonzero(array == quote) - 3
-    if len(quotes):
+    quotes = places(array, quote) - 3
+    if len(found) and len(quotes):
         found = found[np.searchsorted(quotes, found) % 2 == 0]
     # A line feed belongs to the record that it ends, and to the one that it begins.
     numbers = np.searchsorted(piece.starts, found, side="right") - 1
     return np.unique(np.concatenate([numbers, np.minimum(numbers + 1, len(piece.starts) - 1)]))
+
+
+def _near(array: Any, at: int, delimiter: int, quote: int) -> Any:
+    """Where, in one slice, a value ends or begins beside a byte that may belong to a blank, or beside a quote and that."""
+    part = array[at : at + SLICE + 2]
+    feeds = part == 10
+    ends = (part == delimiter) | feeds
+    rare = ((part - np.uint8(33)) >= 94) & ~feeds
+    quotes = part == quote
+    found = (ends[1:] & rare[:-1], ends[:-1] & rare[1:])
+    found += (ends[2:] & quotes[1:-1] & rare[:-2], ends[:-2] & quotes[1:-1] & rare[2:])
+    return np.concatenate([np.flatnonzero(one) + add for one, add in zip(found, (1, 0, 2, 0), strict=True)]) + at
 
 
 def _wide_blank(array: Any, last: Any) -> Any:
@@ -301,7 +323,9 @@ def _word(target: str, how: Plan, at: dict[str, str]) -> str:
     return f"CASE {at[source]} {cases} ELSE {at[source]} END"
 
 
-def _column(target: str, kind: str, how: Plan, at: dict[str, str], joins: list[str], forms: dict[str, str] | None) -> tuple[str, str]:
+def _column(
+    target: str, kind: str, how: Plan, at: dict[str, str], joins: list[str], forms: dict[str, str] | None
+) -> tuple[str, str]:
     """The SQL of a column's value, and of whether it is certain; empty where it always is."""
     if target not in how.derive and target not in how.columns:
         return f"NULL::{kind}", ""
@@ -313,7 +337,9 @@ def _column(target: str, kind: str, how: Plan, at: dict[str, str], joins: list[s
     if kind == "TIMESTAMP":
         return _moment(target, text, blank, how, joins, forms)
     if kind == "BOOLEAN":
-        value = f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
+        value = (
+            f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
+        )
         return value, f'{blank} OR "{target}" IS NOT NULL'
     return text, "" if target in LONG or forms is not None else f"{blank} OR ({CLEAN.format(raw)})"
 
@@ -356,7 +382,9 @@ def _moment(
         local, zoned = (value, "NULL::TIMESTAMP") if here else ("NULL::TIMESTAMP", value)
     else:
         spaced = f"replace({text}, 'T', ' ')"
-        cases = {length: (f"try_strptime({spaced}, '{form.replace('_', ' ')}')", h) for length, (form, h) in ISO.items()}
+        cases = {
+            length: (f"try_strptime({spaced}, '{form.replace('_', ' ')}')", h) for length, (form, h) in ISO.items()
+        }
         here = " ".join(f"WHEN {length} THEN {case}" for length, (case, local) in cases.items() if local)
         there = " ".join(f"WHEN {length} THEN {case}" for length, (case, local) in cases.items() if not local)
         local = f"CASE length({text}) {here} END"

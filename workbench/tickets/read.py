@@ -69,7 +69,7 @@ def _csv(path: Path, dialect: Dialect) -> Table:
 def _csv_batches(path: Path, dialect: Dialect) -> Iterator[Batch]:
     with path.open("rb") as handle:
         feed, columns = open_csv(path, handle, dialect)
-        for found in segments(feed, columns, dialect, quick=False):
+        for found in segments(feed, columns, dialect, quick=None):
             if isinstance(found, Batch):
                 yield found
 
