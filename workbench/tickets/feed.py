@@ -20,7 +20,7 @@ import numpy.typing as npt
 from workbench.errors import Invalid
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 
-PIECE = 32 << 20
+PIECE = 16 << 20
 LONGEST_LINE = 4_000_000
 LONGEST_RECORD = 131_072
 CAREFUL = 1 << 16

@@ -100,7 +100,7 @@ def load(
     access.require(actor, "load tickets")
     mapping = mapping or Mapping()
     name = name or path.name
-    table = read(path, dialect=mapping.dialect)
+    table = read(path, dialect=mapping.dialect, within=mapping.within)
     how = plan(table.columns, mapping, name=name)
     with _scratch() if preview else publish.staging() as place:
         staged = _stage(path, how, place, quick_from=quick_from, progress=progress)
@@ -250,7 +250,7 @@ def _stage_rows(path: Path, how: Plan, place: Path, progress: Progress) -> _Stag
     staged = _Staged([], place / "rejects.csv")
     with staged.rejects_file.open("w", encoding="utf-8", newline="") as out, duckdb.connect(":memory:") as connection:
         keep = _Keeper(staged, out)
-        for batch in read(path, dialect=how.mapping.dialect).batches:
+        for batch in read(path, dialect=how.mapping.dialect, within=how.mapping.within).batches:
             frame, rejects = convert(batch, how)
             staged.records += len(batch.lines) + len(batch.rejects)
             keep(rejects)

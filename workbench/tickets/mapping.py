@@ -73,6 +73,12 @@ class Mapping:
         return Dialect(self.delimiter, self.quote, self.encoding)
 
     @property
+    def within(self) -> tuple[str, ...]:
+        """Values inside of JSON objects that are asked for, such as `via.channel`."""
+        asked = [*self.columns.values(), *(rule.column for rule in self.derive.values())]
+        return tuple(name for name in asked if "." in name)
+
+    @property
     def patterns(self) -> tuple[str, ...]:
         """How times are written; none where they are in the usual form."""
         return (self.times,) if isinstance(self.times, str) else self.times or ()

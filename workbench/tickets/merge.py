@@ -23,7 +23,7 @@ from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, Part
 from workbench.tickets.source import literals
 
-MEMORY = "1GB"
+MEMORY = "600MB"
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 SAME = ", ".join(f'"{name}"' for name in STORED if name != UPDATED)
 BACK = ", ".join(f'"{name}"' for name in reversed(STORED) if name != UPDATED)

@@ -62,7 +62,7 @@ class Quick:
     def __init__(self, columns: tuple[str, ...], how: Plan, dialect: Dialect) -> None:
         self.columns, self.how, self.dialect = columns, how, dialect
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
-        self.connection.execute("SET memory_limit = '1GB'")
+        self.connection.execute("SET memory_limit = '500MB'")
         if how.mapping.timezone != "UTC":
             self.connection.register("days", _days(how.mapping.timezone))
             self.connection.execute("CREATE TABLE zone AS SELECT day::DATE AS day, minutes FROM days")

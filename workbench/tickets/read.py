@@ -14,6 +14,9 @@ from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, is_utf8
 from workbench.tickets.feed import LONGEST_LINE, Feed, Lines, segments
 
 BATCH = 50_000
+LONGEST_DOCUMENT = 200_000_000
+LISTS = ("tickets", "conversations", "results", "data")
+"""Under which key a help desk's answer holds its rows."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,15 @@ class Table:
     batches: Iterator[Batch]
 
 
-def read(path: Path, *, dialect: Dialect | None = None) -> Table:
-    """The table in the file at `path`, by its ending; raises NotFound, or Invalid where it cannot be that table."""
+def read(path: Path, *, dialect: Dialect | None = None, within: tuple[str, ...] = ()) -> Table:
+    """The table in the file at `path`, by its ending. `within` are values inside of JSON objects, such as `via.channel`,
+    that become columns of their own. Raises NotFound, or Invalid where it cannot be that table."""
     if not path.is_file():
         raise NotFound(f"There is no file {path}.", remedy="Check the path.")
-    reader = _readers(dialect or Dialect()).get(path.suffix.lower())
+    reader = _readers(dialect or Dialect(), within).get(path.suffix.lower())
     if reader is None:
         raise Invalid(
-            f"{path.name} is of no known kind.", remedy="Load a file that ends in .csv, .jsonl, .ndjson or .parquet."
+            f"{path.name} is of no known kind.", remedy="Load a file that ends in .csv, .jsonl, .ndjson, .json or .parquet."
         )
     try:
         return reader(path)
@@ -39,11 +43,12 @@ def read(path: Path, *, dialect: Dialect | None = None) -> Table:
         raise Invalid(f"{path.name} cannot be read: {error.strerror or error}.") from error
 
 
-def _readers(dialect: Dialect) -> dict[str, Callable[[Path], Table]]:
+def _readers(dialect: Dialect, within: tuple[str, ...]) -> dict[str, Callable[[Path], Table]]:
     return {
         ".csv": lambda path: _csv(path, dialect),
-        ".jsonl": _jsonl,
-        ".ndjson": _jsonl,
+        ".jsonl": lambda path: _jsonl(path, within),
+        ".ndjson": lambda path: _jsonl(path, within),
+        ".json": lambda path: _jsonl(path, within),
         ".parquet": _parquet,
     }
 
@@ -96,21 +101,21 @@ def _names(header: list[str], path: Path, delimiter: str) -> tuple[str, ...]:
     return names
 
 
-def _jsonl(path: Path) -> Table:
+def _jsonl(path: Path, within: tuple[str, ...]) -> Table:
     columns: dict[str, None] = {}
-    for _line, found in _json_rows(path):
+    for _line, found in _json_rows(path, within):
         if isinstance(found, dict):
             columns.update(dict.fromkeys(found))
     if not columns:
         raise Invalid(f"{path.name} holds no JSON objects.", remedy="Each line must be one object, such as one ticket.")
-    return Table(tuple(columns), _jsonl_batches(path, tuple(columns)))
+    return Table(tuple(columns), _jsonl_batches(path, tuple(columns), within))
 
 
-def _jsonl_batches(path: Path, columns: tuple[str, ...]) -> Iterator[Batch]:
+def _jsonl_batches(path: Path, columns: tuple[str, ...], within: tuple[str, ...]) -> Iterator[Batch]:
     lines: list[int] = []
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
-    for line, found in _json_rows(path):
+    for line, found in _json_rows(path, within):
         if isinstance(found, Reject):
             rejects.append(found)
         else:
@@ -122,7 +127,36 @@ def _jsonl_batches(path: Path, columns: tuple[str, ...]) -> Iterator[Batch]:
     yield Batch(lines, {name: [row.get(name) for row in rows] for name in columns}, rejects)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+def _json_rows(path: Path, within: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    for line, found in _document(path) if path.suffix.lower() == ".json" else _json_lines(path):
+        if isinstance(found, dict):
+            found = {**found, **{name: value for name in within if (value := _inside(found, name)) is not None}}
+        yield line, found
+
+
+def _inside(row: dict[str, Any], name: str) -> Any:
+    value: Any = row
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _document(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    """The rows of one JSON document: a list, or an object that holds one, as help desks answer; or else JSON Lines."""
+    if path.stat().st_size > LONGEST_DOCUMENT:
+        yield from _json_lines(path)
+        return
+    try:
+        body = json.loads(path.read_bytes(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        yield from _json_lines(path)
+        return
+    rows = body if isinstance(body, list) else next((body[key] for key in LISTS if key in body), [body])
+    for number, row in enumerate(rows, 1):
+        yield number, row if isinstance(row, dict) else Reject(number, "this is not a JSON object", excerpt(str(row)))
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     line = 0
     with path.open("rb") as handle:
         while raw := handle.readline(LONGEST_LINE + 1):
