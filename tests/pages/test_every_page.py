@@ -26,6 +26,7 @@ EMPTY = {
     "approvals": "Nothing waits for a person",
     "runs": "No runs fit",
     "label": "No labelling queue yet",
+    "load": "No tickets yet",
     "trends": "There are no tickets yet",
 }
 

@@ -137,9 +137,7 @@ def test_two_loaders_at_once_lose_nothing(tmp_path: Path) -> None:
     assert sorted(json.loads(out)["total"] for out, _ in ended) == [200, 400]
 
 
-def test_a_loader_that_waits_too_long_is_told_of_the_other_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loader_that_waits_too_long_is_told_of_the_other_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "PATIENCE", 0.1)
     with publish.writing(), pytest.raises(Conflict, match="Somebody else is loading tickets"):
         load(ADMIN, csv(tmp_path / "a.csv", "1,2026-01-05,App,"), mapping=None)
@@ -208,7 +206,7 @@ def test_lines_in_mixed_encodings_are_kept_out_with_their_lines(tmp_path: Path) 
 def test_a_header_that_changed_since_the_mapping_was_made_is_named(tmp_path: Path) -> None:
     how = mapping.parse({"columns": {"topic": "Category"}})
     load(ADMIN, write(tmp_path / "a.csv", "ticket_id,created_at,Category\n1,2026-01-05,App\n"), mapping=how)
-    with pytest.raises(Invalid, match="takes topic from 'Category', which b.csv does not have"):
+    with pytest.raises(Invalid, match=r"takes topic from 'Category', which b\.csv does not have"):
         load(ADMIN, write(tmp_path / "b.csv", "ticket_id,created_at,Categories\n2,2026-01-05,App\n"), mapping=how)
     assert topics() == {"1": "App"}
 

@@ -21,7 +21,7 @@ from workbench.jobs.work import cancelled_job
 from workbench.store.tables import Job
 from workbench.tickets import mapping as mappings
 from workbench.tickets.batches import Batch, Reject
-from workbench.tickets.columns import ATTRIBUTES, READ, REQUIRED, closest
+from workbench.tickets.columns import READ, REQUIRED, closest
 from workbench.tickets.convert import LINE, convert, plan
 from workbench.tickets.load import load
 from workbench.tickets.mapping import Mapping
@@ -123,7 +123,9 @@ def save(actor: access.Actor, name: str, how: Mapping, *, again: bool = False) -
     """Keep a mapping under a name. Raises Refused, Invalid for a name, and Conflict where it is taken unless `again`."""
     access.require(actor, "load tickets")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", name):
-        raise Invalid("A mapping's name has small letters, digits and hyphens.", remedy="Name it acme-zendesk, for instance.")
+        raise Invalid(
+            "A mapping's name has small letters, digits and hyphens.", remedy="Name it acme-zendesk, for instance."
+        )
     if name in saved() and not again:
         raise Conflict(f"There is a mapping called {name} already.", remedy="Choose another name.")
     _folder().mkdir(parents=True, exist_ok=True)
@@ -204,7 +206,7 @@ class Stopped(Invalid):
     """Somebody asked the load to stop."""
 
 
-def _plan(arguments: Named[str, Any]) -> list[Any]:
+def _plan(_arguments: Named[str, Any]) -> list[Any]:
     return [0]
 
 
@@ -233,5 +235,4 @@ def _work(job_id: str, arguments: Named[str, Any], _shard: Any) -> int:
     return max(1, path.stat().st_size // MEGABYTE)
 
 
-jobs.kind(KIND, lambda arguments: _plan(arguments), lambda job_id, arguments, shard: _work(job_id, arguments, shard))
-__all__ = ["ATTRIBUTES", "Sample", "files", "keep", "sample", "save", "saved", "start", "suggest"]
+jobs.kind(KIND, _plan, _work)

@@ -94,8 +94,9 @@ def load(
     """Load the tickets in the file at `path` into the current ones; a preview only says what would happen.
 
     A ticket that is there already is brought up to date; with `replace_all` the file's take the place of all. Sample
-    tickets always make way. A bad row is kept out and named with its line and reasons. CSV files of `quick_from` bytes are
-    converted by SQL, smaller ones row by row, with the same result. Raises Refused, NotFound, Invalid, Conflict or Unavailable, each with nothing changed.
+    tickets always make way. A bad row is kept out and named with its line and reasons. CSV files of `quick_from` bytes
+    are converted by SQL, smaller ones row by row, with the same result.
+    Raises Refused, NotFound, Invalid, Conflict or Unavailable, each with nothing changed.
     """
     access.require(actor, "load tickets")
     mapping = mapping or Mapping()

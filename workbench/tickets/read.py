@@ -35,7 +35,8 @@ def read(path: Path, *, dialect: Dialect | None = None, within: tuple[str, ...] 
     reader = _readers(dialect or Dialect(), within).get(path.suffix.lower())
     if reader is None:
         raise Invalid(
-            f"{path.name} is of no known kind.", remedy="Load a file that ends in .csv, .jsonl, .ndjson, .json or .parquet."
+            f"{path.name} is of no known kind.",
+            remedy="Load a file that ends in .csv, .jsonl, .ndjson, .json or .parquet.",
         )
     try:
         return reader(path)
