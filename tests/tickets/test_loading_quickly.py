@@ -15,7 +15,7 @@ from tests.tickets.files import ADMIN, stored, write
 from workbench.tickets import Loaded, load, mapping
 
 HEAD = "ticket_id,created_at,resolved_at,reopened,csat,sentiment,topic,body,Plan,updated_at\n"
-TIMES = (
+TIMES: tuple[str, ...] = (
     "2026-03-05T14:30:00Z",
     "2026-10-25 02:30",
     "2026-03-29T02:30:00",
@@ -33,7 +33,7 @@ TIMES += (
     "2026-02-30",
 )
 NUMBERS = ("4", "4.0", "", "9", " 3", "1_0", "nan", "-0", ".5", "5.", "0x1", "1e0", "+2")
-WORDS = (
+WORDS: tuple[str, ...] = (
     "Refunds",
     " Refunds",
     "Réclamé ",

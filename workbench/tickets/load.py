@@ -136,7 +136,7 @@ def put_frames(
         staged = _Staged([], place / "rejects.csv")
         with duckdb.connect(":memory:") as connection:
             for frame in frames:
-                rows = frame.assign(updated_at=pd.NaT, _line=range(staged.records + 1, staged.records + len(frame) + 1))
+                rows = frame.assign(updated_at=None, _line=range(staged.records + 1, staged.records + len(frame) + 1))
                 digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
                 staged.records += len(frame)
                 staged.files.append(_write(connection, rows, place, len(staged.files)))

@@ -266,8 +266,8 @@ def _near(array: Any, at: int, delimiter: int, quote: int) -> Any:
     ends = (part == delimiter) | feeds
     rare = ((part - np.uint8(33)) >= 94) & ~feeds
     quotes = part == quote
-    found = (ends[1:] & rare[:-1], ends[:-1] & rare[1:])
-    found += (ends[2:] & quotes[1:-1] & rare[:-2], ends[:-2] & quotes[1:-1] & rare[2:])
+    found = [ends[1:] & rare[:-1], ends[:-1] & rare[1:]]
+    found += [ends[2:] & quotes[1:-1] & rare[:-2], ends[:-2] & quotes[1:-1] & rare[2:]]
     return np.concatenate([np.flatnonzero(one) + add for one, add in zip(found, (1, 0, 2, 0), strict=True)]) + at
 
 
@@ -385,8 +385,8 @@ def _moment(
         cases = {
             length: (f"try_strptime({spaced}, '{form.replace('_', ' ')}')", h) for length, (form, h) in ISO.items()
         }
-        here = " ".join(f"WHEN {length} THEN {case}" for length, (case, local) in cases.items() if local)
-        there = " ".join(f"WHEN {length} THEN {case}" for length, (case, local) in cases.items() if not local)
+        here = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if ours)
+        there = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if not ours)
         local = f"CASE length({text}) {here} END"
         zoned = f"CASE length({text}) {there} WHEN 25 THEN {_offset(spaced, ' ')} END"
         certain += f" AND right({text}, 1) >= '0'"
