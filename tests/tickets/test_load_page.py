@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from tests.tickets.files import ADMIN, attributes, stored
 from workbench import access, jobs, settings
 from workbench.errors import Conflict, Refused
+from workbench.jobs import work
 from workbench.tickets import incoming, load, manifest, mapping
 from workbench.ui.session import ROLE
 
@@ -105,6 +106,17 @@ HOW = {"columns": {"ticket_id": "Number", "created_at": "Opened", "topic": "Topi
 
 def _file(name: str, text: str) -> Path:
     return incoming.inbox() / keep(name, text)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_load_that_was_cancelled_keeps_the_tickets_as_they_were() -> None:
+    name = keep("large.csv", "ticket_id,created_at\n" + "".join(f"{i},2026-01-01\n" for i in range(9000)))
+    made = incoming.start(ADMIN, name, mapping.Mapping())
+    arguments, shards = work.open_job(made)
+    jobs.cancel(ADMIN, made)
+    work.do_shard(made, arguments, shards[0])
+    assert not manifest.exists()
+    assert jobs.run_here(made).state == "cancelled"
 
 
 def test_a_link_names_the_file(page: AppTest) -> None:

@@ -78,7 +78,7 @@ body = st.lists(st.tuples(st.one_of(value, value, value, value, odd), end).map("
 
 @given(text=body, zone=st.sampled_from(("UTC", "Europe/Berlin")), raw=st.sampled_from((b"", b"\xff,,,,,,,,,\n")))
 @hypothesis_settings(
-    max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @pytest.mark.usefixtures("home")
 def test_both_ways_give_the_same_tickets_and_the_same_rejects(text: str, zone: str, raw: bytes) -> None:

@@ -385,10 +385,10 @@ def _moment(
         cases = {
             length: (f"try_strptime({spaced}, '{form.replace('_', ' ')}')", h) for length, (form, h) in ISO.items()
         }
-        here = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if ours)
-        there = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if not ours)
-        local = f"CASE length({text}) {here} END"
-        zoned = f"CASE length({text}) {there} WHEN 25 THEN {_offset(spaced, ' ')} END"
+        near = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if ours)
+        far = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if not ours)
+        local = f"CASE length({text}) {near} END"
+        zoned = f"CASE length({text}) {far} WHEN 25 THEN {_offset(spaced, ' ')} END"
         certain += f" AND right({text}, 1) >= '0'"
     if zone != "UTC":
         joins.append(f"LEFT JOIN zone AS zone_{target} ON zone_{target}.day = ({local})::DATE")

@@ -185,7 +185,7 @@ def _columns(name: str, key: str, how: Mapping) -> tuple[dict[str, str], dict[st
         disabled=["column", "example"],
         column_config={
             "column": st.column_config.TextColumn("Column of the file"),
-            "example": st.column_config.TextColumn("An example", width="large"),
+            "example": st.column_config.TextColumn("An example", width="small"),
             "becomes": st.column_config.SelectboxColumn("Becomes", options=[KEEP, *READ], required=True),
         },
     )
@@ -237,9 +237,7 @@ def _hours(key: str, base: Mapping) -> dict[str, str]:
 def _sample(name: str, found: incoming.Sample) -> None:
     good, bad = len(found.tickets), len(found.rejects)
     st.markdown(f"**The first {good + bad:,} rows as tickets:** {good:,} can be used, {bad:,} would be left out.")
-    kinds = ", ".join(
-        f"{column} ({TYPES.get({**READ}.get(column, ''), 'attributes')})" for column in found.tickets.columns
-    )
+    kinds = ", ".join(f"{name} ({TYPES[READ[name]]})" for name in found.tickets.columns if name in READ)
     st.caption(show.plain(f"Found: {kinds}."))
     shown = found.tickets.drop(columns=[UPDATED], errors="ignore")
     st.dataframe(shown, hide_index=True, height=260, key=f"sample-{name}", alt="The first rows as tickets")
