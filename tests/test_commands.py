@@ -86,7 +86,7 @@ def state() -> dict[str, Any]:
         "audit": audit.verify(),
         "environments": releases.environments("order-desk"),
         "files": {p: p.read_bytes() for p in sorted(chosen.releases.rglob("*")) if p.is_file()},
-        "tickets": (chosen.tickets / "tickets.parquet").read_bytes(),
+        "tickets": (chosen.tickets / "manifest.json").read_bytes(),
     }
 
 

@@ -77,8 +77,8 @@ def measure() -> list[dict[str, Any]]:
         command = [sys.executable, "-m", "tests.benchmarks.trends"]
         run = subprocess.run(command, cwd=ROOT, env=environment(home), check=True, capture_output=True, text=True)
         ours = json.loads(run.stdout.splitlines()[-1])
-        ticket_file = home / "local" / "tickets" / "tickets.parquet"
-        bare, by_pandas = _bare(ticket_file), _pandas(ticket_file) if count <= 10_000_000 else None
+        files = str(home / "local" / "tickets" / "*-generated.parquet")
+        bare, by_pandas = _bare(files), _pandas(files) if count <= 10_000_000 else None
         first, again = _browser(home)
     told = f"bare DuckDB {bare * 1000:,.0f} ms" + (f", pandas {by_pandas * 1000:,.0f} ms" if by_pandas else "")
     limit = 150 if count <= 10_000_000 else 300
@@ -99,18 +99,19 @@ def measure() -> list[dict[str, Any]]:
 
 def generate(home: Path, count: int) -> dict[str, float]:
     """Write `count` tickets, sorted, with their rollup; megabytes of both and the seconds that the rollup took."""
-    from workbench.tickets import publish, rollups
+    from workbench.tickets import manifest, rollups
 
     folder = home / "local" / "tickets"
     folder.mkdir(parents=True)
     normal = "sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random())"
     reply = f"exp(ln(4.0) + 0.9 * {normal}) * slow * 3600e6"
     work = f"exp(ln(16.0) + 1.1 * {normal}) * slow * 3600e6"
-    part = folder / publish.FILE
+    parts, step = [], DAYS * 86400e6 / count
     with duckdb.connect() as connection:
-        connection.execute(f"SET temp_directory = '{folder}'")
-        connection.execute(
-            f"""COPY (
+        for month, (first, last) in _months(step, count).items():
+            path = folder / f"{month}-generated.parquet"
+            connection.execute(
+                f"""COPY (
             SELECT 'T' || i AS ticket_id, created_at, created_at + to_microseconds(reply) AS first_response_at,
                 CASE WHEN h % 97 > 2 THEN created_at + to_microseconds(reply + work) END AS resolved_at,
                 h % 25 = 0 AS reopened, ['email', 'web', 'chat', 'phone'][(1 + h % 4)::INT] AS channel,
@@ -124,20 +125,36 @@ def generate(home: Path, count: int) -> dict[str, float]:
                 NULL::VARCHAR AS subject, NULL::VARCHAR AS body, NULL::VARCHAR AS run_id, '{{}}'::JSON AS attributes
             FROM (
                 SELECT i, h, 1 + 0.2 * (h // 40 % 3) AS slow, ({reply})::BIGINT AS reply, ({work})::BIGINT AS work,
-                    TIMESTAMP '{SINCE}' + to_microseconds(((i + 0.5) * {DAYS * 86400e6 / count})::BIGINT) AS created_at
-                FROM (SELECT i, (hash(i) >> 2)::BIGINT AS h FROM range({count}) r(i))
-            )) TO '{part}' (FORMAT parquet, COMPRESSION zstd)"""
-        )
+                    TIMESTAMP '{SINCE}' + to_microseconds(((i + 0.5) * {step})::BIGINT) AS created_at
+                FROM (SELECT i, (hash(i) >> 2)::BIGINT AS h FROM range({first}, {last}) r(i))
+            ) ORDER BY created_at) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"""
+            )
+            parts.append(manifest.Part(path.name, month, last - first, f"{month}-01T00:00:00", f"{month}-28T00:00:00"))
     started = time.perf_counter()
-    rollups.write(part, folder / publish.ROLLUP)
+    files = [folder / part.file for part in parts]
+    for path in files:
+        rollups.write(path, manifest.rollup(path))
     seconds = time.perf_counter() - started
-    about = {"source": "generator", "loaded_at": "2026-01-01T00:00:00+00:00", "rows": count, "rejected": 0}
-    (folder / publish.META).write_text(json.dumps({**about, "duplicates": 0, "sha256": ""}))
+    load = manifest.Load(
+        "made", "seed", "generator", "", "2026-01-01T00:00:00+00:00", "", count, count, 0, 0, new=count
+    )
+    (folder / manifest.MANIFEST).write_text(manifest.text(manifest.Manifest(1, tuple(parts), (load,))))
     return {
         "seconds": seconds,
-        "tickets": part.stat().st_size / 1e6,
-        "rollup": (folder / publish.ROLLUP).stat().st_size / 1e6,
+        "tickets": sum(path.stat().st_size for path in files) / 1e6,
+        "rollup": sum(manifest.rollup(path).stat().st_size for path in files) / 1e6,
     }
+
+
+def _months(step: float, count: int) -> dict[str, tuple[int, int]]:
+    """The numbers of the tickets of each month, when one comes every `step` microseconds: the first, and that after the last."""
+    found, month, first = {}, SINCE, 0
+    while month <= LAST:
+        after = (month.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
+        last = min(count, round((after - SINCE).days * 86400e6 / step))
+        found[f"{month:%Y-%m}"] = (first, last)
+        month, first = after, last
+    return {name: span for name, span in found.items() if span[1] > span[0]}
 
 
 def product() -> dict[str, float]:
@@ -211,20 +228,22 @@ def _megabytes() -> float:
     return int(told.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def _bare(part: Path) -> float:
-    """Seconds that DuckDB takes for the same questions over the sorted Parquet file, without rollups."""
+def _bare(files: str) -> float:
+    """Seconds that DuckDB takes for the same questions over the sorted Parquet files, without rollups."""
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW ticket AS FROM read_parquet('{part}')")
+        connection.execute(f"CREATE VIEW ticket AS FROM read_parquet('{files}')")
         started = time.perf_counter()
         for sql in BARE.values():
             connection.execute(sql).fetchall()
         return time.perf_counter() - started
 
 
-def _pandas(part: Path) -> float:
+def _pandas(files: str) -> float:
     """Seconds that pandas takes for the same questions, the tickets already in memory."""
     names = ["created_at", "first_response_at", "resolved_at", "topic", "channel", "vendor", "csat", "reopened"]
-    frame = pd.read_parquet(part, columns=names)
+    frame = pd.concat(
+        [pd.read_parquet(file, columns=names) for file in sorted(Path(files).parent.glob(Path(files).name))]
+    )
     for name in ("topic", "channel", "vendor"):
         frame[name] = frame[name].astype("category")
     started = time.perf_counter()

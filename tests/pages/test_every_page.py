@@ -27,6 +27,7 @@ EMPTY = {
     "runs": "No runs fit",
     "failures": "No runs yet",
     "label": "No labelling queue yet",
+    "load": "No tickets yet",
     "trends": "There are no tickets yet",
     "ticket": "There are no tickets yet",
 }

@@ -11,7 +11,7 @@ import duckdb
 import pandas as pd
 
 from workbench import access, settings
-from workbench.tickets import publish
+from workbench.tickets import manifest
 
 ADMIN = access.Actor("ada", "admin")
 MakeCsv = Callable[..., Path]
@@ -22,14 +22,19 @@ def write(path: Path, text: str | bytes) -> Path:
     return path
 
 
+def parts() -> list[Path]:
+    """The files of the published tickets, oldest first."""
+    return [manifest.folder() / part.file for part in manifest.read().parts]
+
+
 def stored() -> pd.DataFrame:
     """The published tickets, read without our own code."""
     with duckdb.connect(":memory:") as connection:
-        return connection.execute("SELECT * FROM read_parquet(?)", [str(publish.current())]).df()
+        return connection.execute("SELECT * FROM read_parquet(?)", [[str(part) for part in parts()]]).df()
 
 
 def is_empty() -> bool:
-    return not (settings.load().tickets / publish.FILE).exists()
+    return not (settings.load().tickets / manifest.MANIFEST).exists()
 
 
 def attributes(row: int = 0) -> dict[str, Any]:

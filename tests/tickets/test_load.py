@@ -10,20 +10,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.tickets.files import ADMIN, MakeCsv, attributes, is_empty, stored, write
+from tests.tickets.files import ADMIN, MakeCsv, attributes, is_empty, parts, stored, write
 from workbench import access, settings
 from workbench.errors import Invalid, NotFound, Refused, Unavailable
-from workbench.tickets import load, mapping, publish, trends
+from workbench.tickets import load, manifest, mapping, trends
 
 ROW = {"ticket_id": "A1", "created_at": "2026-03-05T14:30:00Z", "topic": "Refunds", "csat": "4", "reopened": "no"}
 
 pytestmark = pytest.mark.usefixtures("home")
 
 
-def test_a_csv_file_takes_the_place_of_the_current_tickets(make_csv: MakeCsv) -> None:
+def test_a_csv_file_takes_the_place_of_all_tickets_where_that_is_asked(make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv([ROW, {**ROW, "ticket_id": "A2"}]), mapping=None)
-    loaded = load(ADMIN, make_csv([{**ROW, "ticket_id": "B1"}], "other.csv"), mapping=None)
-    assert (loaded.rows, loaded.rejected, loaded.duplicates) == (1, 0, 0)
+    loaded = load(ADMIN, make_csv([{**ROW, "ticket_id": "B1"}], "other.csv"), mapping=None, replace_all=True)
+    assert (loaded.rows, loaded.rejected, loaded.duplicates, loaded.replaced) == (1, 0, 0, True)
     assert list(stored()["ticket_id"]) == ["B1"]
 
 
@@ -64,7 +64,7 @@ def test_unknown_columns_are_kept_as_attributes_and_empty_ones_are_left_out(make
 def test_tickets_that_were_published_can_be_loaded_again_unchanged(make_csv: MakeCsv, tmp_path: Path) -> None:
     load(ADMIN, make_csv([{**ROW, "plan": "gold"}, {**ROW, "ticket_id": "A2", "plan": ""}]), mapping=None)
     first = stored()
-    copy = write(tmp_path / "copy.parquet", publish.current().read_bytes())
+    copy = write(tmp_path / "copy.parquet", parts()[0].read_bytes())
     load(ADMIN, copy, mapping=None)
     pd.testing.assert_frame_equal(stored(), first)
 
@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_written_changes_nothing(make_csv: MakeCsv) -> N
 def test_no_temporary_file_is_left_behind(make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv([ROW]), mapping=None)
     names = {path.name for path in settings.load().tickets.iterdir()}
-    assert names == {publish.FILE, publish.META, publish.REJECTS}
+    assert names == {manifest.MANIFEST, ".lock", parts()[0].name}
 
 
 def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ LINES = st.lists(
 
 
 @given(lines=LINES)
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_row_of_any_file_is_lost_and_loading_it_twice_gives_the_same_rows(lines: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = "ticket_id,created_at,body\nZ,2026-01-01,last\n" + "\n".join(lines)

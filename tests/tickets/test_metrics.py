@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,12 +17,25 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.tickets.files import ADMIN, stored
+from tests.tickets.files import ADMIN, parts, stored
 from workbench import settings, store
 from workbench.errors import Invalid
 from workbench.store.tables import Run
-from workbench.tickets import Filters, changes, hours, load, mapping, measure, metrics, publish, rollups, source, trends
+from workbench.tickets import (
+    Filters,
+    changes,
+    hours,
+    load,
+    manifest,
+    mapping,
+    measure,
+    metrics,
+    rollups,
+    source,
+    trends,
+)
 from workbench.tickets import seed as samples
+from workbench.tickets.load import put_frames
 from workbench.tickets.measure import Asked
 
 UNTIL = dt.date(2026, 3, 31)
@@ -34,14 +48,18 @@ pytestmark = pytest.mark.usefixtures("home")
 LAWS = hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+def put(frame: pd.DataFrame) -> None:
+    """Put ready tickets in the place of the current ones."""
+    put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+
+
 @pytest.fixture
 def sample(home: Path) -> pd.DataFrame:
     """1,500 sample tickets, a fifth of which name a run; half of those runs are known here."""
     frame = samples.generate(1500, 120, 7, until=UNTIL)
     frame["run_id"] = [f"r{i}" if i % 5 == 0 else None for i in range(len(frame))]
     frame["attributes"] = [json.dumps({"pending_minutes": i % 90}) if i % 3 else "{}" for i in range(len(frame))]
-    about = publish.Meta("test", store.now(), len(frame), 0, 0, "")
-    publish.publish(ADMIN, frame, about, [], verb="seed")
+    put(frame)
     with store.session() as session:
         for i in range(0, len(frame), 10):
             session.add(_run(f"r{i}", "answered" if i % 4 == 0 else "escalated", i / 1e5 if i % 3 else None))
@@ -206,17 +224,18 @@ def test_filters_commute_and_parts_add_up_to_the_whole(
 
 def test_the_same_tickets_published_again_change_no_figure(sample: pd.DataFrame) -> None:
     before = found()
-    about = publish.Meta("test", store.now(), len(sample), 0, 0, "")
-    publish.publish(ADMIN, sample, about, [], verb="seed")
+    put(sample)
     assert found() == before
 
 
 def test_rollups_of_two_parts_together_are_that_of_the_whole(sample: pd.DataFrame, tmp_path: Path) -> None:
-    whole = str(publish.current())
+    whole = source.literals(parts())
     pieces = []
     for i, sign in enumerate(("<", ">=")):
         part, target = tmp_path / f"{i}.parquet", tmp_path / f"{i}.rollup.parquet"
-        duckdb.execute(f"COPY (FROM '{whole}' WHERE created_at {sign} '2026-02-01') TO '{part}' (FORMAT parquet)")
+        duckdb.execute(
+            f"COPY (FROM read_parquet({whole}) WHERE created_at {sign} '2026-02-01') TO '{part}' (FORMAT parquet)"
+        )
         rollups.write(part, target)
         pieces.append(target)
     sums = (
@@ -224,7 +243,7 @@ def test_rollups_of_two_parts_together_are_that_of_the_whole(sample: pd.DataFram
     )
     bins = "SELECT cube::VARCHAR, bin, sum(tickets) FROM rollup_bins GROUP BY ALL ORDER BY ALL"
     sides = []
-    for files in ([publish.current().with_name(publish.ROLLUP)], pieces):
+    for files in ([manifest.rollup(one) for one in parts()], pieces):
         with duckdb.connect(":memory:") as connection:
             assert rollups.attach(connection, files)
             sides.append([connection.execute(sql).fetchall() for sql in (sums, bins)])
@@ -248,13 +267,15 @@ def test_a_median_out_of_bins_is_said_to_be_approximate_and_is_near_the_exact_on
 @pytest.mark.usefixtures("sample")
 def test_where_rollups_are_missing_or_of_another_recipe_the_tickets_answer() -> None:
     before = found()
-    rollup = publish.current().with_name(publish.ROLLUP)
+    rollup = manifest.rollup(parts()[0])
     content = duckdb.execute(f"SELECT * FROM '{rollup}'").df()
     duckdb.execute(f"COPY content TO '{rollup}' (FORMAT parquet, KV_METADATA {{recipe: 'old', cubes: 'all'}})")
     assert len(content)
+    os.utime(manifest.current())
     assert source.cubes() == frozenset()
     assert found() == before
     rollup.unlink()
+    os.utime(manifest.current())
     assert found() == before
 
 
@@ -279,7 +300,7 @@ def test_a_shift_in_mix_alone_is_told_as_mix(home: Path) -> None:
     frame["created_at"] = pd.to_datetime([row[0] for row in rows])
     frame["topic"], frame["csat"] = [row[1] for row in rows], [row[2] for row in rows]
     frame["resolved_at"] = frame["first_response_at"] = pd.NaT
-    publish.publish(ADMIN, frame, publish.Meta("test", store.now(), len(rows), 0, 0, ""), [], verb="seed")
+    put(frame)
     asked = Filters(dt.date(2026, 3, 5), dt.date(2026, 3, 5))
     assert changes.movers("topic", metric="csat", filters=asked)["mix"].isna().all()
     asked = Filters(dt.date(2026, 3, 1), dt.date(2026, 3, 28))

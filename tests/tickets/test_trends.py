@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.tickets.files import ADMIN, MakeCsv, stored
+from tests.tickets.files import ADMIN, MakeCsv, parts, stored
 from workbench.errors import Invalid, NotFound, Unavailable
-from workbench.tickets import Filters, changes, load, metrics, publish, trends
+from workbench.tickets import Filters, changes, load, metrics, trends
 from workbench.tickets import seed as samples
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
@@ -176,7 +176,7 @@ def test_new_tickets_are_seen_at_once_and_by_every_thread(make_csv: MakeCsv) -> 
 
 @pytest.mark.usefixtures("sample")
 def test_a_damaged_ticket_file_is_said_to_be_unreadable() -> None:
-    publish.current().write_bytes(b"not a parquet file at all")
+    parts()[0].write_bytes(b"not a parquet file at all")
     with pytest.raises(Unavailable, match="cannot be read"):
         trends.freshness()
 

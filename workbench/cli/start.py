@@ -47,6 +47,7 @@ def health(json: bool) -> None:
 def work() -> None:
     """Take jobs, and let approvals expire, until stopped. Raises Invalid where another process is the worker of this SQLite database."""
     from workbench import evals, jobs  # noqa: F401  (evals registers its kind of job)
+    from workbench.tickets import incoming  # noqa: F401  (as tickets do)
     from workbench.traces import clock
 
     store.migrate()

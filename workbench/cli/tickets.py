@@ -23,12 +23,13 @@ def load(
     file: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet.")],
     mapping: Annotated[Path | None, typer.Option(help="YAML file that names the columns.")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Say what would happen; change nothing.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Put the file in the place of all tickets.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Put a file of tickets in the place of the current ones."""
+    """Load a file of tickets into the current ones: new ones join, others are brought up to date."""
     how = tickets.mapping.read(mapping) if mapping else None
     progress(f"Reading {file.name}")
-    loaded = tickets.load(access.local("admin"), file, mapping=how, preview=preview)
+    loaded = tickets.load(access.local("admin"), file, mapping=how, preview=preview, replace_all=replace)
     emit(loaded, _say_loaded(loaded), as_json=as_json)
 
 
@@ -67,6 +68,8 @@ def _conditions(texts: list[str]) -> dict[str, list[str]]:
 def _say_loaded(loaded: tickets.Loaded) -> str:
     verb = "loaded" if loaded.published else "would be loaded"
     lines = [f"{loaded.rows:,} tickets from {loaded.source} {verb} ({loaded.first} to {loaded.last})."]
+    if loaded.published:
+        lines.append(_say_change(loaded))
     if loaded.duplicates:
         lines.append(f"{loaded.duplicates:,} rows repeat a ticket_id; the last row of each counts.")
     if loaded.rejected:
@@ -76,6 +79,16 @@ def _say_loaded(loaded: tickets.Loaded) -> str:
     if loaded.attributes:
         lines.append(f"Kept as attributes: {', '.join(loaded.attributes)}.")
     return "\n".join(lines)
+
+
+def _say_change(loaded: tickets.Loaded) -> str:
+    if loaded.replaced:
+        return f"They took the place of all that were there; there are {loaded.total:,} tickets now."
+    if not loaded.new + loaded.changed:
+        return f"Nothing changed: all were there already. There are {loaded.total:,} tickets."
+    told = f"{loaded.new:,} are new, {loaded.changed:,} changed, {loaded.unchanged:,} were there already"
+    older = f", {loaded.older:,} were older than what was there and did not count" if loaded.older else ""
+    return f"{told}{older}; there are {loaded.total:,} tickets now."
 
 
 def _say_answer(answer: trends.Answer) -> str:

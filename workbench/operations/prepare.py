@@ -25,6 +25,7 @@ def warm() -> None:
     """Load the Agents SDK before somebody needs it, and start the worker where this process is one."""
     try:
         importlib.import_module("workbench.runtime.engine")
+        importlib.import_module("workbench.tickets.incoming")  # registers its kind of job
         jobs.launch(worker=settings.load().database_url.startswith("sqlite"))
     except Exception:
         log.exception("long jobs will not run in this process")

@@ -15,6 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.operations.messages import CONVERSATIONS, FLAGS
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
+from workbench.tickets import manifest
 from workbench.tickets.seed import seed as seed_tickets
 from workbench.traces import capture
 
@@ -38,7 +39,7 @@ class Seeded:
 
 def missing() -> bool:
     """Whether something of the sample workspace is not there yet."""
-    if not (settings.load().tickets / "meta.json").exists():
+    if not manifest.exists():
         return True
     return not flows.drafts(archived=True)
 
@@ -49,7 +50,7 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
     progress("setting up the database", 0.0)
     migrate()
     made_tickets = 0
-    if not (settings.load().tickets / "meta.json").exists():
+    if not manifest.exists():
         seed_tickets(
             actor, count=count, days=days, seed=number, progress=lambda what, x: progress(what, 0.05 + 0.45 * x)
         )

@@ -36,6 +36,15 @@ COLUMNS: dict[str, Type] = {
 
 REQUIRED = ("ticket_id", "created_at")
 ATTRIBUTES = "attributes"
+UPDATED = "updated_at"
+"""When the help desk last changed a ticket: says which of two rows is newer, and is stored but not shown."""
+
+READ: dict[str, Type] = {**COLUMNS, UPDATED: "TIMESTAMP"}
+"""What a file may give."""
+
+STORED: dict[str, Type] = {**READ, ATTRIBUTES: "JSON"}
+"""What a part of the current tickets holds."""
+
 DIMENSIONS = (
     "topic",
     "subtopic",
@@ -56,6 +65,7 @@ FOREIGN = {
     "created_at": ("opened_at", "created", "opened", "created_date", "date", "timestamp"),
     "first_response_at": ("first_reply_at", "first_response", "first_responded_at"),
     "resolved_at": ("solved_at", "resolved", "closed_at"),
+    "updated_at": ("updated", "last_updated", "modified_at", "last_modified"),
 }
 """What other systems call a column; used only to suggest a mapping."""
 

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid
-from workbench.tickets.columns import ATTRIBUTES, COLUMNS, REQUIRED, closest
-from workbench.tickets.mapping import Derivation, Mapping
-from workbench.tickets.read import EXCERPT, Batch, Reject
+from workbench.tickets.batches import KEPT, Batch, Reject
+from workbench.tickets.columns import ATTRIBUTES, COLUMNS, READ, REQUIRED, closest
+from workbench.tickets.mapping import UNIX, Derivation, Mapping
 
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -24,6 +24,8 @@ SENTIMENTS = {"negative": -1.0, "neutral": 0.0, "positive": 1.0}
 RANGES = {"csat": (1.0, 5.0), "sentiment": (-1.0, 1.0)}
 YEARS = (1970, 2100)
 LONG = ("subject", "body")
+LINE = "_line"
+"""The column that says in which line of the file a row begins."""
 
 _ISO = re.compile(
     r"(19|20|21)\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(?P<zone> ?(Z|z|UTC|[+-]\d\d(:?\d\d)?))?)?"
@@ -54,7 +56,7 @@ def plan(columns: tuple[str, ...], mapping: Mapping, *, name: str) -> Plan:
                 remedy=_did_you_mean(target, closest(column, columns)),
             )
     used = {column for _target, column in wanted}
-    own = {c: c for c in COLUMNS if c in columns and c not in used and c not in dict(wanted)}
+    own = {c: c for c in READ if c in columns and c not in used and c not in dict(wanted)}
     sources = {**own, **mapping.columns}
     if missing := [column for column in REQUIRED if column not in sources]:
         suggestion = {column: closest(column, [c for c in columns if c not in COLUMNS]) for column in missing}
@@ -83,7 +85,7 @@ def convert(batch: Batch, how: Plan) -> tuple[pd.DataFrame, list[Reject]]:
     """The good rows as ticket columns, and the rejects; together they are all rows of `batch`."""
     reasons: dict[int, list[str]] = {}
     frame = pd.DataFrame(index=range(len(batch.lines)))
-    for target, kind in COLUMNS.items():
+    for target, kind in READ.items():
         raw = batch.values.get(_source(target, how))
         words = how.mapping.values.get(target, {})
         values: list[str | None] = [None] * len(batch.lines)
@@ -92,9 +94,10 @@ def convert(batch: Batch, how: Plan) -> tuple[pd.DataFrame, list[Reject]]:
             values = [words.get(text, text) if text else None for text in texts]
         frame[target] = _column(target, kind, values, raw, how, reasons)
     frame[ATTRIBUTES] = _attributes(batch, how.attributes)
+    frame[LINE] = pd.Series(batch.lines, dtype="int64")
     _check_rows(frame, reasons)
     rejects = [*batch.rejects, *(_reject(batch, row, why) for row, why in sorted(reasons.items()))]
-    return frame.drop(index=list(reasons)), rejects
+    return frame.drop(index=list(reasons)), sorted(rejects, key=lambda one: one.line)
 
 
 def _source(target: str, how: Plan) -> str:
@@ -167,11 +170,11 @@ def _moments(
     texts = pd.Series(values, dtype="str")
     found = pd.Series(pd.NaT, index=texts.index, dtype="datetime64[us]")
     typed = pd.Series([isinstance(v, dt.date) for v in raw] or [False] * len(values), dtype="bool")
-    patterned = texts.notna() & ~typed if mapping.times else pd.Series(False, index=texts.index)
-    if mapping.times and patterned.any():
-        aware = "%z" in mapping.times
-        read = pd.to_datetime(texts[patterned], format=mapping.times, errors="coerce", utc=aware)
-        found[patterned] = _naive(read) if aware else _from_zone(read, mapping.timezone)
+    patterned = texts.notna() & ~typed if mapping.patterns else pd.Series(False, index=texts.index)
+    for pattern in mapping.patterns:
+        left = patterned & found.isna()
+        if left.any():
+            found[left] = _written(texts[left], pattern, mapping.timezone)
     matches = [_ISO.fullmatch(value or "") for value in values]
     iso = pd.Series([match is not None for match in matches], dtype="bool") & ~patterned
     zoned = iso & pd.Series([match is not None and bool(match["zone"]) for match in matches], dtype="bool")
@@ -184,10 +187,20 @@ def _moments(
         spelled = texts[local].str.replace(",", ".", regex=False)
         found[local] = _from_zone(pd.to_datetime(spelled, format="ISO8601", errors="coerce"), mapping.timezone)
     found = found.where((found.dt.year >= YEARS[0]) & (found.dt.year < YEARS[1]))
-    form = mapping.times or "2026-03-05T14:30:00Z"
+    form = " or ".join(mapping.patterns) or "2026-03-05T14:30:00Z"
     for row in np.flatnonzero((texts.notna() & found.isna()).to_numpy()):
         _blame(int(row), f"{target} {_short(values[row] or '')} is not a time written as {form}", reasons)
     return found
+
+
+def _written(texts: pd.Series[Any], pattern: str, zone: str) -> pd.Series[Any]:
+    """The times that are written in one pattern, as UTC; NaT for others."""
+    if pattern == UNIX:
+        numbers = pd.to_numeric(texts.where(texts.str.fullmatch(r"\d{1,10}(\.\d{1,6})?")), errors="coerce")
+        return pd.to_datetime(numbers, unit="s", errors="coerce").astype("datetime64[us]")
+    aware = "%z" in pattern
+    read = pd.to_datetime(texts, format=pattern, errors="coerce", utc=aware)
+    return _naive(read) if aware else _from_zone(read, zone)
 
 
 def _naive(moments: pd.Series[Any]) -> pd.Series[Any]:
@@ -266,7 +279,7 @@ def _text(value: Any, *, strip: bool) -> str | None:
 def _reject(batch: Batch, row: int, why: list[str]) -> Reject:
     known = {name: values[row] for name, values in batch.values.items() if not _is_empty(values[row])}
     text = json.dumps(known, default=str, ensure_ascii=False)
-    return Reject(batch.lines[row], "; ".join(why), text[:EXCERPT])
+    return Reject(batch.lines[row], "; ".join(why), text[:KEPT])
 
 
 def _blame(row: int, reason: str, reasons: dict[int, list[str]]) -> None:

@@ -9,8 +9,12 @@
     values:                       # the file's words: ours; others stay as they are
       priority: {"1 - Critical": urgent}
     timezone: Europe/Berlin       # of times without one; default UTC
-    times: "%d/%m/%Y %H:%M"       # where they are not written as 2026-03-05T14:30:00Z
+    times: "%d/%m/%Y %H:%M"       # where they are not written as 2026-03-05T14:30:00Z; or several, the first fit counts;
+                                  # `unix` means seconds since 1970
     delimiter: ";"                # of a CSV file; default a comma
+    quote: "'"                    # of a CSV file; default a double quote
+    encoding: cp1252              # of a CSV file; default utf-8
+    hours: {timezone: Europe/Berlin, mon: "09:00-17:00", fri: "09:00-15:00"}     # business hours, kept with each load
 
 Every key is optional. A file column named as a ticket column needs no line; one that is named nowhere is kept as an
 attribute. Of a time that occurs twice when clocks go back, the first is meant.
@@ -18,7 +22,9 @@ attribute. Of a time that occurs twice when clocks go back, the first is meant.
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,9 +34,12 @@ from typing import Any
 import yaml
 
 from workbench.errors import Invalid, NotFound
-from workbench.tickets.columns import COLUMNS, nearest
+from workbench.tickets.batches import Dialect
+from workbench.tickets.columns import READ, nearest
 
-KEYS = ("columns", "derive", "values", "timezone", "times", "delimiter")
+KEYS = ("columns", "derive", "values", "timezone", "times", "delimiter", "quote", "encoding", "hours")
+UNIX = "unix"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RULES = {"above": ("reopened",), "scale": ("csat", "sentiment")}
 """Each rule of `derive`, and the columns it can give."""
 
@@ -52,8 +61,42 @@ class Mapping:
     derive: dict[str, Derivation] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     timezone: str = "UTC"
-    times: str | None = None
+    times: str | tuple[str, ...] | None = None
     delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    hours: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How a CSV file is written."""
+        return Dialect(self.delimiter, self.quote, self.encoding)
+
+    @property
+    def within(self) -> tuple[str, ...]:
+        """Values inside of JSON objects that are asked for, such as `via.channel`."""
+        asked = [*self.columns.values(), *(rule.column for rule in self.derive.values())]
+        return tuple(name for name in asked if "." in name)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """How times are written; none where they are in the usual form."""
+        return (self.times,) if isinstance(self.times, str) else self.times or ()
+
+
+def plain(how: Mapping) -> dict[str, Any]:
+    """What a mapping file would say, without what is usual."""
+    derive = {
+        target: {"column": rule.column}
+        | ({"above": rule.above} if rule.above is not None else {"scale": list(rule.scale or ())})
+        for target, rule in how.derive.items()
+    }
+    usual = Mapping()
+    rest = {key: getattr(how, key) for key in ("timezone", "delimiter", "quote", "encoding")}
+    found: dict[str, Any] = {"columns": how.columns, "derive": derive, "values": how.values, "hours": how.hours}
+    found["times"] = list(how.times) if isinstance(how.times, tuple) else how.times
+    kept = {key: value for key, value in found.items() if value}
+    return kept | {key: value for key, value in rest.items() if value != getattr(usual, key)}
 
 
 def read(path: Path) -> Mapping:
@@ -82,6 +125,9 @@ def parse(body: Any, *, name: str = "mapping") -> Mapping:
         timezone=_timezone(body.get("timezone", "UTC"), name),
         times=_times(body.get("times"), name),
         delimiter=_delimiter(body.get("delimiter", ","), name),
+        quote=_quote(body.get("quote", '"'), body.get("delimiter", ","), name),
+        encoding=_encoding(body.get("encoding", "utf-8"), name),
+        hours=_hours(body.get("hours"), name),
     )
 
 
@@ -116,8 +162,8 @@ def _targets(body: dict[str, Any], key: str, name: str) -> list[tuple[str, Any]]
     if not isinstance(part, dict):
         raise Invalid(f"{name}: {key} must be pairs of a ticket column and a value.")
     for target in map(str, part):
-        if target not in COLUMNS:
-            raise Invalid(f"{name}: {key}.{target}: a ticket has no such column{nearest(target, COLUMNS)}.")
+        if target not in READ:
+            raise Invalid(f"{name}: {key}.{target}: a ticket has no such column{nearest(target, READ)}.")
     return [(str(target), value) for target, value in part.items()]
 
 
@@ -154,9 +200,15 @@ def _timezone(value: Any, name: str) -> str:
         ) from error
 
 
-def _times(value: Any, name: str) -> str | None:
-    if value is None:
-        return None
+def _times(value: Any, name: str) -> str | tuple[str, ...] | None:
+    if isinstance(value, list) and value:
+        return tuple(_pattern(one, name) for one in value)
+    return None if value is None else _pattern(value, name)
+
+
+def _pattern(value: Any, name: str) -> str:
+    if value == UNIX:
+        return UNIX
     pattern = _text(value, f"{name}: times")
     try:
         sample = dt.datetime(2026, 3, 25, 14, 30).strftime(pattern)
@@ -170,6 +222,41 @@ def _delimiter(value: Any, name: str) -> str:
     if not isinstance(value, str) or len(value) != 1 or value in '"\r\n\\':
         raise Invalid(f"{name}: delimiter must be one character, such as a comma or a semicolon.")
     return value
+
+
+def _quote(value: Any, delimiter: Any, name: str) -> str:
+    if not isinstance(value, str) or len(value) != 1 or value in "\r\n\\" or value == delimiter:
+        raise Invalid(f"{name}: quote must be one character, such as a double quote, and not the delimiter.")
+    return value
+
+
+def _encoding(value: Any, name: str) -> str:
+    try:
+        found = codecs.lookup(_text(value, f"{name}: encoding"))
+    except (LookupError, ValueError) as error:
+        raise Invalid(
+            f"{name}: encoding {value!r} is not known.", remedy="Write utf-8, utf-16 or cp1252, for instance."
+        ) from error
+    if not getattr(found, "_is_text_encoding", True):
+        raise Invalid(f"{name}: encoding {value!r} is none of a text.", remedy="Write utf-8, utf-16 or cp1252.")
+    return found.name
+
+
+def _hours(value: Any, name: str) -> dict[str, str]:
+    """Business hours by day of the week, with their time zone."""
+    if value is None:
+        return {}
+    _known(value, ("timezone", *DAYS), f"{name}: hours")
+    found = {"timezone": _timezone(value.get("timezone", "UTC"), f"{name}: hours")}
+    for day in DAYS:
+        if day not in value:
+            continue
+        text = str(value[day]).replace(" ", "")
+        match = re.fullmatch(r"([01]\d|2[0-4]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)", text)
+        if not match or not text[:5] < text[6:] <= "24:00":
+            raise Invalid(f'{name}: hours.{day} must be written as "09:00-17:00".')
+        found[day] = text
+    return found
 
 
 def _line(error: Exception) -> str:

@@ -1,30 +1,30 @@
-"""The current tickets: one Parquet file, replaced as a whole, with a note of where it came from."""
+"""Put new parts in the place of old ones: one writer at a time, all or nothing, while others read."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
+import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import duckdb
-import pandas as pd
 
-from workbench import access, settings, store
-from workbench.errors import NotFound, Unavailable
-from workbench.tickets import rollups
-from workbench.tickets.columns import ATTRIBUTES, COLUMNS
-from workbench.tickets.read import Reject
+from workbench import access, store
+from workbench.errors import Conflict, NotFound, Unavailable
+from workbench.tickets import manifest
+from workbench.tickets.manifest import FILE, MANIFEST, META, Load, Manifest, Part, current, exists, folder
 
-FILE = "tickets.parquet"
-ROLLUP = "tickets.rollup.parquet"
-META = "meta.json"
-REJECTS = "rejects.csv"
+__all__ = ["FILE", "MANIFEST", "META", "Meta", "current", "exists", "meta", "put", "staging", "undo", "writing"]
+
+PATIENCE = 120.0
+"""Seconds that a writer waits for another one."""
 
 
 @dataclass(frozen=True)
@@ -39,96 +39,162 @@ class Meta:
     sha256: str
 
 
-def current() -> Path:
-    """The file of the current tickets; raises NotFound with the ways to get some."""
-    path = settings.load().tickets / FILE
-    if not path.is_file():
-        raise NotFound(
-            "There are no tickets yet.",
-            remedy="Load yours with `python -m workbench tickets load FILE`, or sample ones with "
-            "`python -m workbench seed`.",
-        )
-    return path
-
-
 def meta() -> Meta:
     """Where the current tickets came from; raises NotFound where there are none."""
-    path = current().with_name(META)
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        return Meta(**{**body, "loaded_at": dt.datetime.fromisoformat(body["loaded_at"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise Unavailable(f"{path} cannot be read.", remedy="Load the tickets again.") from error
+    found = manifest.read()
+    last = found.last()
+    return Meta(last.source, last.at, found.rows or last.rows, last.rejected, last.duplicates, last.sha256)
 
 
-def publish(actor: access.Actor, frame: pd.DataFrame, about: Meta, rejects: list[Reject], *, verb: access.Verb) -> Path:
-    """Put `frame` in the place of the current tickets, and write that to the audit trail.
+def undo(actor: access.Actor) -> Load:
+    """Bring back the tickets as they were before the last load that changed any; the load that was undone.
 
-    Readers see the old file or the new one, never a part; a home without a database gets one. Raises Unavailable with
-    nothing changed where the folder or the database cannot be written.
+    Raises Refused, NotFound where nothing can be undone, Conflict or Unavailable, each with nothing changed.
     """
-    folder = settings.load().tickets
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _staged(folder / FILE, lambda path: _write(frame, path)) as (tickets, put_tickets, written):
-            if not store.revision()[0]:
-                store.migrate()
-            with (
-                _staged(folder / REJECTS, lambda path: _write_rejects(rejects, path)) as (_, put_rejects, _),
-                _staged(folder / META, lambda path: _write_meta(about, path)) as (_, put_meta, _),
-                _staged(folder / ROLLUP, lambda path: rollups.write(written, path)) as (_, put_rollup, _),
-                store.session() as session,
-            ):
-                access.audit.append(session, actor, verb, about.source, _detail(about))
-                put_rejects()
-                put_tickets()
-                put_meta()
-                put_rollup()
-            return tickets
-    except (OSError, duckdb.IOException) as error:
-        raise Unavailable(
-            f"The tickets cannot be written to {folder}: {_reason(error)}.",
-            remedy="Make room there or make it writable, or point WORKBENCH_HOME at another folder.",
-        ) from error
+    access.require(actor, "load tickets")
+    with writing():
+        found = manifest.read()
+        if not found.undoes or not found.before:
+            raise NotFound("There is no load that can be undone.", remedy="Only the last load can be, and only once.")
+        load = next(one for one in found.loads if one.id == found.undoes)
+        put(actor, manifest.undone(found), verb="load tickets", thing=load.source, detail={"undone": load.id})
+    return load
 
 
 @contextmanager
-def _staged(path: Path, write: Callable[[Path], None]) -> Iterator[tuple[Path, Callable[[], None], Path]]:
-    """Write under a temporary name; a function comes back that puts it in place, and the temporary name.
+def staging() -> Iterator[Path]:
+    """A folder for files under way, removed at the end; what a killed process left is removed by the next writer.
 
-    What is not put is removed.
+    Raises Unavailable where the disk refuses.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    place = folder() / f".staging-{os.getpid()}-{secrets.token_hex(4)}"
+    with told():
+        made = store.revision()[0]
+        place.mkdir(parents=True)
+        with _held(place / "alive", wait=0):
+            try:
+                if not made:
+                    store.migrate()
+                yield place
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Be the only writer, in this process and among all others. Raises Conflict where another one takes too long."""
+    with told():
+        folder().mkdir(parents=True, exist_ok=True)
+        with _held(folder() / ".lock", wait=PATIENCE):
+            _clean()
+            yield
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn a disk that refuses into words."""
     try:
-        write(temporary)
-        yield path, lambda: os.replace(temporary, path), temporary  # noqa: PTH105 — the atomic one, by name
+        yield
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise Unavailable(
+            f"The tickets cannot be written to {folder()}: {_reason(error)}.",
+            remedy="Make room there or make it writable, or point WORKBENCH_HOME at another folder. The current tickets "
+            "were kept.",
+        ) from error
+
+
+def put(
+    actor: access.Actor,
+    new: Manifest,
+    staged: Sequence[Path] = (),
+    *,
+    verb: access.Verb,
+    thing: str,
+    detail: dict[str, object],
+) -> None:
+    """Move staged files into the folder and let the list name them, written to the audit trail. Only while `writing`.
+
+    Readers see the old tickets or the new ones, never a part.
+    """
+    temporary = folder() / f".{MANIFEST}.{os.getpid()}.tmp"
+    try:
+        _write(temporary, manifest.text(new))
+        with store.session() as session:
+            access.audit.append(session, actor, verb, thing, detail)
+            for path in staged:
+                _sync(path)
+                os.replace(path, folder() / path.name)  # noqa: PTH105 — the atomic one, by name
+            os.replace(temporary, folder() / MANIFEST)  # noqa: PTH105
+            _sync(folder())
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    columns = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in {**COLUMNS, ATTRIBUTES: "JSON"}.items())
-    target = str(path).replace("'", "''")
-    with duckdb.connect(":memory:") as connection:
-        connection.register("incoming", frame)
-        connection.execute(
-            f"COPY (SELECT {columns} FROM incoming ORDER BY created_at, ticket_id) "
-            f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        )
+def details(load: Load) -> dict[str, object]:
+    """What the audit trail says about a load."""
+    kept = ("rows", "rejected", "duplicates", "sha256", "new", "changed", "unchanged", "older", "replaced")
+    return {key: value for key, value in asdict(load).items() if key in kept}
 
 
-def _write_rejects(rejects: list[Reject], path: Path) -> None:
-    frame = pd.DataFrame([asdict(reject) for reject in rejects], columns=["line", "reason", "text"])
-    frame.to_csv(path, index=False, lineterminator="\n")
+def _clean() -> None:
+    """Remove parts that neither the list nor the one before it names, and folders whose process is gone."""
+    if (folder() / MANIFEST).is_file():
+        found = manifest.read()
+        named = {part.file for part in (*found.parts, *found.before)}
+        named |= {manifest.rollup(Path(name)).name for name in named}
+        for path in folder().glob("*.parquet"):
+            if path.name not in named:
+                path.unlink(missing_ok=True)
+        if FILE not in named:
+            (folder() / META).unlink(missing_ok=True)
+    for place in folder().glob(".staging-*"):
+        with suppress(Conflict), _held(place / "alive", wait=0):
+            shutil.rmtree(place, ignore_errors=True)
+    for path in folder().glob(f".{MANIFEST}.*.tmp"):
+        path.unlink(missing_ok=True)
 
 
-def _write_meta(about: Meta, path: Path) -> None:
-    path.write_text(json.dumps({**asdict(about), "loaded_at": about.loaded_at.isoformat()}, indent=2), encoding="utf-8")
+@contextmanager
+def _held(path: Path, *, wait: float) -> Iterator[None]:
+    """Hold the lock of a file, which the system frees when the process dies."""
+    with path.open("a") as handle:
+        _lock(handle, wait)
+        yield
 
 
-def _detail(about: Meta) -> dict[str, Any]:
-    return {"rows": about.rows, "rejected": about.rejected, "duplicates": about.duplicates, "sha256": about.sha256}
+def _lock(handle: IO[str], wait: float) -> None:
+    until = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise Conflict(
+                    "Somebody else is loading tickets.", remedy="Try again when they are done. Nothing was changed."
+                ) from error
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def _sync(path: Path) -> None:
+    place = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
 
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+
+
+Progress = Callable[[str, float], None]
+__all__ += ["Part", "Progress", "details", "told"]

@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from workbench.errors import Invalid, NotFound
+from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, is_utf8
+from workbench.tickets.feed import LONGEST_LINE, Feed, Lines, segments
 
 BATCH = 50_000
-LONGEST_LINE = 4_000_000
-EXCERPT = 200
-TEXT: Any = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
-"""How a CSV file is opened: what is not UTF-8 comes through marked, and no line end is changed."""
-
-
-@dataclass(frozen=True)
-class Reject:
-    """A row that could not be used: its line in the file, why, and how it begins."""
-
-    line: int
-    reason: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some rows: line numbers, values by column, and the rows that are already known to be bad."""
-
-    lines: list[int]
-    values: dict[str, list[Any]]
-    rejects: list[Reject] = field(default_factory=list)
+LONGEST_DOCUMENT = 200_000_000
+LISTS = ("tickets", "conversations", "results", "data")
+"""Under which key a help desk's answer holds its rows."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +27,16 @@ class Table:
     batches: Iterator[Batch]
 
 
-def read(path: Path, *, delimiter: str = ",") -> Table:
-    """The table in the file at `path`, by its ending; raises NotFound, or Invalid where it cannot be that table."""
+def read(path: Path, *, dialect: Dialect | None = None, within: tuple[str, ...] = ()) -> Table:
+    """The table in the file at `path`, by its ending. `within` are values inside of JSON objects, such as `via.channel`,
+    that become columns of their own. Raises NotFound, or Invalid where it cannot be that table."""
     if not path.is_file():
         raise NotFound(f"There is no file {path}.", remedy="Check the path.")
-    reader = _readers(delimiter).get(path.suffix.lower())
+    reader = _readers(dialect or Dialect(), within).get(path.suffix.lower())
     if reader is None:
         raise Invalid(
-            f"{path.name} is of no known kind.", remedy="Load a file that ends in .csv, .jsonl, .ndjson or .parquet."
+            f"{path.name} is of no known kind.",
+            remedy="Load a file that ends in .csv, .jsonl, .ndjson, .json or .parquet.",
         )
     try:
         return reader(path)
@@ -61,118 +44,49 @@ def read(path: Path, *, delimiter: str = ",") -> Table:
         raise Invalid(f"{path.name} cannot be read: {error.strerror or error}.") from error
 
 
-def _readers(delimiter: str) -> dict[str, Callable[[Path], Table]]:
+def _readers(dialect: Dialect, within: tuple[str, ...]) -> dict[str, Callable[[Path], Table]]:
     return {
-        ".csv": lambda path: _csv(path, delimiter),
-        ".jsonl": _jsonl,
-        ".ndjson": _jsonl,
+        ".csv": lambda path: _csv(path, dialect),
+        ".jsonl": lambda path: _jsonl(path, within),
+        ".ndjson": lambda path: _jsonl(path, within),
+        ".json": lambda path: _jsonl(path, within),
         ".parquet": _parquet,
     }
 
 
-class _Lines:
-    """Physical lines of a file; those of the record being read can be given back and read again."""
-
-    def __init__(self, handle: TextIO) -> None:
-        self.handle = handle
-        self.back: deque[str] = deque()
-        self.taken: list[str] = []
-        self.begin = 1
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = self.back.popleft() if self.back else next(self.handle)
-        self.taken.append(line)
-        return line
-
-    def accept(self) -> None:
-        """The record is read: the next one begins after it."""
-        self.begin += len(self.taken)
-        self.taken.clear()
-
-    def skip_one(self) -> str:
-        """Only the first line of the record was bad: return it and give the others back."""
-        first, *rest = self.taken
-        self.back.extendleft(reversed(rest))
-        self.taken.clear()
-        self.begin += 1
-        return first
+def open_csv(path: Path, handle: BinaryIO, dialect: Dialect) -> tuple[Feed, tuple[str, ...]]:
+    """The feed of an open CSV file behind its header, and the columns that the header names; raises Invalid."""
+    feed = Feed(handle, path.name, dialect.encoding)
+    lines = Lines(feed)
+    try:
+        header = next(csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True), [])
+    except csv.Error as error:
+        raise Invalid(f"The first line of {path.name} cannot be read: {error}.") from error
+    lines.accept()
+    return feed, _names(header, path, dialect.delimiter)
 
 
-def _csv(path: Path, delimiter: str) -> Table:
-    with path.open(**TEXT) as handle:
-        lines = _Lines(handle)
-        try:
-            header = next(csv.reader(lines, delimiter=delimiter, strict=True), [])
-        except csv.Error as error:
-            raise Invalid(f"The first line of {path.name} cannot be read: {error}.") from error
-    columns = _names(header, path, delimiter)
-    return Table(columns, _csv_batches(path, len(lines.taken), columns, delimiter))
+def _csv(path: Path, dialect: Dialect) -> Table:
+    with path.open("rb") as handle:
+        _feed, columns = open_csv(path, handle, dialect)
+    return Table(columns, _csv_batches(path, dialect))
 
 
-def _csv_batches(path: Path, header: int, columns: tuple[str, ...], delimiter: str) -> Iterator[Batch]:
-    numbers: list[int] = []
-    rows: list[list[str]] = []
-    rejects: list[Reject] = []
-    with path.open(**TEXT) as handle:
-        lines = _Lines(handle)
-        list(itertools.islice(lines, header))
-        lines.accept()
-        for found in _csv_records(lines, len(columns), delimiter):
-            if isinstance(found, Reject):
-                rejects.append(found)
-            else:
-                numbers.append(found[0])
-                rows.append(found[1])
-            if len(rows) + len(rejects) >= BATCH:
-                yield _by_column(numbers, rows, columns, rejects)
-                numbers, rows, rejects = [], [], []
-    yield _by_column(numbers, rows, columns, rejects)
-
-
-def _csv_records(lines: _Lines, width: int, delimiter: str) -> Iterator[tuple[int, list[str]] | Reject]:
-    """Rows and rejects. A bad quote costs its own line only: reading goes on with the line after it."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        begin = lines.begin
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Reject(begin, _quote_reason(str(error)), _excerpt(lines.skip_one()))
-            reader = csv.reader(lines, delimiter=delimiter, strict=True)
-            continue
-        if len(fields) == width:
-            reason = "" if _is_utf8(fields) else "the row is not UTF-8"
-        else:
-            reason = f"{len(fields)} values instead of {width}" if fields else ""
-        if reason:
-            text = lines.skip_one()
-            yield Reject(begin, reason, _excerpt(text))
-            continue
-        lines.accept()
-        if fields:
-            yield begin, fields
-
-
-def _quote_reason(message: str) -> str:
-    if "end of data" in message or "field larger" in message:
-        return "a quote is opened and never closed"
-    return "a quote is opened and not closed where the value ends"
-
-
-def _by_column(numbers: list[int], rows: list[list[str]], columns: tuple[str, ...], rejects: list[Reject]) -> Batch:
-    values: dict[str, list[Any]] = {name: [row[i] for row in rows] for i, name in enumerate(columns)}
-    return Batch(numbers, values, rejects)
+def _csv_batches(path: Path, dialect: Dialect) -> Iterator[Batch]:
+    with path.open("rb") as handle:
+        feed, columns = open_csv(path, handle, dialect)
+        for found in segments(feed, columns, dialect, quick=None):
+            if isinstance(found, Batch):
+                yield found
 
 
 def _names(header: list[str], path: Path, delimiter: str) -> tuple[str, ...]:
     names = tuple(name.strip() or f"column_{i}" for i, name in enumerate(header, 1))
-    if not _is_utf8(names) or any("\0" in name for name in names):
-        raise Invalid(f"{path.name} is not a UTF-8 text.", remedy="Save it as CSV with the encoding UTF-8.")
+    if not is_utf8(names) or any("\0" in name for name in names):
+        raise Invalid(
+            f"{path.name} is not a UTF-8 text.",
+            remedy="Save it as CSV with the encoding UTF-8, or name its encoding in the mapping, such as utf-16 or cp1252.",
+        )
     if not names:
         raise Invalid(f"{path.name} is empty.", remedy="Its first line must name the columns.")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
@@ -188,21 +102,21 @@ def _names(header: list[str], path: Path, delimiter: str) -> tuple[str, ...]:
     return names
 
 
-def _jsonl(path: Path) -> Table:
+def _jsonl(path: Path, within: tuple[str, ...]) -> Table:
     columns: dict[str, None] = {}
-    for _line, found in _json_rows(path):
+    for _line, found in _json_rows(path, within):
         if isinstance(found, dict):
             columns.update(dict.fromkeys(found))
     if not columns:
         raise Invalid(f"{path.name} holds no JSON objects.", remedy="Each line must be one object, such as one ticket.")
-    return Table(tuple(columns), _jsonl_batches(path, tuple(columns)))
+    return Table(tuple(columns), _jsonl_batches(path, tuple(columns), within))
 
 
-def _jsonl_batches(path: Path, columns: tuple[str, ...]) -> Iterator[Batch]:
+def _jsonl_batches(path: Path, columns: tuple[str, ...], within: tuple[str, ...]) -> Iterator[Batch]:
     lines: list[int] = []
     rows: list[dict[str, Any]] = []
     rejects: list[Reject] = []
-    for line, found in _json_rows(path):
+    for line, found in _json_rows(path, within):
         if isinstance(found, Reject):
             rejects.append(found)
         else:
@@ -214,16 +128,49 @@ def _jsonl_batches(path: Path, columns: tuple[str, ...]) -> Iterator[Batch]:
     yield Batch(lines, {name: [row.get(name) for row in rows] for name in columns}, rejects)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+def _json_rows(path: Path, within: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    for line, found in _document(path) if path.suffix.lower() == ".json" else _json_lines(path):
+        if isinstance(found, dict):
+            found = {**found, **{name: value for name in within if (value := _inside(found, name)) is not None}}
+        yield line, found
+
+
+def _inside(row: dict[str, Any], name: str) -> Any:
+    value: Any = row
+    for key in name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _document(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    """The rows of one JSON document: a list, or an object that holds one, as help desks answer; or else JSON Lines."""
+    if path.stat().st_size > LONGEST_DOCUMENT:
+        yield from _json_lines(path)
+        return
+    try:
+        body = json.loads(path.read_bytes(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        yield from _json_lines(path)
+        return
+    rows = body if isinstance(body, list) else next((body[key] for key in LISTS if key in body), [body])
+    for number, row in enumerate(rows, 1):
+        yield number, row if isinstance(row, dict) else Reject(number, "this is not a JSON object", excerpt(str(row)))
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    line = 0
     with path.open("rb") as handle:
-        for line, raw in enumerate(handle, 1):
-            if raw.strip():
+        while raw := handle.readline(LONGEST_LINE + 1):
+            line += 1
+            if len(raw) > LONGEST_LINE:
+                while raw and not raw.endswith(b"\n"):
+                    raw = handle.readline(LONGEST_LINE)
+                yield line, Reject(line, "the line is longer than 4 MB", "")
+            elif raw.strip():
                 yield line, _json_row(line, raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw)
 
 
 def _json_row(line: int, raw: bytes) -> dict[str, Any] | Reject:
-    if len(raw) > LONGEST_LINE:
-        return Reject(line, "the line is longer than 4 MB", "")
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -231,14 +178,14 @@ def _json_row(line: int, raw: bytes) -> dict[str, Any] | Reject:
     try:
         body = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        return Reject(line, "the line is not JSON", _excerpt(text))
+        return Reject(line, "the line is not JSON", excerpt(text))
     if not isinstance(body, dict):
-        return Reject(line, "the line is not a JSON object", _excerpt(text))
+        return Reject(line, "the line is not a JSON object", excerpt(text))
     if not text.isascii() or "\\u" in text:
         try:
             json.dumps(body, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            return Reject(line, "the line holds half a character", _excerpt(text))
+            return Reject(line, "the line holds half a character", excerpt(text))
     return body
 
 
@@ -273,11 +220,3 @@ def _parquet_batches(path: Path) -> Iterator[Batch]:
                 line += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise Invalid(f"{path.name} is damaged after row {line:,}.") from error
-
-
-def _is_utf8(texts: list[str] | tuple[str, ...]) -> bool:
-    return all(text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) for text in texts)
-
-
-def _excerpt(text: str) -> str:
-    return text[:EXCERPT].encode("utf-8", "replace").decode().rstrip("\r\n")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,8 @@ import pandas as pd
 
 from workbench import access, store
 from workbench.errors import Invalid
-from workbench.tickets import publish
 from workbench.tickets.columns import ATTRIBUTES, COLUMNS
+from workbench.tickets.load import put_frames
 from workbench.tickets.phrases import BODIES, CLOSINGS, SUBJECTS
 
 Floats = npt.NDArray[np.float64]
@@ -24,6 +23,7 @@ Progress = Callable[[str, float], None]
 
 SOURCE = "sample data"
 MINUTE, HOUR, DAY = 60, 3600, 86400
+BLOCK = 250_000
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,16 @@ def seed(
     """
     access.require(actor, "seed")
     progress("Writing sample tickets", 0.0)
-    frame = generate(count, days, seed, until=until or store.now().date() - dt.timedelta(days=1))
-    progress("Publishing sample tickets", 0.7)
-    digest = hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
-    about = publish.Meta(SOURCE, store.now(), rows=len(frame), rejected=0, duplicates=0, sha256=digest)
-    publish.publish(actor, frame, about, [], verb="seed")
-    progress(f"{len(frame):,} sample tickets", 1.0)
-    return len(frame)
+    blocks = generated(count, days, seed, until=until or store.now().date() - dt.timedelta(days=1))
+    made = put_frames(
+        actor,
+        blocks,
+        source=SOURCE,
+        verb="seed",
+        progress=lambda done: progress(f"Writing {done:,} of {count:,} sample tickets", 0.9 * done / count),
+    )
+    progress(f"{made:,} sample tickets", 1.0)
+    return made
 
 
 def generate(count: int = 50_000, days: int = 548, seed: int = 7, *, until: dt.date) -> pd.DataFrame:
@@ -131,11 +134,25 @@ def generate(count: int = 50_000, days: int = 548, seed: int = 7, *, until: dt.d
 
     What lies after `until` has not happened yet: such tickets are open, or unanswered. Raises Invalid for no days.
     """
-    if not 1 <= count <= 20_000_000 or not 1 <= days <= 10_000:
-        raise Invalid("Sample tickets need 1 to 20,000,000 tickets over 1 to 10,000 days.")
+    return pd.concat(list(generated(count, days, seed, until=until)), ignore_index=True)
+
+
+def generated(count: int, days: int, seed: int, *, until: dt.date) -> Iterator[pd.DataFrame]:
+    """The tickets of `generate` in blocks, so that many need little memory."""
+    if not 1 <= count <= 100_000_000 or not 1 <= days <= 10_000:
+        raise Invalid("Sample tickets need 1 to 100,000,000 tickets over 1 to 10,000 days.")
     rng = np.random.default_rng(seed)
     start = dt.datetime.combine(until - dt.timedelta(days=days - 1), dt.time())
     day, topic, second = _arrivals(rng, count, days, start.weekday())
+    for first in range(0, count, BLOCK):
+        block = slice(first, first + BLOCK)
+        yield _block(rng, first, start, days, day[block], topic[block], second[block])
+
+
+def _block(
+    rng: np.random.Generator, first: int, start: dt.datetime, days: int, day: Ints, topic: Ints, second: Ints
+) -> pd.DataFrame:
+    count = len(day)
     incident = _incidents(rng, day, topic, days)
     vendor = _vendors(rng, topic, incident)
     channel, priority = _pick(rng, _shares(CHANNELS), count), _pick(rng, _shares(PRIORITIES), count)
@@ -151,7 +168,7 @@ def generate(count: int = 50_000, days: int = 548, seed: int = 7, *, until: dt.d
     subject, body = _words(rng, topic, language)
     frame = pd.DataFrame(
         {
-            "ticket_id": [f"T{n:07d}" for n in range(1, count + 1)],
+            "ticket_id": [f"T{n:07d}" for n in range(first + 1, first + count + 1)],
             "created_at": _moments(start, second, np.ones(count, dtype=bool)),
             "first_response_at": _moments(start, second + wait, answered),
             "resolved_at": _moments(start, second + wait + work, resolved),

@@ -5,26 +5,27 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import hours, outcomes, publish, rollups
+from workbench.tickets import hours, manifest, outcomes, rollups
+from workbench.tickets.columns import ATTRIBUTES, COLUMNS
 
 Signature = tuple[str, int, int, int]
+T = TypeVar("T")
 
 _lock = threading.Lock()
-_open: tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]] | None = None
+_open: tuple[Signature, duckdb.DuckDBPyConnection, frozenset[str]] | None = None
 
 
 def signature() -> Signature:
-    """What changes when the current tickets are replaced; raises NotFound where there are none."""
-    path = publish.current()
+    """What changes when the current tickets are changed; raises NotFound where there are none."""
+    path = manifest.current()
     status = os.stat(path)  # noqa: PTH116 — the numbers, without following a name twice
     return str(path), status.st_ino, status.st_mtime_ns, status.st_size
 
@@ -33,69 +34,106 @@ def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
     """All rows of our own `sql` over `ticket`, and over `rollup` where there are any `cubes`.
 
     Values arrive only as `parameters`, by name.
-    Raises NotFound where there are no tickets, and Unavailable where their file cannot be read.
+    Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
     """
-    with _answer(sql, parameters or {}) as answer:
-        return answer.df()
+    return _answer(sql, parameters or {}, lambda answer: answer.df())
 
 
 def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart."""
-    with _answer(sql, parameters or {}) as answer:
-        names = [str(column[0]) for column in answer.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return _answer(sql, parameters or {}, _plain)
 
 
-@contextmanager
-def _answer(sql: str, parameters: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+def cubes() -> frozenset[str]:
+    """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
+    return _connection()[1]
+
+
+def private(memory: str) -> duckdb.DuckDBPyConnection:
+    """A connection of its own to the current tickets, as `ticket` alone, that may use so much `memory` and no disk.
+
+    Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
+    """
+    limits = (f"SET memory_limit = '{memory}'", "SET temp_directory = ''", "SET threads = 2")
+    return _locked(_parts(manifest.read()), (), limits)
+
+
+def literals(paths: list[Path]) -> str:
+    """Paths as a list in SQL, none of them taken for a pattern."""
+    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
+
+
+def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     named = set(re.findall(r"\$(\w+)", sql))
     bound = {name: value for name, value in parameters.items() if name in named}
-    cursor = _connection()[1].cursor()
+    before = signature()
+    try:
+        return _taken(sql, bound, take)
+    except Unavailable:
+        if signature() == before:
+            raise
+        return _taken(sql, bound, take)  # The tickets were changed twice meanwhile; the files that we held are gone.
+
+
+def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    cursor = _connection()[0].cursor()
     try:
         if outcomes.TABLE in sql:
             cursor.register(outcomes.TABLE, outcomes.table())
-        yield cursor.execute(sql, bound)
+        return take(cursor.execute(sql, bound))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
     finally:
         cursor.close()
 
 
-def cubes() -> frozenset[str]:
-    """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
-    return _connection()[2]
+def _plain(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    names = [str(column[0]) for column in answer.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
-def _connection() -> tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, frozenset[str]]:
-    """The connection to the file as it is now; other threads keep the one they have until their answer is read."""
+def _connection() -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+    """The connection to the tickets as they are now; other threads keep the one they have until their answer is read."""
     global _open
-    path = publish.current()
-    rollup = path.with_name(publish.ROLLUP)
-    now = signature(), rollup.stat().st_mtime_ns if rollup.is_file() else 0
+    now = signature()
     with _lock:
         if _open is None or _open[0] != now:
-            _open = (now, *_connect(path, rollup))
-        return _open
+            _open = (now, *_connect(_parts(manifest.read())))
+        return _open[1], _open[2]
 
 
-def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
-    connection = duckdb.connect(":memory:")
-    tickets, daily = ("'" + str(one).replace("'", "''") + "'" for one in (path, rollup))
-    connection.execute(f"SET allowed_paths = [{tickets}, {daily}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+def _connect(parts: list[Path]) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+    daily = [manifest.rollup(part) for part in parts]
+    connection = _locked(parts, [path for path in daily if path.is_file()])
     hours.attach(connection)
     try:
-        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({tickets})")
-        cubes = rollups.attach(connection, [rollup])
+        known = rollups.attach(connection, daily)
         connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
-        return connection, cubes
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+    except duckdb.Error as error:
         raise _unreadable(error) from error
+    return connection, known
+
+
+def _locked(parts: list[Path], more: Sequence[Path], settings: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+    """A connection with the view `ticket` over `parts`, which can reach no file but these and change no setting."""
+    connection = duckdb.connect(":memory:")
+    reach = f"SET allowed_paths = {literals([*parts, *more])}"
+    for setting in (*settings, reach, "SET enable_external_access = false", "SET lock_configuration = true"):
+        connection.execute(setting)
+    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, ATTRIBUTES))
+    try:
+        connection.execute(f"CREATE VIEW ticket AS SELECT {columns} FROM read_parquet({literals(parts)})")
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
+    return connection
+
+
+def _parts(found: manifest.Manifest) -> list[Path]:
+    return [manifest.folder() / part.file for part in found.parts]
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:
     return Unavailable(
         f"The ticket file cannot be read: {str(error).splitlines()[0]}.",
-        remedy="Load the tickets again with `python -m workbench tickets load FILE`.",
+        remedy="Load the tickets again on the page Load tickets.",
     )

@@ -50,6 +50,13 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("failures", "Failures", "troubleshoot", "Improve", "Why runs fail: by cause, flow, release and topic."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
+    Place(
+        "load",
+        "Load tickets",
+        "upload_file",
+        "Watch",
+        "Bring in a help desk's export, see what would be left out and why, and undo the last load.",
+    ),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
     Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
 )

@@ -1,0 +1,117 @@
+"""A large CSV file of tickets until it is published: rows a second, memory, and a day appended.
+
+The floor is bare DuckDB that copies the same file to Parquet without looking at a value; pandas reads it beside that,
+without converting. WORKBENCH_BENCH_TICKETS is how many tickets; 10,000,000 is the size that the limits were set for.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tests.benchmarks._figure import figure
+from workbench import settings
+
+DAYS = 548
+FLOOR = 600_000
+"""Rows a second of the floor on the machine that the limits were set on."""
+WANTED = 250_000
+MEMORY = 1500.0
+
+
+def measure() -> list[dict[str, Any]]:
+    """Our time over bare DuckDB's, the time of one more day over that of the load, and megabytes of memory."""
+    count = int(os.environ.get("WORKBENCH_BENCH_TICKETS", "1000000"))
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        write(place / "all.csv", count, 0, count)
+        day = max(1, count // DAYS)
+        write(place / "day.csv", count, count, count + day)
+        size = (place / "all.csv").stat().st_size / 1e6
+        floor = _bare(place)
+        pandas = _pandas(place / "all.csv", min(count, 1_000_000)) * max(1.0, count / 1_000_000)
+        home = place / "home"
+        first, peak = _loaded(place / "all.csv", home)
+        again, memory = _loaded(place / "day.csv", home)
+        peak = max(memory, peak)
+    told = f"{count / floor:,.0f} rows/s by bare DuckDB, {count / pandas:,.0f} by pandas (reading alone), {size:,.0f} MB of CSV"
+    return [
+        figure("loading", first / floor, f"× bare DuckDB; {count / first:,.0f} rows/s", FLOOR / WANTED, told),
+        figure("loading, one more day", again / first, f"of the first load ({again:.1f} s)", 0.25, f"{day:,} tickets"),
+        figure("loading, memory", peak, "MB", MEMORY, f"{count:,} tickets"),
+    ]
+
+
+def write(path: Path, count: int, first: int, last: int) -> None:
+    """Tickets `first` to `last` of `count` over 548 days, as a CSV file, the same every time."""
+    words = {
+        "channel": ("email", "chat", "web", "phone"),
+        "product": ("Shop", "App", "Plus"),
+        "vendor": ("Northwind", "Calder", "Brightline"),
+        "priority": ("low", "normal", "high", "urgent"),
+        "language": ("en", "de", "fr"),
+        "customer_tier": ("free", "standard", "business"),
+    }
+    picked = {name: f"{list(some)}[1 + (h // {7 + i}) % {len(some)}]" for i, (name, some) in enumerate(words.items())}
+    form = "'%Y-%m-%dT%H:%M:%SZ'"
+    columns = f"""
+        'T' || lpad(i::VARCHAR, 9, '0') AS ticket_id, strftime(t, {form}) AS created_at,
+        strftime(t + to_seconds(30 + h % 7200), {form}) AS first_response_at,
+        CASE WHEN h % 17 <> 0 THEN strftime(t + to_seconds(7300 + h % 360000), {form}) END AS resolved_at,
+        h % 23 = 0 AS reopened, {picked["channel"]} AS channel, 'Topic ' || h % 11 AS topic,
+        'Subtopic ' || h % 37 AS subtopic, {picked["product"]} AS product, {picked["vendor"]} AS vendor,
+        'Team ' || h % 5 AS team, {picked["priority"]} AS priority,
+        CASE WHEN h % 17 <> 0 THEN 'solved' ELSE 'new' END AS status, {picked["language"]} AS language,
+        CASE WHEN h % 3 = 0 THEN 1 + h // 11 % 5 END AS csat, round((h % 200) / 100 - 1, 2) AS sentiment,
+        {picked["customer_tier"]} AS customer_tier, 'Where is order ' || h % 99999 || '?' AS subject,
+        'Hello, my order ' || h % 99999 || ' has not come after ' || h % 20 || ' days. Could you please look?' AS body"""
+    step = DAYS * 86400 / count
+    with duckdb.connect(":memory:", config={"threads": 2}) as connection:
+        connection.execute("SET memory_limit = '1GB'")
+        connection.execute(
+            f"COPY (SELECT {columns} FROM (SELECT i, (hash(i) % 1000000007)::BIGINT AS h, "
+            f"TIMESTAMP '2025-01-01' + to_seconds((i * {step})::BIGINT) AS t FROM range({first}, {last}) r(i))) "
+            f"TO '{path}' (HEADER)"
+        )
+
+
+def _bare(place: Path) -> float:
+    """Seconds of bare DuckDB for CSV to Parquet, all values as text."""
+    with duckdb.connect(":memory:", config={"threads": 2}) as connection:
+        connection.execute("SET memory_limit = '1GB'")
+        began = time.perf_counter()
+        connection.execute(
+            f"COPY (SELECT * FROM read_csv('{place / 'all.csv'}', all_varchar = true, header = true, delim = ',')) "
+            f"TO '{place / 'bare.parquet'}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+        return time.perf_counter() - began
+
+
+def _pandas(path: Path, rows: int) -> float:
+    import pandas as pd
+
+    began = time.perf_counter()
+    pd.read_csv(path, nrows=rows, dtype="str")
+    return time.perf_counter() - began
+
+
+def _loaded(path: Path, home: Path) -> tuple[float, float]:
+    """Seconds and megabytes of the command, in a process of its own."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "workbench", "tickets", "load", str(path)],
+        cwd=settings.ROOT,
+        env={**os.environ, "WORKBENCH_HOME": str(home)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

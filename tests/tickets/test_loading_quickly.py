@@ -1,0 +1,98 @@
+"""The quick way of large CSV files and the careful way of small ones give the same tickets and the same rejects."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.tickets.files import ADMIN, stored, write
+from workbench.tickets import Loaded, load, mapping
+
+HEAD = "ticket_id,created_at,resolved_at,reopened,csat,sentiment,topic,body,Plan,updated_at\n"
+TIMES: tuple[str, ...] = (
+    "2026-03-05T14:30:00Z",
+    "2026-10-25 02:30",
+    "2026-03-29T02:30:00",
+    "2026-01-01",
+    "2026-1-1",
+    "2026-01-01  9:00:00",
+)
+TIMES += (
+    "2026-07-01T12:00:00+02:00",
+    "2026-07-01 12:00:00.123Z",
+    "1969-12-31",
+    "2101-01-01",
+    "",
+    "never",
+    "2026-02-30",
+)
+NUMBERS = ("4", "4.0", "", "9", " 3", "1_0", "nan", "-0", ".5", "5.", "0x1", "1e0", "+2")
+WORDS: tuple[str, ...] = (
+    "Refunds",
+    " Refunds",
+    "Réclamé ",
+    "x\u00a0",
+    "\u3000y",
+    "",
+    " ",
+    "P1",
+    '"a ""b"""',
+    '"two\nlines"',
+    '"two\r\nlines "',
+)
+WORDS += ("\u2028", "€", "ends…", "\x1f", "/", "tab\there", "日本語", "\u0085", "'", "\\")
+
+value = st.tuples(
+    st.sampled_from(("1", "2", "3", "4", "5", "6", "", " 7 ", "é")),
+    st.sampled_from(TIMES),
+    st.sampled_from(TIMES),
+    st.sampled_from(("yes", "no", "TRUE", "", "maybe", " y", "0")),
+    st.sampled_from(NUMBERS),
+    st.sampled_from((*NUMBERS, "positive", "NEGATIVE")),
+    st.sampled_from(WORDS),
+    st.sampled_from(WORDS),
+    st.sampled_from(WORDS),
+    st.sampled_from(TIMES),
+).map(",".join)
+odd = st.sampled_from(
+    (
+        "",
+        "8,2026-01-01",
+        '9,2026-01-01,,,,,,"never closed,,',
+        '5" pipe,2026-01-01,,,,,,,,',
+        'a,b,c,d,e,f,g,"h\ni"',
+        "\0,,,,,,,,,",
+    )
+)
+end = st.sampled_from(("\n", "\r\n"))
+body = st.lists(st.tuples(st.one_of(value, value, value, value, odd), end).map("".join), min_size=1, max_size=9).map(
+    "".join
+)
+
+
+@given(text=body, zone=st.sampled_from(("UTC", "Europe/Berlin")), raw=st.sampled_from((b"", b"\xff,,,,,,,,,\n")))
+@hypothesis_settings(
+    max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@pytest.mark.usefixtures("home")
+def test_both_ways_give_the_same_tickets_and_the_same_rejects(text: str, zone: str, raw: bytes) -> None:
+    how = mapping.parse({"timezone": zone, "values": {"topic": {"P1": "urgent"}, "csat": {"9": "1"}}})
+    with tempfile.TemporaryDirectory() as folder:
+        good = "Z,2026-01-01,,,,,,,,\n"
+        path = write(Path(folder) / "t.csv", (HEAD + good + text).encode() + raw)
+        found = [_load(path, how, quick_from) for quick_from in (1 << 20, 0)]
+    (slowly, tickets), (quickly, same) = found
+    assert quickly.rejects == slowly.rejects
+    assert (quickly.rows, quickly.duplicates, quickly.lines) == (slowly.rows, slowly.duplicates, slowly.lines)
+    pd.testing.assert_frame_equal(same, tickets)
+
+
+def _load(path: Path, how: mapping.Mapping, quick_from: int) -> tuple[Loaded, pd.DataFrame]:
+    loaded = load(ADMIN, path, mapping=how, replace_all=True, quick_from=quick_from)
+    return loaded, stored()

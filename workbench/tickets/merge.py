@@ -1,0 +1,255 @@
+"""Converted rows join the current tickets: only the months that change are written anew.
+
+A row with the id of a ticket that is there already takes its place, unless its update time says that it is older, or it
+says the same. Of several rows with one id the one updated last counts, and of those the last in the file.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from workbench.errors import Invalid
+from workbench.tickets import manifest, rollups
+from workbench.tickets.columns import STORED, UPDATED
+from workbench.tickets.convert import LINE
+from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.source import literals
+
+MEMORY = "600MB"
+COLUMNS = ", ".join(f'"{name}"' for name in STORED)
+SAME = ", ".join(f'"{name}"' for name in STORED if name != UPDATED)
+BACK = ", ".join(f'"{name}"' for name in reversed(STORED) if name != UPDATED)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of it: the parts that stay and the new ones, whose files are staged; counts of tickets; the days."""
+
+    parts: tuple[Part, ...]
+    staged: tuple[Path, ...]
+    usable: int
+    duplicates: int
+    new: int
+    changed: int
+    unchanged: int
+    older: int
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+
+class Merge:
+    """One merge of the files of converted rows in a staging folder."""
+
+    def __init__(self, place: Path, files: Sequence[Path]) -> None:
+        self.place, self.files = place, list(files)
+        self.db = duckdb.connect(":memory:", config={"threads": 2, "temp_directory": str(place / "spill")})
+        self.db.execute(f"SET memory_limit = '{MEMORY}'")
+        self.db.execute("CREATE TABLE skip (line BIGINT)")
+        self.db.execute("CREATE TABLE gone (ticket_id VARCHAR)")
+        self.incoming = f"read_parquet({literals(self.files)})"
+        self.spans = self._spans()
+
+    def close(self) -> None:
+        """Free the memory."""
+        self.db.close()
+
+    def one(self, sql: str) -> tuple[Any, ...]:
+        """The one row of an answer."""
+        found: tuple[Any, ...] = self.db.execute(sql).fetchall()[0]
+        return found
+
+    def _spans(self) -> list[tuple[Path, dt.datetime, dt.datetime]]:
+        rows = self.db.execute(
+            f"SELECT filename, min(created_at), max(created_at) FROM read_parquet({literals(self.files)}, filename=true) "
+            "GROUP BY 1"
+        ).fetchall()
+        return [(Path(name), first, last) for name, first, last in rows]
+
+    def duplicates(self) -> int:
+        """Skip all but one row of each id; how many are skipped."""
+        twice = f"SELECT hash(ticket_id) FROM {self.incoming} GROUP BY 1 HAVING count(*) > 1"
+        self.db.execute(f"CREATE TABLE twice AS {twice}")
+        if not self.one("SELECT count(*) FROM twice")[0]:
+            return 0
+        self.db.execute(
+            f"INSERT INTO skip SELECT {LINE} FROM (SELECT {LINE}, row_number() OVER (PARTITION BY ticket_id "
+            f"ORDER BY {UPDATED} DESC NULLS LAST, {LINE} DESC) AS place FROM {self.incoming} "
+            "WHERE hash(ticket_id) IN (FROM twice)) WHERE place > 1"
+        )
+        return int(self.one("SELECT count(*) FROM skip")[0])
+
+    def meet(self, parts: Sequence[Part]) -> tuple[dict[str, int], set[str]]:
+        """Compare with the tickets of `parts`: counts of changed, unchanged and older, and the parts that lose rows."""
+        self.db.execute(
+            f"CREATE TABLE met AS SELECT ticket_id, filename FROM ({_ids(parts)}) "
+            f"SEMI JOIN (SELECT ticket_id FROM {self.incoming}) USING (ticket_id)"
+        )
+        names = [Path(row[0]).name for row in self.db.execute("SELECT DISTINCT filename FROM met").fetchall()]
+        if not names:
+            return {}, set()
+        touched = [part for part in parts if part.file in names]
+        digest = f"hash({SAME}) AS one, hash({BACK}) AS two"
+        fresh = f"(SELECT * FROM {self.incoming} ANTI JOIN skip ON {LINE} = skip.line SEMI JOIN met USING (ticket_id))"
+        self.db.execute(
+            f"CREATE TABLE fate AS SELECT n.{LINE} AS line, o.ticket_id, o.filename, CASE WHEN n.{UPDATED} < o.{UPDATED} "
+            f"THEN 'older' WHEN n.one = o.one AND n.two = o.two AND n.{UPDATED} IS NOT DISTINCT FROM o.{UPDATED} "
+            f"THEN 'unchanged' ELSE 'changed' END AS fate FROM (SELECT ticket_id, {UPDATED}, {LINE}, {digest} FROM {fresh}) n "
+            f"JOIN (SELECT ticket_id, {UPDATED}, filename, {digest} FROM ({relation(touched)}) "
+            "SEMI JOIN met USING (ticket_id)) o USING (ticket_id)"
+        )
+        self.db.execute("INSERT INTO skip SELECT line FROM fate WHERE fate <> 'changed'")
+        self.db.execute("INSERT INTO gone SELECT ticket_id FROM fate WHERE fate = 'changed'")
+        counts = dict(self.db.execute("SELECT fate, count(*) FROM fate GROUP BY 1").fetchall())
+        losing = self.db.execute("SELECT DISTINCT filename FROM fate WHERE fate = 'changed'").fetchall()
+        return counts, {Path(row[0]).name for row in losing}
+
+    def months(self) -> list[str]:
+        """The months of the rows that are kept."""
+        rows = self.db.execute(
+            f"SELECT DISTINCT strftime(created_at, '%Y-%m') FROM {self.incoming} ANTI JOIN skip ON {LINE} = skip.line"
+        )
+        return [row[0] for row in rows.fetchall()]
+
+    def write(self, month: str, parts: Sequence[Part]) -> tuple[Part, Path] | None:
+        """A new part of a month: what stays of `parts`, and the rows that are kept; None where nothing is left."""
+        start, end = bounds(month)
+        inside = f"created_at >= TIMESTAMP '{start}' AND created_at < TIMESTAMP '{end}'"
+        sources = []
+        if parts:
+            sources.append(f"SELECT {COLUMNS} FROM ({relation(parts)}) ANTI JOIN gone USING (ticket_id) WHERE {inside}")
+        if near := [path for path, first, last in self.spans if first < end and last >= start]:
+            fresh = f"read_parquet({literals(near)})"
+            sources.append(f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}")
+        target = self.place / f"tickets-{month}-{secrets.token_hex(6)}.parquet"
+        cursor = self.db.cursor()
+        try:
+            cursor.execute(
+                f"COPY ({' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id) TO {_text(target)} "
+                "(FORMAT parquet, COMPRESSION zstd)"
+            )
+            rows, first, last = cursor.execute(
+                f"SELECT count(*), min(created_at), max(created_at) FROM read_parquet({_text(target)})"
+            ).fetchall()[0]
+        finally:
+            cursor.close()
+        if not rows:
+            target.unlink()
+            return None
+        return Part(target.name, month, rows, f"{first.isoformat()}Z", f"{last.isoformat()}Z"), target
+
+
+def merge(
+    place: Path,
+    files: Sequence[Path],
+    current: Sequence[Part],
+    *,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> Merged:
+    """Merge the converted rows in `files` into the tickets in `current`, with new parts written to `place`.
+
+    Raises Invalid where the counts do not add up; nothing is published here.
+    """
+    run = Merge(place, files)
+    try:
+        total, first, last = run.one(f"SELECT count(*), min(created_at), max(created_at) FROM {run.incoming}")
+        duplicates = run.duplicates()
+        counts, losing = run.meet(current) if current else ({}, set())
+        months = set(run.months()) | {part.month for part in current if part.file in losing}
+        if months and any(part.file == FILE for part in current):
+            months |= _months_of(next(part for part in current if part.file == FILE), run)
+        touched = {part.file for part in current if part.month in months or (part.file == FILE and months)}
+        made = _write(run, sorted(months - {""}), [part for part in current if part.file in touched], progress)
+        stay = [part for part in current if part.file not in touched]
+        unchanged, older, changed = (counts.get(name, 0) for name in ("unchanged", "older", "changed"))
+        new = total - duplicates - unchanged - older - changed
+        before = sum(rows_of(part) for part in current)
+        after = sum(rows_of(part) for part in stay) + sum(part.rows for part, _ in made)
+        if after != before + new:
+            raise Invalid(
+                f"The load does not add up: {before:,} tickets and {new:,} new ones gave {after:,}.",
+                remedy="The current tickets were kept. Report this with the file.",
+            )
+        parts = sorted([*stay, *(part for part, _ in made)], key=lambda part: (part.month, part.first))
+        paths = tuple(path for _, path in made)
+        return Merged(
+            tuple(parts), (*paths, *_rollups(paths)), total - duplicates, duplicates, new, changed, unchanged, older,
+            first, last,
+        )  # fmt: skip
+    finally:
+        run.close()
+
+
+def _write(
+    run: Merge, months: Sequence[str], parts: Sequence[Part], progress: Callable[[float], None]
+) -> list[tuple[Part, Path]]:
+    made = []
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [
+            pool.submit(run.write, month, [part for part in parts if part.month in (month, "")]) for month in months
+        ]
+        for done, task in enumerate(tasks, 1):
+            if (found := task.result()) is not None:
+                made.append(found)
+            progress(done / len(tasks))
+    return made
+
+
+def _rollups(paths: Iterable[Path]) -> list[Path]:
+    """The rollup beside each part."""
+    made = []
+    for path in paths:
+        target = manifest.rollup(path)
+        rollups.write(path, target)
+        made.append(target)
+    return made
+
+
+def _months_of(part: Part, run: Merge) -> set[str]:
+    rows = run.db.execute(f"SELECT DISTINCT strftime(created_at, '%Y-%m') FROM ({relation([part])})").fetchall()
+    return {row[0] for row in rows}
+
+
+def rows_of(part: Part) -> int:
+    """The rows of a part; of an old home's file they are counted."""
+    if part.file != FILE:
+        return part.rows
+    with duckdb.connect(":memory:") as connection:
+        found = connection.execute(f"SELECT count(*) FROM read_parquet({_text(manifest.folder() / FILE)})").fetchall()
+    return int(found[0][0])
+
+
+def _ids(parts: Sequence[Part]) -> str:
+    paths = [manifest.folder() / part.file for part in parts]
+    return f"SELECT ticket_id, filename FROM read_parquet({literals(paths)}, filename=true)"
+
+
+def relation(parts: Sequence[Part]) -> str:
+    """The stored columns of parts, and the file of each row; an old home's file knows no update times."""
+    pieces = []
+    paths = [manifest.folder() / part.file for part in parts if part.file != FILE]
+    if paths:
+        pieces.append(f"SELECT {COLUMNS}, filename FROM read_parquet({literals(paths)}, filename=true)")
+    if len(paths) < len(parts):
+        old = COLUMNS.replace(f'"{UPDATED}"', f'NULL::TIMESTAMP AS "{UPDATED}"')
+        pieces.append(
+            f"SELECT {old}, filename FROM read_parquet({literals([manifest.folder() / FILE])}, filename=true)"
+        )
+    return " UNION ALL ".join(pieces)
+
+
+def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
+    """The beginning of a month, and of the next one."""
+    year, number = map(int, month.split("-"))
+    return dt.datetime(year, number, 1), dt.datetime(year + number // 12, number % 12 + 1, 1)
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

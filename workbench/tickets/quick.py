@@ -1,0 +1,471 @@
+"""Well-formed pieces of a CSV file become ticket columns by SQL.
+
+The SQL takes only values of which it is certain: what it takes is what `convert` would have made of it. Every other row
+goes to `convert`, which accepts it or says why not.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import functools
+import json
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
+from workbench.tickets.columns import ATTRIBUTES, READ, STORED
+from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert
+from workbench.tickets.feed import LONGEST_RECORD, SLICE, Piece, places
+
+CLEAN = (
+    "(({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
+    "(right({0}, 1) BETWEEN '!' AND '~' OR right({0}, 1) BETWEEN chr(161) AND chr(5759) OR right({0}, 1) >= chr(12289))"
+)
+"""Neither end of a text is a blank of any alphabet, or a control character."""
+
+DIGITS = {"%Y": 4, "%m": 2, "%d": 2, "%H": 2, "%M": 2, "%S": 2}
+ISO = {
+    10: ("%Y-%m-%d", True),
+    16: ("%Y-%m-%d_%H:%M", True),
+    19: ("%Y-%m-%d_%H:%M:%S", True),
+    26: ("%Y-%m-%d_%H:%M:%S.%f", True),
+    20: ("%Y-%m-%d_%H:%M:%SZ", False),
+    24: ("%Y-%m-%d_%H:%M:%S.%gZ", False),
+    27: ("%Y-%m-%d_%H:%M:%S.%fZ", False),
+}
+"""Usual times by their length, and whether they are in the mapping's zone; `_` is a T or a blank."""
+FEW = 0.05
+"""Share of rows that are read with care before the wider SQL is used."""
+FIRST, LAST = "TIMESTAMP '1970-01-01'", "TIMESTAMP '2100-01-01'"
+
+
+def possible(how: Plan, dialect: Dialect) -> bool:
+    """Whether this plan can be written as SQL at all."""
+    plain = ord(dialect.delimiter) < 127 and ord(dialect.quote) < 127
+    return plain and all(_format(pattern) for pattern in how.mapping.patterns)
+
+
+class Odd(Exception):
+    """A record of several lines has the wrong number of values: a quote may be missing, so all must be read with care."""
+
+
+class Quick:
+    """A worker with its own database in memory: turns pieces into files of converted rows."""
+
+    def __init__(self, columns: tuple[str, ...], how: Plan, dialect: Dialect) -> None:
+        self.columns, self.how, self.dialect = columns, how, dialect
+        self.connection = duckdb.connect(":memory:", config={"threads": 1})
+        self.connection.execute("SET memory_limit = '500MB'")
+        if how.mapping.timezone != "UTC":
+            self.connection.register("days", _days(how.mapping.timezone))
+            self.connection.execute("CREATE TABLE zone AS SELECT day::DATE AS day, minutes FROM days")
+
+    def close(self) -> None:
+        """Free the memory."""
+        self.connection.close()
+
+    def convert(self, piece: Piece, target: Path) -> tuple[int, list[Reject]]:
+        """Write the good rows of a piece to `target`, sorted by creation; how many, and the rejects."""
+        scratch = target.with_suffix(".csv")
+        scratch.write_bytes(piece.data)
+        try:
+            numbers, odd = self._read(piece, scratch)
+        finally:
+            scratch.unlink(missing_ok=True)
+        doubtful = self._convert(np.flatnonzero(np.isin(numbers, _blank_ends(piece, self.dialect))))
+        run = self.connection.execute
+        rows = run("SELECT raw.* FROM raw JOIN unsure ON _row = raw.rowid ORDER BY _row").fetchall()
+        lines = piece.lines[numbers]
+        batch = Batch(
+            [int(lines[place]) for place in doubtful],
+            {name: [row[i] for row in rows] for i, name in enumerate(self.columns)},
+        )
+        rejects: list[Reject] = []
+        frames = []
+        for part in (batch, odd):
+            if part.lines or part.rejects:
+                frame, bad = convert(part, self.how)
+                frames.append(frame)
+                rejects += bad
+        good = self._write(frames, lines, target)
+        return good, sorted(rejects, key=lambda one: one.line)
+
+    def _convert(self, blank: Any) -> list[int]:
+        """Make the table `done` of `raw`, and name the rows of which the SQL is not certain, also in the table `unsure`.
+
+        The narrow SQL expects all times of a column in one form and no blanks at the ends; where too many rows are
+        otherwise, the wide one is used.
+        """
+        run = self.connection.execute
+        count = run("SELECT count(*) FROM raw").fetchall()[0][0]
+        for wide in (False, True):
+            if not wide and len(blank) > count * FEW:
+                continue
+            forms = None if wide else self._forms()
+            run("CREATE OR REPLACE TEMP TABLE done AS " + _select(self.columns, self.how, forms))
+            if len(blank) and not wide:
+                self.connection.register("blank", pd.DataFrame({"_row": blank}))
+                run("UPDATE done SET _sure = false WHERE _row IN (SELECT _row FROM blank)")
+            run("CREATE OR REPLACE TEMP TABLE unsure AS SELECT _row FROM done WHERE NOT _sure")
+            found = [one[0] for one in run("SELECT _row FROM unsure ORDER BY _row").fetchall()]
+            if len(found) <= count * FEW:
+                break
+        return found
+
+    def _forms(self) -> dict[str, str]:
+        """How the first time of each column is written."""
+        found = {}
+        for target, kind in READ.items():
+            if kind == "TIMESTAMP" and target in self.how.columns and not self.how.mapping.patterns:
+                at = f"c{self.columns.index(self.how.columns[target])}"
+                first = self.connection.execute(f"SELECT {at} FROM raw WHERE {at} IS NOT NULL LIMIT 1").fetchall()
+                found[target] = first[0][0] if first else ""
+        return found
+
+    def _in_order(self) -> bool:
+        times = self.connection.execute("SELECT created_at FROM done WHERE _sure").fetchnumpy()["created_at"]
+        return not np.ma.isMaskedArray(times) and bool((times[1:] >= times[:-1]).all())
+
+    def _read(self, piece: Piece, scratch: Path) -> tuple[Any, Batch]:
+        """Parse a piece into the table `raw`. The numbers of the records in it, and those that had to be read with care."""
+        everything = np.arange(len(piece.starts))
+        run = self.connection.execute
+        try:
+            run("CREATE OR REPLACE TEMP TABLE raw AS " + _read_csv(scratch, self.columns, self.dialect))
+            begins = [one[0] - 1 for one in run("SELECT DISTINCT line_byte_position FROM reject_errors").fetchall()]
+            run("DROP TABLE IF EXISTS reject_errors")
+            run("DROP TABLE IF EXISTS reject_scans")
+            bad = _records_at(piece, begins)
+            found = run("SELECT count(*) FROM raw").fetchall()[0][0]
+            odd = self._with_care(piece, bad)
+            if found + len(bad) == len(everything) and not odd.lines:
+                return np.setdiff1d(everything, bad), odd
+        except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException):
+            pass
+        run("DROP TABLE IF EXISTS reject_errors")
+        run("DROP TABLE IF EXISTS reject_scans")
+        names = ", ".join(f"c{i} VARCHAR" for i in range(len(self.columns)))
+        run(f"CREATE OR REPLACE TEMP TABLE raw ({names})")
+        return everything[:0], self._with_care(piece, everything)
+
+    def _with_care(self, piece: Piece, numbers: Any) -> Batch:
+        """These records, taken apart one by one. Raises Odd for one of several lines that is bad."""
+        ends = np.append(piece.starts[1:], len(piece.data))
+        lines: list[int] = []
+        rows: list[list[str]] = []
+        rejects: list[Reject] = []
+        for number in numbers.tolist():
+            text = piece.data[piece.starts[number] : ends[number]].decode("utf-8", "surrogateescape")
+            reader = csv.reader(
+                iter(_by_feed(text)),
+                delimiter=self.dialect.delimiter,
+                quotechar=self.dialect.quote,
+                strict=True,
+            )
+            found = record(reader, len(self.columns))
+            if isinstance(found, str):
+                if "\n" in text.rstrip("\n"):
+                    raise Odd
+                rejects.append(Reject(int(piece.lines[number]), found, excerpt(text)))
+            elif found:
+                lines.append(int(piece.lines[number]))
+                rows.append(found)
+        return Batch(lines, {name: [row[i] for row in rows] for i, name in enumerate(self.columns)}, rejects)
+
+    def _write(self, frames: list[Any], lines: Any, target: Path) -> int:
+        run = self.connection.execute
+        names = ", ".join(_name(name) for name in STORED)
+        if len(lines) and lines[-1] - lines[0] == len(lines) - 1:
+            query = f"SELECT {names}, _row + {int(lines[0])} AS {LINE} FROM done WHERE _sure"
+        else:
+            self.connection.register("numbers", pd.DataFrame({"_row": np.arange(len(lines)), LINE: lines}))
+            query = f"SELECT {names}, {LINE} FROM done JOIN numbers USING (_row) WHERE _sure"
+        for i, frame in enumerate(frames):
+            if len(frame):
+                self.connection.register(f"careful_{i}", frame)
+                query += f" UNION ALL SELECT {casted()} FROM careful_{i}"
+        run(f"CREATE OR REPLACE TEMP VIEW good AS {query}")
+        good = staged(self.connection, "good", target, in_order=not frames and self._in_order())
+        run("DROP VIEW good")
+        return good
+
+
+def casted() -> str:
+    """The columns of a converted frame in their stored types."""
+    kinds = {**STORED, LINE: "BIGINT"}
+    return ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in kinds.items())
+
+
+def staged(connection: duckdb.DuckDBPyConnection, source: str, target: Path, *, in_order: bool = False) -> int:
+    """Write converted rows under way to a part, sorted, in small groups, so that a month is found without the rest.
+
+    Returns how many.
+    """
+    place = str(target).replace("'", "''")
+    made = connection.execute(
+        f"COPY (SELECT * FROM {source}{'' if in_order else ' ORDER BY created_at'}) TO '{place}' "
+        "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 4096)"
+    )
+    return int(made.fetchall()[0][0])
+
+
+def _by_feed(text: str) -> list[str]:
+    return [line + "\n" for line in text.split("\n")[:-1]] + ([text.rsplit("\n", 1)[-1]] if text[-1:] != "\n" else [])
+
+
+def _read_csv(path: Path, columns: tuple[str, ...], dialect: Dialect) -> str:
+    names = ", ".join(f"c{i}: 'VARCHAR'" for i in range(len(columns)))
+    quote = _text(dialect.quote)
+    return (
+        f"SELECT * FROM read_csv({_text(str(path))}, auto_detect=false, header=false, delim={_text(dialect.delimiter)}, "
+        f"quote={quote}, escape={quote}, new_line='\\n', columns={{{names}}}, strict_mode=true, store_rejects=true, "
+        f"nullstr='', max_line_size={LONGEST_RECORD * 2}, parallel=false)"
+    )
+
+
+def _records_at(piece: Piece, begins: list[int]) -> Any:
+    """The numbers of the records that begin at these places, or behind the empty lines that begin there."""
+    numbers = np.searchsorted(piece.starts, np.array(sorted(begins), dtype=np.int64))
+    return np.unique(numbers[numbers < len(piece.starts)])
+
+
+def _blank_ends(piece: Piece, dialect: Dialect) -> Any:
+    """The numbers of the records in which a value may begin or end with a blank or a control character."""
+    array = np.frombuffer(b"\n\n\n" + piece.data + b"\n\n\n", dtype=np.uint8)
+    quote = ord(dialect.quote)
+    delimiter = ord(dialect.delimiter)
+    size = len(array) - 2
+    marks = np.concatenate([_near(array, at, delimiter, quote) for at in range(0, size, SLICE)])
+    marks = marks[(marks >= 2) & (marks < len(array) - 2)]
+    before, after = marks - 1, marks + 1
+    before = before - (array[before] == quote)
+    after = after + (array[after] == quote)
+    odd = (array[after] <= 32) & (array[after] != 10) | (array[before] <= 32) & (array[before] != 10)
+    odd |= (array[before] == 127) | (array[after] == 127)
+    odd |= (array[before] >= 128) & _wide_blank(array, before) | (array[after] >= 128) & _wide_blank_at(array, after)
+    found = marks[odd] - 3
+    quotes = places(array, quote) - 3
+    if len(found) and len(quotes):
+        found = found[np.searchsorted(quotes, found) % 2 == 0]
+    # A line feed belongs to the record that it ends, and to the one that it begins.
+    numbers = np.searchsorted(piece.starts, found, side="right") - 1
+    return np.unique(np.concatenate([numbers, np.minimum(numbers + 1, len(piece.starts) - 1)]))
+
+
+def _near(array: Any, at: int, delimiter: int, quote: int) -> Any:
+    """Where, in one slice, a value ends or begins beside a byte that may belong to a blank, or beside a quote and that."""
+    part = array[at : at + SLICE + 2]
+    feeds = part == 10
+    ends = (part == delimiter) | feeds
+    rare = ((part - np.uint8(33)) >= 94) & ~feeds
+    quotes = part == quote
+    found = [ends[1:] & rare[:-1], ends[:-1] & rare[1:]]
+    found += [ends[2:] & quotes[1:-1] & rare[:-2], ends[:-2] & quotes[1:-1] & rare[2:]]
+    return np.concatenate([np.flatnonzero(one) + add for one, add in zip(found, (1, 0, 2, 0), strict=True)]) + at
+
+
+def _wide_blank(array: Any, last: Any) -> Any:
+    """Whether a blank that is no ASCII may end at these places."""
+    two, three = array[last - 1], array[last - 2]
+    return (two == 0xC2) | ((three >= 0xE1) & (three <= 0xE3) & ((two == 0x9A) | (two == 0x80) | (two == 0x81)))
+
+
+def _wide_blank_at(array: Any, first: Any) -> Any:
+    """Whether a blank that is no ASCII may begin at these places."""
+    one, two = array[first], array[first + 1]
+    return (one == 0xC2) | ((one >= 0xE1) & (one <= 0xE3) & ((two == 0x9A) | (two == 0x80) | (two == 0x81)))
+
+
+def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None) -> str:
+    """The ticket columns of `raw`, and whether each row is surely what `convert` makes of it.
+
+    With `forms`, an example of each time column, only that form is taken, and nothing is said about blanks.
+    """
+    at = {name: f"c{i}" for i, name in enumerate(columns)}
+    texts = {target: _word(target, how, at) for target in READ}
+    sure: list[str] = []
+    outer: list[str] = []
+    joins: list[str] = []
+    for target, kind in READ.items():
+        value, certain = _column(target, kind, how, at, joins, forms)
+        outer.append(f'{value} AS "{target}"')
+        if certain:
+            sure.append(f"({certain})")
+    inner = ", ".join(f'{text} AS "_{target}"' for target, text in texts.items())
+    extra, extra_sure = _attributes(how.attributes, at)
+    sure += [extra_sure, '"ticket_id" IS NOT NULL', '"created_at" IS NOT NULL']
+    sure += [f'("{late}" IS NULL OR "{late}" >= "created_at")' for late in ("first_response_at", "resolved_at")]
+    certain = " AND ".join(f"coalesce({one}, false)" for one in sure)
+    return (
+        f"WITH word AS (SELECT rowid AS _row, {inner}, {extra} AS {ATTRIBUTES}, raw.* FROM raw), "
+        f"made AS (SELECT _row, {', '.join(outer)}, word.* EXCLUDE (_row) FROM word {' '.join(joins)}) "
+        f"SELECT _row, {', '.join(_name(name) for name in STORED)}, {certain} AS _sure FROM made"
+    )
+
+
+def _word(target: str, how: Plan, at: dict[str, str]) -> str:
+    """The text that the file gives for a column, in our words."""
+    source = how.derive[target].column if target in how.derive else how.columns.get(target)
+    if source is None:
+        return "NULL::VARCHAR"
+    words = how.mapping.values.get(target, {})
+    usable = {word: ours for word, ours in words.items() if target in LONG or word == word.strip()}
+    if not usable:
+        return at[source]
+    cases = " ".join(f"WHEN {_text(word)} THEN {_text(ours)}" for word, ours in usable.items())
+    return f"CASE {at[source]} {cases} ELSE {at[source]} END"
+
+
+def _column(
+    target: str, kind: str, how: Plan, at: dict[str, str], joins: list[str], forms: dict[str, str] | None
+) -> tuple[str, str]:
+    """The SQL of a column's value, and of whether it is certain; empty where it always is."""
+    if target not in how.derive and target not in how.columns:
+        return f"NULL::{kind}", ""
+    text = f'"_{target}"'
+    raw = at[how.derive[target].column if target in how.derive else how.columns[target]]
+    blank = f"{raw} IS NULL"
+    if target in how.derive or kind == "DOUBLE":
+        return _number(target, text, blank, how)
+    if kind == "TIMESTAMP":
+        return _moment(target, text, blank, how, joins, forms)
+    if kind == "BOOLEAN":
+        value = (
+            f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
+        )
+        return value, f'{blank} OR "{target}" IS NOT NULL'
+    return text, "" if target in LONG or forms is not None else f"{blank} OR ({CLEAN.format(raw)})"
+
+
+def _number(target: str, text: str, blank: str, how: Plan) -> tuple[str, str]:
+    number = f"CASE WHEN translate({text}, '0123456789.-', '') = '' AND length({text}) < 16 THEN try_cast({text} AS DOUBLE) END"
+    rule = how.derive.get(target)
+    if rule and rule.above is not None:
+        return f"({number}) > {rule.above!r}::DOUBLE", f'{blank} OR "{target}" IS NOT NULL'
+    low, high = RANGES[target]
+    if rule:
+        first, last = rule.scale or (0.0, 1.0)
+        number = (
+            f"{low!r}::DOUBLE + (({number}) - {first!r}::DOUBLE) / ({last!r}::DOUBLE - {first!r}::DOUBLE) "
+            f"* ({high!r}::DOUBLE - {low!r}::DOUBLE)"
+        )
+    elif target == "sentiment":
+        words = " ".join(f"WHEN {_text(word)} THEN {value!r}::DOUBLE" for word, value in SENTIMENTS.items())
+        number = f"CASE lower({text}) {words} ELSE {number} END"
+    return number, f'{blank} OR "{target}" BETWEEN {low!r} AND {high!r}'
+
+
+def _moment(
+    target: str, text: str, blank: str, how: Plan, joins: list[str], forms: dict[str, str] | None
+) -> tuple[str, str]:
+    """Only times in full digits; those of a zone only on days on which no clock was changed."""
+    zone = how.mapping.timezone
+    certain = f"{text} >= '0' AND NOT contains({text}, '  ')"
+    if how.mapping.patterns:
+        written = [_strptime(text, *found) for pattern in how.mapping.patterns if (found := _format(pattern))]
+        local, zoned = f"coalesce({', '.join(written)})", "NULL::TIMESTAMP"
+        certain += f" AND right({text}, 1) >= '0'"
+    elif forms is not None:
+        mark = "T" if "T" in forms[target] else " "
+        pairs = {length: (form.replace("_", mark), here) for length, (form, here) in ISO.items()}
+        pattern, here = pairs.get(len(forms[target]), ("", False))
+        value = _strptime(text, pattern, len(forms[target])) if pattern else "NULL::TIMESTAMP"
+        if len(forms[target]) == 25:
+            value = f"CASE WHEN length({text}) = 25 THEN {_offset(text, mark)} END"
+        local, zoned = (value, "NULL::TIMESTAMP") if here else ("NULL::TIMESTAMP", value)
+    else:
+        spaced = f"replace({text}, 'T', ' ')"
+        cases = {
+            length: (f"try_strptime({spaced}, '{form.replace('_', ' ')}')", h) for length, (form, h) in ISO.items()
+        }
+        near = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if ours)
+        far = " ".join(f"WHEN {length} THEN {case}" for length, (case, ours) in cases.items() if not ours)
+        local = f"CASE length({text}) {near} END"
+        zoned = f"CASE length({text}) {far} WHEN 25 THEN {_offset(spaced, ' ')} END"
+        certain += f" AND right({text}, 1) >= '0'"
+    if zone != "UTC":
+        joins.append(f"LEFT JOIN zone AS zone_{target} ON zone_{target}.day = ({local})::DATE")
+        local = f"({local}) - to_minutes(zone_{target}.minutes)"
+    value = f"coalesce({zoned}, {local})"
+    return value, f'{blank} OR ("{target}" >= {FIRST} AND "{target}" < {LAST} AND {certain})'
+
+
+def _offset(text: str, mark: str) -> str:
+    """`2026-07-01T12:00:00+02:00` as UTC."""
+    hours = _list({f"{hour:02}" for hour in range(15)})
+    return (
+        f"CASE WHEN {text}[23] = ':' AND {text}[21:22] IN {hours} AND {text}[24:25] IN ('00', '15', '30', '45') THEN "
+        f"try_strptime({text}[1:19], '{ISO[19][0].replace('_', mark)}') + CASE {text}[20] WHEN '+' THEN -1 WHEN '-' THEN 1 END "
+        f"* to_minutes(60 * try_cast({text}[21:22] AS INTEGER) + try_cast({text}[24:25] AS INTEGER)) END"
+    )
+
+
+def _strptime(text: str, pattern: str, length: int) -> str:
+    return f"CASE WHEN length({text}) = {length} THEN try_strptime({text}, {_text(pattern)}) END"
+
+
+def _format(pattern: str) -> tuple[str, int] | None:
+    """A pattern of full digits and the length of what it describes; None where SQL may read it otherwise."""
+    parts = re.split(r"(%.)", pattern)
+    length = 0
+    for part in parts:
+        if part.startswith("%"):
+            if part not in DIGITS:
+                return None
+            length += DIGITS[part]
+        elif not re.fullmatch(r"[-/.:, T]*", part):
+            return None
+        else:
+            length += len(part)
+    asked = [part for part in parts if part.startswith("%")]
+    whole = {"%Y", "%m", "%d"} <= set(asked) and len(asked) == len(set(asked))
+    return (pattern, length) if whole else None
+
+
+def _attributes(names: tuple[str, ...], at: dict[str, str]) -> tuple[str, str]:
+    """One JSON object of the columns that are no ticket columns, and whether it is certain."""
+    if not names:
+        return "'{}'::JSON", "true"
+    pairs = ", ".join(
+        f"CASE WHEN {at[name]} <> '' THEN {_text(json.dumps(name, ensure_ascii=False) + ': ')} || to_json({at[name]})::VARCHAR END"
+        for name in sorted(names)
+    )
+    odd = r"[\x00-\x09\x0b-\x1f\x7f-\x9f\x{2028}\x{2029}]"
+    certain = [f"NOT regexp_matches(concat_ws('', {', '.join(at[name] for name in names)}), '{odd}')"]
+    if ATTRIBUTES in names:
+        certain.append(f"coalesce({at[ATTRIBUTES]}, '') = ''")
+    return f"('{{' || concat_ws(', ', {pairs}) || '}}')::JSON", " AND ".join(certain)
+
+
+@functools.lru_cache(maxsize=8)
+def _days(name: str) -> Any:
+    """Each day on which a zone's clocks are not changed, nor on a day beside it, with its minutes before UTC."""
+    zone = zoneinfo.ZoneInfo(name)
+    days = [dt.datetime(1969, 12, 30) + dt.timedelta(days=n) for n in range(47_500)]
+    offsets = [zone.utcoffset(day) or dt.timedelta() for day in days]
+    minutes = [
+        here.total_seconds() / 60 if before == here == after else None
+        for before, here, after in zip(offsets[:-2], offsets[1:-1], offsets[2:], strict=True)
+    ]
+    frame = pd.DataFrame({"day": days[1:-1], "minutes": minutes}).dropna()
+    frame = frame[frame["minutes"] % 1 == 0]
+    return frame.astype({"minutes": "int64"})
+
+
+def _list(words: Any) -> str:
+    return "(" + ", ".join(_text(word) for word in sorted(words)) + ")"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
