@@ -24,8 +24,9 @@ from sqlalchemy import insert
 from sqlmodel import Session
 
 from tests.benchmarks._figure import figure
+from tests.flows_for_tests import freeze
 from tests.journeys.browser import browser, serve, settled
-from workbench import store, traces
+from workbench import flows, store, traces
 from workbench.evals import backtests
 from workbench.store import index, pack
 from workbench.store.tables import Flag, Run, RunBody, RunScore
@@ -38,6 +39,7 @@ LOOP = 60
 """Milliseconds of the loop over a million on the machine that the limits were set on."""
 AT_ONCE = 5_000
 ROUNDS = 3
+DIGEST = freeze().digest
 LONG = "run_of_two_hundred_spans"
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 FLOWS = {
@@ -273,6 +275,7 @@ def _fill() -> list[tuple[str, str]]:
             )
         made += [(row["flow"], row["outcome"]) for row, *_ in several]
     with store.session() as open_session:
+        flows.keep(open_session, freeze())
         record = _long()
         row = {name: record[name] for name in Run.model_fields if name in record} | {
             "started_at": NOW - dt.timedelta(days=400), "model": "offline", "input_tokens": 10, "output_tokens": 10, "usd": 0.0,
@@ -296,7 +299,7 @@ def _run(number: int, chance: random.Random) -> tuple[dict[str, Any], list[index
         "id": f"run_{number:032x}",
         "flow": flow,
         "version": f"v{1 + 8 * number // RUNS}",
-        "digest": "sha256:bench",
+        "digest": DIGEST,
         "source": ("production", "otlp", "playground", "experiment")[int(4 * chance.random() ** 2)],
         "conversation": f"conv_{number // 3}",
         "started_at": NOW - dt.timedelta(seconds=(RUNS - number) * 31.5 * 1_000_000 / RUNS),
@@ -368,7 +371,7 @@ def _long() -> dict[str, Any]:
                       "held": 0.0, "output": '{"status": "delivered"}', "waited_for": [], "decided": "", "mocked": False, "done": True,
                       "started": n * 0.02 + 0.01})  # fmt: skip
     return {
-        "format": 1, "kind": "workbench run", "id": LONG, "flow": "order-desk", "version": "v1", "digest": "sha256:bench",
+        "format": 1, "kind": "workbench run", "id": LONG, "flow": "order-desk", "version": "v1", "digest": DIGEST,
         "source": "production", "environment": "", "conversation": "conv_long",
         "started_at": (NOW - dt.timedelta(days=400)).isoformat(),
         "seconds": 2.0, "question": "Where is it?", "input": [{"role": "user", "content": "Where is it?"}], "starts_at": "shipping",
