@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import json
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def counts(filters: Filters, kinds: Sequence[str]) -> Counts:
                 whole[kind] = _counted(wider, names, [kind])[kind]
         outcomes = {one: value for one, (kind, value) in names.items() if kind == "outcome"}
     moments = tuple(
-        (index.moment(seq), next((outcomes[one] for one in terms if one in outcomes), "")) for seq, terms in found
+        (index.moment(seq), next((name for one, name in outcomes.items() if one in facts), "")) for seq, facts in found
     )
     return Counts(len(found), len(found) < COUNTED, whole, moments)
 
@@ -342,18 +343,12 @@ def _rows(connection: Connection, places: Sequence[int]) -> list[Row]:
     return [Row(row[0], dict(zip(names, row[1:], strict=True))) for row in found]
 
 
-def _sample(connection: Connection, filters: Filters) -> list[tuple[int, list[Any]]]:
+def _sample(connection: Connection, filters: Filters) -> list[tuple[int, Any]]:
     """Places and terms of the newest runs that fit, the terms as the database holds them."""
     places = _places(connection, _query(connection, filters), COUNTED)
     asked = select(INDEX.c.seq, INDEX.c.facts).where(INDEX.c.seq.in_(_among(connection)))
     found = connection.execute(asked, _given(connection, places))
-    return [(seq, _terms(facts)) for seq, facts in found]
-
-
-def _terms(facts: Any) -> list[Any]:
-    """The terms of a row, as the database holds them."""
-    size = index.BYTES
-    return [facts[at : at + size] for at in range(0, len(facts), size)] if isinstance(facts, bytes) else facts
+    return [(seq, facts) for seq, facts in found.all()]
 
 
 def _among(connection: Connection) -> Any:
@@ -377,13 +372,15 @@ def _names(connection: Connection, kinds: Sequence[str]) -> dict[Any, tuple[str,
 
 
 def _counted(
-    found: Sequence[tuple[int, list[Any]]], names: Mapping[Any, tuple[str, str]], kinds: Sequence[str]
+    found: Sequence[tuple[int, Any]], names: Mapping[Any, tuple[str, str]], kinds: Sequence[str]
 ) -> dict[str, tuple[tuple[str, int], ...]]:
-    tally = Counter(itertools.chain.from_iterable(terms for _, terms in found))
+    several = [facts for _, facts in found]
+    if several and isinstance(several[0], bytes):
+        tally = Counter(one for (one,) in struct.iter_unpack(f"{index.BYTES}s", b"".join(several)))
+    else:
+        tally = Counter(itertools.chain.from_iterable(several))
     divided: dict[str, tuple[tuple[str, int], ...]] = {}
     for kind in kinds:
-        several = [
-            (names[one][1], count) for one, count in tally.items() if one in names and names[one][0] == TERMS[kind]
-        ]
-        divided[kind] = tuple(sorted(several, key=lambda pair: (-pair[1], pair[0])))
+        having = [(value, tally[one]) for one, (of, value) in names.items() if of == TERMS[kind] and tally[one]]
+        divided[kind] = tuple(sorted(having, key=lambda pair: (-pair[1], pair[0])))
     return divided
