@@ -45,7 +45,7 @@ def plant(actor: Actor) -> list[str]:
     for one in told:
         texts = {name: f"{value} {BOTH}" for name, value in one["attributes"].items() if isinstance(value, str)}
         one["attributes"] = one["attributes"] | texts | {
-            "file.name": f"/tmp/{CANARY}/{MAIL}.pdf",
+            "file.name": f"uploads/{CANARY}/{MAIL}.pdf",
             "http.request.header.authorization": f"Bearer {CANARY}",
             "enduser.id": MAIL,
         }  # fmt: skip
