@@ -39,20 +39,20 @@ def plant(actor: Actor) -> list[str]:
         stored(f"I am {BOTH}", given, flow=DESK, conversation=said, variables={"shop": BOTH}).run_id
         for given in (steps, down, handed, refund(BOTH))
     ]
-    for one in ours:
-        traces.flag(actor, one, f"Ask {BOTH} about it.")
+    for run_id in ours:
+        traces.flag(actor, run_id, f"Ask {BOTH} about it.")
     told = spans.trace(random.Random(5))  # noqa: S311  (generated spans)
     for one in told:
         texts = {name: f"{value} {BOTH}" for name, value in one["attributes"].items() if isinstance(value, str)}
         one["attributes"] = one["attributes"] | texts | {
-            "file.name": f"/tmp/{CANARY}/{MAIL}.pdf",
+            "file.name": f"uploads/{CANARY}/{MAIL}.pdf",
             "http.request.header.authorization": f"Bearer {CANARY}",
             "enduser.id": MAIL,
         }  # fmt: skip
         one["name"] = f"{one['name']} {BOTH}"
     document = json.loads(spans.as_json(told))
-    for one in document["resourceSpans"]:
-        one["resource"]["attributes"] += [
+    for batch in document["resourceSpans"]:
+        batch["resource"]["attributes"] += [
             {"key": "host.name", "value": {"stringValue": MAIL}},
             {"key": "deployment.note", "value": {"stringValue": CANARY}},
         ]

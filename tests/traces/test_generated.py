@@ -80,6 +80,13 @@ def test_arguments_nested_too_deeply_for_a_rule_to_read_end_the_run_with_an_erro
     assert str(traces.replay_record(result.record, freeze())) == "faithful"
 
 
+def test_a_failure_that_names_a_character_no_database_holds_replays() -> None:
+    steps = [*payment("{}")[:1], [function_call("look_up", '{"a\\u0000b": 1}', call_id="c2")], *payment("{}")[2:]]
+    result = run(steps=steps)
+    assert "a\ufffdb" in result.record["calls"][2]["error"]
+    assert str(traces.replay_record(json.loads(json.dumps(result.record)), freeze())) == "faithful"
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_call_without_arguments_waits_for_a_person_once(allowed: bool) -> None:
     script = Scripted(payment(""))

@@ -16,7 +16,7 @@ from workbench.runtime.barrier import guard_result
 from workbench.runtime.job import Held, Job, Ledger, Unclaimed
 from workbench.runtime.modelcalls import ModelFailed
 from workbench.runtime.models import PATIENCE
-from workbench.runtime.record import ModelCall, ToolCall, inside
+from workbench.runtime.record import ModelCall, ToolCall, clean, inside
 from workbench.runtime.spec import CONTROLS, AgentTool, ToolSpec
 
 log = logging.getLogger("workbench.runtime")
@@ -65,6 +65,7 @@ async def _done(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
             if call.effect != "read":
                 call.error = f"{call.name} was stopped half-way; it {UNSETTLED}."
             raise
+    call.error = clean(call.error)
     if call.error and not call.replayed:
         spare = None if refused or declared is None else declared.fallback
         call.output = json.dumps({"error": call.error}, ensure_ascii=False) if spare is None else spare
@@ -132,7 +133,7 @@ async def _call(job: Job, call: ToolCall, declared: ToolSpec | None) -> None:
         raise
     except AgentsException:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (told to the model, and logged without what it quotes)
         log.warning("tool %s raised\n%s", call.name, redaction.trouble(error))
         call.error = _told(call, error)
 
