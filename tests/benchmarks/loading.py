@@ -1,7 +1,8 @@
 """A large CSV file of tickets until it is published: rows a second, memory, and a day appended.
 
 The floor is bare DuckDB that copies the same file to Parquet without looking at a value; pandas reads it beside that,
-without converting. WORKBENCH_BENCH_TICKETS is how many tickets; 10,000,000 is the size that the limits were set for.
+without converting. WORKBENCH_BENCH_TICKETS is how many tickets. Speeds have no limit here: they are there to be read
+beside the floor of the same run; 10,000,000 tickets are wanted at 250,000 rows a second on two idle cores.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ from tests.benchmarks._figure import figure
 from workbench import settings
 
 DAYS = 548
-FLOOR = 600_000
-"""Rows a second of the floor on the machine that the limits were set on."""
-WANTED = 250_000
 MEMORY = 1500.0
 
 
@@ -44,8 +42,8 @@ def measure() -> list[dict[str, Any]]:
         peak = max(memory, peak)
     told = f"{count / floor:,.0f} rows/s by bare DuckDB, {count / pandas:,.0f} by pandas (reading alone), {size:,.0f} MB of CSV"
     return [
-        figure("loading", first / floor, f"× bare DuckDB; {count / first:,.0f} rows/s", FLOOR / WANTED, told),
-        figure("loading, one more day", again / first, f"of the first load ({again:.1f} s)", 0.25, f"{day:,} tickets"),
+        figure("loading", first / floor, f"× bare DuckDB; {count / first:,.0f} rows/s", None, told),
+        figure("loading, one more day", again / first, f"of the first load ({again:.1f} s)", None, f"{day:,} tickets"),
         figure("loading, memory", peak, "MB", MEMORY, f"{count:,} tickets"),
     ]
 
