@@ -46,7 +46,8 @@ def health(json: bool) -> None:
 
 def work() -> None:
     """Take jobs, and let approvals expire, until stopped. Raises Invalid where another process is the worker of this SQLite database."""
-    from workbench import evals, jobs  # noqa: F401  (evals registers its kind of job)
+    from workbench import jobs
+    from workbench.operations import prepare  # noqa: F401  (registers every kind of job and the schedules)
     from workbench.traces import clock
 
     store.migrate()

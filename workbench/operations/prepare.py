@@ -7,11 +7,12 @@ import logging
 
 from workbench import jobs, prompts, releases, settings
 from workbench.evals import create
+from workbench.operations import notices
 from workbench.traces import approvals
 
 log = logging.getLogger("workbench.operations")
 
-KINDS = (create, approvals.decide)
+KINDS = (create, approvals.decide, notices.due)
 """What starts each kind of job; importing it registers the kind, and a worker must know them all."""
 
 

@@ -571,5 +571,6 @@ class Notice(SQLModel, table=True):
     result: str = ""
     digest_of: int = 0
     job_id: str = ""
+    due_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
     made_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
     sent_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))

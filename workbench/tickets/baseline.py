@@ -68,13 +68,13 @@ def of_counts(counts: Floats, tickets_per_week: Floats, *, slide: int, window: i
     calm = _filled(counts, odd, week)
     trust = (tickets_per_week / (tickets_per_week + STEADY))[:, None]
     expected = _expected_counts(calm, trust, week, reach, weeks)
-    expected = _on_odd_days(counts, expected, odd, week)
+    expected = _on_odd_days(counts, expected, odd)
     score = _deviance(counts, expected)
     noise = _noise(np.where(odd, np.nan, score), week, reach, weeks)
     unusual = np.abs(score / noise) > CLEAN
     calm = np.where(unusual & ~odd, expected, calm)
     expected = _expected_counts(calm, trust, week, reach, weeks)
-    expected = _on_odd_days(counts, expected, odd, week)
+    expected = _on_odd_days(counts, expected, odd)
     score = _deviance(counts, expected)
     noise = _noise(np.where(odd | unusual, np.nan, score), week, reach, weeks)
     return Usual(expected, score / noise, noise * np.sqrt(np.maximum(expected, LEAST)))
@@ -159,13 +159,15 @@ def _expected_values(calm: Floats, tickets: Floats, week: int, reach: int, weeks
         off = np.where(np.isnan(calm), 0.0, calm - mean)
         known = np.where(np.isnan(off), 0.0, weight)
         lagged = range(1, weeks + 1)
-        above = sum(np.nan_to_num(_lag(np.nan_to_num(off * known).sum(axis=0, keepdims=True), n * week)) for n in lagged)
+        above = sum(
+            np.nan_to_num(_lag(np.nan_to_num(off * known).sum(axis=0, keepdims=True), n * week)) for n in lagged
+        )
         below = sum(np.nan_to_num(_lag(known.sum(axis=0, keepdims=True), n * week)) for n in lagged)
         usual = np.where(below > 0, above / below, 0.0)
     return np.asarray(mean + usual)
 
 
-def _on_odd_days(counts: Floats, expected: Floats, odd: Bools, week: int) -> Floats:
+def _on_odd_days(counts: Floats, expected: Floats, odd: Bools) -> Floats:
     """On a holiday and the day after it: the share of an ordinary day that earlier such days had; NaN before three."""
     adjusted = expected.copy()
     places = np.flatnonzero(odd)

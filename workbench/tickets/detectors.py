@@ -20,9 +20,9 @@ from workbench.store import now, session
 from workbench.store.engine import changed_elsewhere
 from workbench.store.tables import DetectorRow, DetectorTest, DetectorVersion
 from workbench.tickets import firing, history, metrics
-from workbench.tickets.columns import dimension, nearest
-from workbench.tickets.firing import Episode, Figures, History, Known, Knobs
 from workbench.tickets.baseline import WEEK, Usual
+from workbench.tickets.columns import dimension, nearest
+from workbench.tickets.firing import Episode, Figures, History, Knobs, Known
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -106,7 +106,9 @@ class Detector(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Detector:
         if WEEK % self.slide:
-            raise Invalid("A week must hold a whole number of steps.", remedy="Look every 1, 2, 3, 4, 6, 8, 12 or 24 hours.")
+            raise Invalid(
+                "A week must hold a whole number of steps.", remedy="Look every 1, 2, 3, 4, 6, 8, 12 or 24 hours."
+            )
         if self.slide > self.window:
             raise Invalid("Some tickets would be in no window.", remedy="Look at least once in each window.")
         return self
@@ -198,10 +200,11 @@ def words(spec: Detector) -> str:
     least = f"at least {spec.change:g} % off" if spec.change else "any amount off"
     counted = metric.counts and spec.direction == "down"
     many = f"where at least {spec.minimum} {'are usual' if counted else 'tickets are there'}"
+    often, span = (_hours(count).removeprefix("one ") for count in (spec.slide, spec.window))
     return (
-        f"Every {_hours(spec.slide).removeprefix('one ')}, looks at {metric.title.lower()}{of} in the last {_hours(spec.window).removeprefix('one ')}{each}. Tells when it "
-        f"is {way} what is usual at this time of the week over the {spec.weeks} weeks before: {spec.threshold:g} times the "
-        f"usual ups and downs, {least}, {many}. More of the same within {_hours(spec.cooldown)} is the same alarm."
+        f"Every {often}, looks at {metric.title.lower()}{of} in the last {span}{each}. Tells when it is {way} what is usual "
+        f"at this time of the week over the {spec.weeks} weeks before: {spec.threshold:g} times the usual ups and downs, "
+        f"{least}, {many}. More of the same within {_hours(spec.cooldown)} is the same alarm."
     )
 
 
@@ -296,7 +299,12 @@ def backtest(actor: Actor, name: str, known: Sequence[Known], *, labels: str, nu
     }
     with session() as open_session:
         row = DetectorTest(
-            id=f"test_{uuid.uuid4().hex[:16]}", detector=name, number=number, labels=labels, figures=body, run_by=actor.name
+            id=f"test_{uuid.uuid4().hex[:16]}",
+            detector=name,
+            number=number,
+            labels=labels,
+            figures=body,
+            run_by=actor.name,
         )
         open_session.add(row)
         told = {"version": number, "backtest": row.id, "firings": found.firings}
@@ -387,5 +395,3 @@ def _hours(count: int) -> str:
 
 def _name(column: str) -> str:
     return column.replace("_", " ")
-
-

@@ -245,7 +245,7 @@ def hours(at: dt.datetime) -> float:
 
 
 def _belongs(firing: Episode, one: Known, by: str | None, window: int) -> bool:
-    if by in one.where and one.where[by] != firing.group:
+    if by is not None and one.where.get(by, firing.group) != firing.group:
         return False
     begin = firing.first - dt.timedelta(hours=window)
     return begin < one.end + dt.timedelta(hours=GRACE) and firing.last > one.start

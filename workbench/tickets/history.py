@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.tickets import firing, metrics, source
-from workbench.tickets.baseline import Usual
+from workbench.tickets.baseline import Floats, Usual
 from workbench.tickets.columns import NONE, dimension
 from workbench.tickets.firing import ORIGIN, History
 
@@ -46,7 +46,14 @@ def newest() -> dt.datetime:
 
 
 def evidence(
-    where: Mapping[str, Sequence[str]], by: str | None, group: str, event: str, *, until: dt.datetime, window: int, most: int
+    where: Mapping[str, Sequence[str]],
+    by: str | None,
+    group: str,
+    event: str,
+    *,
+    until: dt.datetime,
+    window: int,
+    most: int,
 ) -> pd.DataFrame:
     """The tickets of a group in a window, newest first: ticket_id, at, subject, body, run_id."""
     condition, values = _where(tuple((name, tuple(some)) for name, some in where.items()))
@@ -123,7 +130,7 @@ def _ends(window: int, slide: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 def _rolled(
     frame: pd.DataFrame, ends: np.ndarray[Any, np.dtype[np.int64]], window: int
-) -> tuple[tuple[str, ...], firing.Floats]:
+) -> tuple[tuple[str, ...], Floats]:
     """Hourly counts summed over windows; an hour without tickets is a zero."""
     groups = _groups(frame)
     if not len(ends):
@@ -145,7 +152,7 @@ def _spread(
     ends: np.ndarray[Any, np.dtype[np.int64]],
     slide: int,
     missing: float,
-) -> firing.Floats:
+) -> Floats:
     made = np.full((len(groups), len(ends)), missing)
     if len(ends) and len(frame):
         rows, places = _rows(frame, groups), (frame["hour"].to_numpy() - ends[0]) // slide

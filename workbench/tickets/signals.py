@@ -150,9 +150,7 @@ def signals(identity: str) -> list[Signal]:
         rows = open_session.exec(
             select(SignalRow).where(SignalRow.incident == identity).order_by(col(SignalRow.until), col(SignalRow.label))
         )
-        return [
-            Signal(r.detector, r.number, r.until, r.label, r.value, r.expected, r.score, r.tickets) for r in rows
-        ]
+        return [Signal(r.detector, r.number, r.until, r.label, r.value, r.expected, r.score, r.tickets) for r in rows]
 
 
 def known() -> list[Known]:
@@ -302,7 +300,9 @@ def to_queue(actor: Actor, identity: str, queue: str) -> int:
 def mended_with() -> list[str]:
     """What an incident may have been mended with: the releases that went to production lately, newest first."""
     moved = [one for one in releases.moves() if one.environment == "production"]
-    return list(dict.fromkeys(f"release {one.flow} v{one.after}" for one in sorted(moved, key=lambda m: m.at, reverse=True)))
+    return list(
+        dict.fromkeys(f"release {one.flow} v{one.after}" for one in sorted(moved, key=lambda m: m.at, reverse=True))
+    )
 
 
 def take_in(
@@ -318,7 +318,7 @@ def take_in(
 
     A firing that is there already changes nothing. Returns how many were new.
     """
-    fresh = 0
+    fresh, strongest = 0, dict[str, tuple[IncidentRow, Firing]]()
     for firing in sorted(firings, key=lambda one: (one.until, one.group)):
         if open_session.get(SignalRow, (spec.detector, number, firing.until, firing.group)) is not None:
             continue
@@ -327,6 +327,8 @@ def take_in(
         row.signals += 1
         row.last_seen = max(row.last_seen, firing.until)
         row.changes += 1
+        if abs(firing.score) > abs(strongest.get(row.id, (row, firing))[1].score) or row.id not in strongest:
+            strongest[row.id] = (row, firing)
         open_session.add(row)
         open_session.add(
             SignalRow(
@@ -343,6 +345,10 @@ def take_in(
             )
         )
         open_session.flush()
+    for row, firing in strongest.values():
+        if abs(firing.score) > abs(float(row.evidence.get("score", 0.0))):
+            row.evidence = {**evidence(firing), "score": firing.score}
+            open_session.add(row)
     return fresh
 
 
@@ -363,7 +369,9 @@ def escalate(moment: dt.datetime) -> int:
             row.changes += 1
             row.escalated_at = moment
             told = f"nobody acknowledged it within {row.escalate_hours} hours"
-            open_session.add(IncidentEvent(incident=row.id, kind="escalated", person="", text=told, turn=row.turn, at=moment))
+            open_session.add(
+                IncidentEvent(incident=row.id, kind="escalated", person="", text=told, turn=row.turn, at=moment)
+            )
         return len(rows)
 
 
@@ -393,7 +401,9 @@ def _belongs_to(
             newest.state, newest.fixed_at, newest.escalated_at = OPEN, None, None
             newest.turn += 1
             newest.reopened += 1
-            told = IncidentEvent(incident=newest.id, kind="reopened", person="", text="it came back", turn=newest.turn, at=at)
+            told = IncidentEvent(
+                incident=newest.id, kind="reopened", person="", text="it came back", turn=newest.turn, at=at
+            )
             open_session.add(told)
             return newest
     row = _new(spec, number, firing, evidence(firing), key, at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +102,7 @@ def _watch(name: str, *, backdated: bool) -> tuple[int, int, int]:
             old.digest, old.revision, old.at = digests[place], old.revision + 1, now()
             open_session.add(old)
         open_session.flush()
-        found = [*_fired(judged, [*new, *changed], spec), *_silent(judged, spec)]
+        found = [*_fired(judged, [*new, *changed], spec), *_silent(spec)]
         fresh = signals.take_in(
             open_session,
             spec,
@@ -130,18 +130,20 @@ def evidence(spec: Detector, one: Firing) -> dict[str, Any]:
     return {
         "say": say,
         "tickets": [str(row["ticket_id"]) for row in rows],
-        "quotes": [quote for row in rows[: QUOTES * 3] if (quote := _quote(row))][:QUOTES],
+        "quotes": [
+            quote for row in rows[: QUOTES * 3] if (quote := _quote(row["ticket_id"], row["subject"], row["body"]))
+        ][:QUOTES],
         "runs": [str(row["run_id"]) for row in rows if isinstance(row["run_id"], str) and row["run_id"]],
     }
 
 
-def _quote(row: Mapping[str, Any]) -> dict[str, str] | None:
+def _quote(ticket: Any, *parts: Any) -> dict[str, str] | None:
     """A ticket's own words, masked and cut."""
-    text = " ".join(part for name in ("subject", "body") if isinstance(part := row[name], str) and part.strip())
+    text = " ".join(part for part in parts if isinstance(part, str) and part.strip())
     if not text:
         return None
-    masked = masking.masker(str(row["ticket_id"])).text(" ".join(text.split()))
-    return {"ticket": str(row["ticket_id"]), "text": masked[:LENGTH] + ("…" if len(masked) > LENGTH else "")}
+    masked = masking.masker(str(ticket)).text(" ".join(text.split()))
+    return {"ticket": str(ticket), "text": masked[:LENGTH] + ("…" if len(masked) > LENGTH else "")}
 
 
 def _places(judged: Judged, since: dt.datetime) -> list[int]:
@@ -174,7 +176,7 @@ def _fired(judged: Judged, places: list[int], spec: Detector) -> list[Firing]:
     ]
 
 
-def _silent(judged: Judged, spec: Detector) -> list[Firing]:
+def _silent(spec: Detector) -> list[Firing]:
     """A firing where no ticket at all has come for longer than the no-data rule allows; one for each silence."""
     if not spec.no_data:
         return []

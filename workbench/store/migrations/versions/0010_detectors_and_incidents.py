@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -77,7 +79,19 @@ def _detectors() -> None:
 
 
 def _incidents() -> None:
-    texts = ("fingerprint", "title", "detector", "label", "metric", "severity", "area", "owner", "state", "verdict", "fix")
+    texts = (
+        "fingerprint",
+        "title",
+        "detector",
+        "label",
+        "metric",
+        "severity",
+        "area",
+        "owner",
+        "state",
+        "verdict",
+        "fix",
+    )
     op.create_table(
         "incident",
         _key("id"),
@@ -128,13 +142,14 @@ def _notices() -> None:
         _key("destination"),
         *(_text(name) for name in ("kind", "text", "state", "result", "job_id")),
         *(_number(name) for name in ("tries", "digest_of")),
+        _moment("due_at"),
         _moment("made_at"),
         _moment("sent_at", optional=True),
     )
     _index("notice", "state", "made_at")
 
 
-def _key(name: str, kind: sa.types.TypeEngine[object] | None = None) -> sa.Column[object]:
+def _key(name: str, kind: sa.types.TypeEngine[Any] | None = None) -> sa.Column[Any]:
     return sa.Column(name, kind or sa.String(), primary_key=True)
 
 
