@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.errors import NotFound
 from workbench.tickets import firing, metrics, source
 from workbench.tickets.baseline import Floats, Usual
 from workbench.tickets.columns import NONE, dimension
@@ -117,6 +118,8 @@ def _usual(same: _Same, weeks: int, holidays: tuple[str, ...]) -> Usual:
 @lru_cache(maxsize=4)
 def _extent(_signature: Any) -> tuple[dt.datetime, dt.datetime]:
     row = source.fetch("SELECT min(created_at) AS first, max(created_at) AS last FROM ticket").iloc[0]
+    if pd.isna(row["first"]):
+        raise NotFound("There are no tickets yet.", remedy="Load some first.")
     first, last = (moment.to_pydatetime().replace(tzinfo=dt.UTC) for moment in (row["first"], row["last"]))
     return first, last
 

@@ -50,6 +50,10 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
+    Place(
+        "signals", "Signals", "notifications", "Watch", "What is out of the usual now, who has it, and how it ended."
+    ),
+    Place("detectors", "Detectors", "sensors", "Watch", "What is watched, and what it would have told in the past."),
 )
 
 
