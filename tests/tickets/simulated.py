@@ -14,7 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.tickets.firing import ORIGIN, History, Known, moment
+from workbench.tickets.defaults import DEFAULTS
+from workbench.tickets.firing import (
+    ORIGIN,
+    Figures,
+    History,
+    Known,
+    compare,
+    episodes,
+    judged_weeks,
+    moment,
+    usual,
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -183,3 +194,24 @@ def _shape(
     else:
         rates[row, at] *= rng.uniform(0.0, 0.15)
     return f"{TOPICS[row]}: {shape}", {"topic": TOPICS[row]}
+
+
+WATCH: dict[str, str] = {
+    "sudden rise": "volume",
+    "slow rise": "volume",
+    "drop-out": "volume",
+    "slow handling": "handling",
+    "low ratings": "csat",
+}
+"""The product's default detectors, and the figures of a world that each looks at."""
+
+
+def watched(made: World, name: str, metric: str) -> tuple[Figures, float]:
+    """What a default detector finds in a world, and for how many weeks it could judge."""
+    spec = DEFAULTS[name]
+    seen = history(made, metric, window=spec.window, slide=spec.slide)
+    against = usual(seen, weeks=spec.weeks, holidays=made.holidays)
+    told = episodes(seen, against, spec.knobs)
+    weeks = judged_weeks(seen, against)
+    by = "topic" if metric == "volume" else "vendor"
+    return compare(told, [one for _, one in made.incidents], by=by, window=spec.window, weeks=weeks), weeks

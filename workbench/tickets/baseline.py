@@ -59,21 +59,21 @@ class Usual:
     noise: Floats
 
 
-def of_counts(counts: Floats, tickets_per_week: Floats, *, slide: int, window: int, weeks: int, odd: Bools) -> Usual:
+def of_counts(counts: Floats, *, slide: int, window: int, weeks: int, odd: Bools) -> Usual:
     """The usual for `counts`, groups × windows, of `window` hours each, every `slide` hours.
 
-    `tickets_per_week` is the mean number of each group; `odd` marks windows that touch a holiday.
+    `odd` marks windows that touch a holiday.
     """
     week, reach = WEEK // slide, -(-window // slide)
     calm = _filled(counts, odd, week)
-    trust = (tickets_per_week / (tickets_per_week + STEADY))[:, None]
-    expected = _expected_counts(calm, trust, week, reach, weeks)
+    in_a_week = WEEK / window
+    expected = _expected_counts(calm, in_a_week, week, reach, weeks)
     expected = _on_odd_days(counts, expected, odd)
     score = _deviance(counts, expected)
     noise = _noise(np.where(odd, np.nan, score), week, reach, weeks)
     unusual = np.abs(score / noise) > CLEAN
     calm = np.where(unusual & ~odd, expected, calm)
-    expected = _expected_counts(calm, trust, week, reach, weeks)
+    expected = _expected_counts(calm, in_a_week, week, reach, weeks)
     expected = _on_odd_days(counts, expected, odd)
     score = _deviance(counts, expected)
     noise = _noise(np.where(odd | unusual, np.nan, score), week, reach, weeks)
@@ -110,16 +110,16 @@ def odd_days(hours: npt.NDArray[np.int64], window: int, days: frozenset[int]) ->
     return np.searchsorted(known, first, "left") < np.searchsorted(known, last, "right")
 
 
-def _expected_counts(calm: Floats, trust: Floats, week: int, reach: int, weeks: int) -> Floats:
+def _expected_counts(calm: Floats, in_a_week: float, week: int, reach: int, weeks: int) -> Floats:
     """Level times share; NaN in the first weeks."""
     everything = calm.sum(axis=0, keepdims=True)
-    level = _level(calm, trust, week, reach, weeks)
+    level = _level(calm, in_a_week, week, reach, weeks)
     own, common = _share(calm, week, weeks), _share(everything, week, weeks)
     share = (weeks * own + PRIOR_WEEKS * common) / (weeks + PRIOR_WEEKS)
     return np.asarray(np.maximum(np.exp(level) * share, LEAST))
 
 
-def _level(calm: Floats, trust: Floats, week: int, reach: int, weeks: int) -> Floats:
+def _level(calm: Floats, in_a_week: float, week: int, reach: int, weeks: int) -> Floats:
     """The logarithm of the mean count as it should be at each window, from the weeks that end before it began.
 
     A weekly mean changes slowly, so it is read four times a day at most.
@@ -128,7 +128,8 @@ def _level(calm: Floats, trust: Floats, week: int, reach: int, weeks: int) -> Fl
     every = max(1, week // 28)
     back = np.stack([_lag(means, reach + number * week)[:, ::every] for number in range(weeks)])
     slopes = np.stack([(back[i] - back[j]) / (j - i) for i, j in itertools.combinations(range(weeks), 2)])
-    slope = np.clip(_median(slopes), -STEEPEST, STEEPEST) * trust
+    tickets = np.exp(_median(back)) * in_a_week
+    slope = np.clip(_median(slopes), -STEEPEST, STEEPEST) * tickets / (tickets + STEADY)
     middle = (reach + (week - 1) / 2) / week
     recent = max(3, weeks // 2 + 1)
     level = _median(np.stack([back[i] + slope * (i + middle) for i in range(recent)]))

@@ -202,7 +202,7 @@ def words(spec: Detector) -> str:
     many = f"where at least {spec.minimum} {'are usual' if counted else 'tickets are there'}"
     often, span = (_hours(count).removeprefix("one ") for count in (spec.slide, spec.window))
     return (
-        f"Every {often}, looks at {metric.title.lower()}{of} in the last {span}{each}. Tells when it is {way} what is usual "
+        f"Every {often}, looks at {_quiet(metric.title)}{of} in the last {span}{each}. Tells when it is {way} what is usual "
         f"at this time of the week over the {spec.weeks} weeks before: {spec.threshold:g} times the usual ups and downs, "
         f"{least}, {many}. More of the same within {_hours(spec.cooldown)} is the same alarm."
     )
@@ -391,6 +391,10 @@ def _hours(count: int) -> str:
     if count % 24 == 0:
         return "one day" if count == 24 else f"{count // 24} days"
     return f"{count} hours"
+
+
+def _quiet(title: str) -> str:
+    return title if title.isupper() else title.lower()
 
 
 def _name(column: str) -> str:

@@ -36,11 +36,6 @@ class History:
     counts: bool
     logs: bool
 
-    @property
-    def weeks(self) -> float:
-        """How long it is, in weeks."""
-        return len(self.ends) * self.slide / baseline.WEEK
-
 
 @dataclass(frozen=True)
 class Knobs:
@@ -118,10 +113,7 @@ def usual(history: History, *, weeks: int, holidays: Iterable[dt.date | str] = (
     """What every window of `history` usually holds, from the `weeks` before it."""
     odd = baseline.odd_days(history.ends, history.window, odd_days(history, holidays))
     if history.counts:
-        weekly = history.values.sum(axis=1) * history.slide / history.window / max(history.weeks, 1e-9)
-        return baseline.of_counts(
-            history.values, weekly, slide=history.slide, window=history.window, weeks=weeks, odd=odd
-        )
+        return baseline.of_counts(history.values, slide=history.slide, window=history.window, weeks=weeks, odd=odd)
     return baseline.of_values(
         history.values,
         history.tickets,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -246,15 +247,15 @@ def labels(key: str) -> tuple[list[Known], str]:
 def tiles(found: Figures) -> None:
     """How it would have done, for people without statistics."""
     with st.container(horizontal=True):
-        _tile("Would have told", f"{found.firings} times", f"{found.a_week:.2f} a week over {found.weeks:.0f} weeks")
+        _tile("Would have told", f"{found.firings} times", f"{found.a_week:.2f} a week")
         if not found.known:
             st.caption("No known incident to compare with: see below how to name some.")
             return
         _tile("Known incidents found", f"{found.found} of {found.known}", f"{_share(found.recall)} of them")
         _tile("Alarms that were right", f"{found.right} of {found.firings}", f"{_share(found.precision)} of them")
-        _tile("False alarms", f"{found.false_a_month:.1f} a month", "that met no known incident")
+        _tile("False alarms", f"{found.false_a_month:.1f} a month", "met no known one")
         late = "—" if found.delay is None else f"{found.delay:.0f} hours"
-        _tile("Told after", late, "from the start, half of them sooner")
+        _tile("Told after", late, "half of them sooner")
 
 
 def picture(spec: Detector, judged: Judged, key: str) -> None:
@@ -262,13 +263,14 @@ def picture(spec: Detector, judged: Judged, key: str) -> None:
     if not len(judged.history.ends):
         st.info("The tickets span less than one window.", icon=":material/info:")
         return
-    told = pd.Series([one.group for one in judged.episodes], dtype="str").value_counts()
-    groups = sorted(judged.history.groups, key=lambda group: -int(told.get(group, 0)))
+    told = Counter(one.group for one in judged.episodes)
+    newest = {one.group: one.first for one in judged.episodes}
+    groups = sorted(judged.history.groups, key=lambda group: newest.get(group, firing.ORIGIN), reverse=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if spec.by:
             group = st.selectbox(
                 spec.by.replace("_", " ").capitalize(), groups, key=f"{key}-shown-{spec.by}", width=300,
-                format_func=lambda name: f"{name} (told {told.get(name, 0)} times)",
+                format_func=lambda name: f"{name} (told {told[name]} times)",
             )  # fmt: skip
         else:
             group = groups[0]
@@ -401,7 +403,7 @@ def _next(stored: Stored, changed: bool, tested: bool) -> str:
 
 
 def _tile(label: str, value: str, below: str) -> None:
-    st.metric(label, value, below, delta_color="off", delta_arrow="off", border=True, width=190)
+    st.metric(label, value, below, delta_color="off", delta_arrow="off", border=True, width=168)
 
 
 def _share(value: float | None) -> str:

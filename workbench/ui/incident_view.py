@@ -212,13 +212,15 @@ def behind(actor: Actor, found: Incident) -> None:
     frame = frame[frame["ticket_id"].isin(ids)].head(LISTED)
     frame["run"] = [f"/runs?run={run}" if isinstance(run, str) and run else None for run in frame["run_id"]]
     shown = ["ticket_id", "created_at", "subject", "topic", "vendor", "status", "run"]
-    show.table(
+    st.dataframe(
         frame[shown].dropna(axis="columns", how="all"),
+        hide_index=True,
+        height=38 + 35 * min(len(frame), 10),
         key=f"incident-tickets-{found.id}",
         column_config={
             "ticket_id": "ticket",
             "created_at": st.column_config.DatetimeColumn("created (UTC)", format="D MMM, HH:mm"),
-            "subject": st.column_config.TextColumn("subject", width="large"),
+            "subject": st.column_config.TextColumn("subject", width="medium"),
             "run": st.column_config.LinkColumn("run", display_text="open"),
         },
     )
