@@ -8,11 +8,14 @@ import hmac
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlmodel import select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from tests.runtime.web import Site, reply, saying, site
 from workbench import jobs, store
@@ -119,7 +122,7 @@ def test_what_a_crash_left_half_sent_goes_again_under_the_same_key_or_is_said_to
     notices.make()
     job_id = notices.due()
     with store.session() as open_session:
-        for row in open_session.exec(tables_of_notices()).all():
+        for row in open_session.exec(rows()).all():
             row.state, row.tries = "sending", 1
             open_session.add(row)
     jobs.run_here(job_id)
@@ -133,9 +136,8 @@ def test_what_a_crash_left_half_sent_goes_again_under_the_same_key_or_is_said_to
     assert {one.state for one in notices.sent()} == {"sent"}
 
 
-def tables_of_notices():  # type: ignore[no-untyped-def]
-    from sqlmodel import select
-
+def rows() -> SelectOfScalar[tables.Notice]:
+    """All notices as they are stored."""
     return select(tables.Notice)
 
 
@@ -150,7 +152,7 @@ def test_a_busy_place_is_tried_again_later_and_a_refusal_is_final(
         assert (first.state, first.tries, "status 503" in first.result) == ("waiting", 1, True)
         assert notices.due() == ""
         with store.session() as open_session:
-            for row in open_session.exec(tables_of_notices()).all():
+            for row in open_session.exec(rows()).all():
                 assert row.due_at > store.now() + dt.timedelta(seconds=20)
                 row.due_at = store.now()
                 open_session.add(row)
@@ -158,6 +160,27 @@ def test_a_busy_place_is_tried_again_later_and_a_refusal_is_final(
         happen("Refunds")
         failed = next(one for one in go() if one.tries == 1)
         assert (failed.state, "status 404" in failed.result) == ("failed", True)
+
+
+def test_the_schedule_of_a_worker_finds_an_incident_and_has_it_told(hook: Site) -> None:
+    from dbos import DBOS
+
+    from tests.tickets.test_signals import live, put
+
+    put(60)
+    live()
+    try:
+        assert jobs.launch(worker=True)
+        assert DBOS.get_schedule("watch") is not None
+        DBOS.trigger_schedule("watch")
+        for _ in range(400):
+            if any(one.state == notices.SENT for one in notices.sent()):
+                break
+            time.sleep(0.1)
+    finally:
+        jobs.stop()
+    assert [one.state for one in notices.sent()] == ["sent"]
+    assert json.loads(hook.seen[0].body)["subject"] == "New: rush: Billing"
 
 
 def test_many_at_once_become_one_digest(hook: Site) -> None:
@@ -240,6 +263,7 @@ def test_the_preview_is_what_is_sent_and_sends_nothing(hook: Site) -> None:
     assert json.loads(body) == json.loads(hook.seen[0].body)
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_e_mail_goes_through_the_mail_server_that_the_secret_names(
     migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

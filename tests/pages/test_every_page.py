@@ -27,6 +27,8 @@ EMPTY = {
     "runs": "No runs fit",
     "label": "No labelling queue yet",
     "trends": "There are no tickets yet",
+    "signals": "Nothing is watched yet",
+    "detectors": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

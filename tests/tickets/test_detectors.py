@@ -104,7 +104,8 @@ def test_precision_recall_and_delay_are_counted_by_hand() -> None:
     ]
     figures = firing.compare(told, labels, by="topic", window=1, weeks=10)
     assert (figures.firings, figures.right, figures.false) == (2, 1, 1)
-    assert (figures.known, figures.found, figures.recall, figures.precision) == (3, 1, pytest.approx(1 / 3), 0.5)
+    assert (figures.known, figures.found, figures.precision) == (3, 1, 0.5)
+    assert figures.recall == pytest.approx(1 / 3)
     assert figures.delay == 5
     assert figures.a_week == 0.2
 

@@ -24,7 +24,7 @@ from workbench.operations import deliver, routes
 from workbench.operations.deliver import Message
 from workbench.runtime.fetch import Unsettled
 from workbench.store import insert_missing, now, session
-from workbench.store.tables import Destination, IncidentEvent, IncidentRow, Notice
+from workbench.store.tables import Destination, IncidentEvent, IncidentRow, Job, Notice
 from workbench.tickets import metrics, signals, watch
 from workbench.tickets.signals import Incident
 
@@ -98,6 +98,7 @@ def due() -> str:
     """Store a job that sends what is due now; returns its id, empty where nothing is. Hand it to `jobs.start`."""
     with session() as open_session:
         audit.lock(open_session)
+        _let_go(open_session)
         rows = open_session.exec(
             select(Notice)
             .where(Notice.state == WAITING, col(Notice.due_at) <= now(), Notice.job_id == "")
@@ -233,6 +234,18 @@ def _gather(open_session: Session) -> None:
         for row in rows:
             row.state, row.result = GATHERED, digest
             open_session.add(row)
+
+
+def _let_go(open_session: Session) -> None:
+    """Notices whose job ended before it came to them, or in the middle of one."""
+    ended = select(Job.id).where(col(Job.kind) == KIND, col(Job.state).in_(("failed", "cancelled")))
+    held = select(Notice).where(col(Notice.state).in_((WAITING, SENDING)), col(Notice.job_id).in_(ended))
+    for row in open_session.exec(held):
+        row.job_id = ""
+        if row.state == SENDING:
+            row.state, row.result = UNSETTLED, "its job failed while it was sent; perhaps it arrived"
+        open_session.add(row)
+    open_session.flush()
 
 
 def _plan(arguments: dict[str, Any]) -> list[Any]:
