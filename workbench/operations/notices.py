@@ -185,7 +185,7 @@ def _message(found: Incident, kind: str, why: str, turn: int) -> Message:
         str(found.evidence.get("say", "")),
         why if kind not in ("opened", "fixed") else f"Mended with {found.fix}." if kind == "fixed" else "",
         f"Severity {found.severity}; area {found.area or 'none'}; owner {found.owner or 'nobody yet'}.",
-        f"Since {found.started_at:%-d %b %Y %H:%M} UTC; {found.signals} windows out of the usual.",
+        f"Since {found.started_at:%-d %b %Y %H:%M} UTC; windows out of the usual: {found.signals}.",
         link(found.id),
     ]
     facts = {

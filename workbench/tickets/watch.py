@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from workbench.access import Actor, audit, require
 from workbench.errors import NotFound
@@ -78,14 +78,15 @@ def _watch(name: str, *, backdated: bool) -> tuple[int, int, int]:
         return 0, 0, 0
     spec = detectors.version(name, stored.live)
     judged = detectors.judge(spec)
-    places = _places(judged, stored.live_from)
+    since = _since(name, stored.live, stored.live_from, spec.lateness)
+    places = _places(judged, since)
     digests = {place: _digest(judged, place) for place in places}
     with session() as open_session:
         audit.lock(open_session)
         row = open_session.get(DetectorRow, name)
         if row is None or row.live != stored.live:
             return 0, 0, 0
-        known = _known(open_session, name, stored.live, stored.live_from)
+        known = _known(open_session, name, stored.live, since)
         new = [place for place in places if _end(judged, place) not in known]
         newest = firing.moment(int(judged.history.ends[-1])) if places else now()
         still = newest - dt.timedelta(hours=spec.lateness)
@@ -146,8 +147,18 @@ def _quote(ticket: Any, *parts: Any) -> dict[str, str] | None:
     return {"ticket": str(ticket), "text": masked[:LENGTH] + ("…" if len(masked) > LENGTH else "")}
 
 
+def _since(name: str, number: int, begun: dt.datetime, lateness: int) -> dt.datetime:
+    """The moment after which windows may be new or may still change; windows are judged in a row, without gaps."""
+    newest = select(func.max(DetectorWindow.until)).where(
+        DetectorWindow.detector == name, DetectorWindow.number == number
+    )
+    with session() as open_session:
+        last = open_session.exec(newest).one()
+    return begun if last is None else max(begun, last - dt.timedelta(hours=lateness + 1))
+
+
 def _places(judged: Judged, since: dt.datetime) -> list[int]:
-    """The windows to look at: those that end after the detector went live."""
+    """The windows to look at: those that end after a moment."""
     return [int(place) for place in np.flatnonzero(judged.history.ends > firing.hours(since))]
 
 

@@ -247,7 +247,7 @@ def labels(key: str) -> tuple[list[Known], str]:
 def tiles(found: Figures) -> None:
     """How it would have done, for people without statistics."""
     with st.container(horizontal=True):
-        _tile("Would have told", f"{found.firings} times", f"{found.a_week:.2f} a week")
+        _tile("Would have told", _times(found.firings), f"{found.a_week:.2f} a week")
         if not found.known:
             st.caption("No known incident to compare with: see below how to name some.")
             return
@@ -270,7 +270,7 @@ def picture(spec: Detector, judged: Judged, key: str) -> None:
         if spec.by:
             group = st.selectbox(
                 spec.by.replace("_", " ").capitalize(), groups, key=f"{key}-shown-{spec.by}", width=300,
-                format_func=lambda name: f"{name} (told {told[name]} times)",
+                format_func=lambda name: f"{name} (told {_times(told[name])})",
             )  # fmt: skip
         else:
             group = groups[0]
@@ -404,6 +404,10 @@ def _next(stored: Stored, changed: bool, tested: bool) -> str:
 
 def _tile(label: str, value: str, below: str) -> None:
     st.metric(label, value, below, delta_color="off", delta_arrow="off", border=True, width=168)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _share(value: float | None) -> str:

@@ -311,9 +311,9 @@ def _facts(found: Incident) -> str:
         f"last seen {show.when(found.last_seen)}",
     ]
     if found.signals:
-        facts.append(f"{found.signals} windows out of the usual")
+        facts.append("1 window out of the usual" if found.signals == 1 else f"{found.signals} windows out of the usual")
     if found.reopened:
-        facts.append(f"came back {found.reopened} times")
+        facts.append("came back once" if found.reopened == 1 else f"came back {found.reopened} times")
     if found.fix:
         facts.append(f"mended with {found.fix}")
     return " · ".join(facts)
