@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT
 from tests.tickets.files import ADMIN, write
 from tests.tickets.test_signals import RUSH, live, put
+from workbench.__main__ import main
 from workbench.cli.detectors import app
 from workbench.errors import Invalid, NotFound
 from workbench.tickets import detectors
@@ -66,15 +64,11 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
         run("backtest", "rush", "--incidents", write(tmp_path / "bad.csv", "a,b\n"))
 
 
-def test_a_refused_command_ends_with_two_and_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench", "detectors", "backtest", "nothing"],
-        cwd=ROOT,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.strip().splitlines()[-1] == "There is no detector 'nothing'."
+def test_a_refused_command_ends_with_two_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["workbench", "detectors", "backtest", "nothing"])
+    assert main() == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.strip().splitlines()[-1] == "There is no detector 'nothing'."

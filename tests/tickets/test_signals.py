@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import subprocess
 import sys
 import threading
@@ -40,10 +41,16 @@ RUSH = Detector(
 MINUTES = pd.Timedelta(minutes=3)
 
 
+@functools.cache
+def calm(until: dt.date) -> pd.DataFrame:
+    """Sample tickets of 70 days; nobody changes them."""
+    frame = samples.generate(2800, 70, 7, until=until)
+    return frame[frame["created_at"] <= pd.Timestamp("2026-03-31 23:00")]
+
+
 def put(extra: int = 0, *, at: str = "2026-03-30 08:00", until: dt.date = UNTIL, topic: str = "Billing") -> None:
     """Sample tickets of 70 days, with `extra` ones of a topic that begin at a moment, one every three minutes."""
-    frame = samples.generate(2800, 70, 7, until=until)
-    frame = frame[frame["created_at"] <= pd.Timestamp("2026-03-31 23:00")]
+    frame = calm(until)
     more = frame.head(extra).copy()
     more["ticket_id"] = [f"X{n}" for n in range(extra)]
     more["created_at"] = [pd.Timestamp(at) + MINUTES * n for n in range(extra)]
