@@ -33,7 +33,7 @@ def test_listing_says_what_each_does_and_whether_it_is_live() -> None:
     detectors.save(ADMIN, RUSH)
     text = run("list")
     assert text.startswith("rush  v1  not live")
-    assert "looks at tickets of tickets with topic Billing in the last 6 hours" in text
+    assert "looks at tickets with topic Billing in the last 6 hours" in text
     assert json.loads(run("list", "--json"))[0]["spec"]["threshold"] == 5.0
 
 

@@ -195,7 +195,7 @@ def words(spec: Detector) -> str:
     metric = metrics.get(spec.metric)
     each = f", for each {_name(spec.by)} by itself" if spec.by else ""
     only = "; ".join(f"{_name(name)} {' or '.join(values)}" for name, values in spec.where.items())
-    of = f" of tickets with {only}" if only else ""
+    of = f" with {only}" if only and spec.metric == "volume" else f" of tickets with {only}" if only else ""
     way = {"up": "well above", "down": "well below", "both": "well above or below"}[spec.direction]
     least = f"at least {spec.change:g} % off" if spec.change else "any amount off"
     counted = metric.counts and spec.direction == "down"
