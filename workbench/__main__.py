@@ -20,6 +20,7 @@ NOUNS = {
     "evals": "Experiments and the gate.",
     "releases": "Frozen versions of flows and the environments that point to them.",
     "tickets": "Tickets: load a file, query a metric.",
+    "detectors": "Detectors: list, run, backtest.",
 }
 
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VARIABLES: tuple[tuple[str, str, str], ...] = (
     ("WORKBENCH_HOME", "data", "Folder that holds `local/` (database, tickets) and `releases/`."),
     ("WORKBENCH_DATABASE_URL", "SQLite in `local/`", "SQLite or PostgreSQL, as an SQLAlchemy URL."),
+    ("WORKBENCH_URL", "http://127.0.0.1:8501", "The address of the app, with which links in notices begin."),
 )
 """Name, default and meaning of each variable read here; the model variables are listed in `runtime.models`."""
 
@@ -22,6 +23,7 @@ class Settings:
 
     home: Path
     database_url: str
+    url: str = "http://127.0.0.1:8501"
 
     @property
     def local(self) -> Path:
@@ -56,4 +58,5 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     url = env.get("WORKBENCH_DATABASE_URL") or f"sqlite:///{home / 'local' / 'workbench.db'}"
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
-    return Settings(home=home, database_url=url)
+    address = (env.get("WORKBENCH_URL") or "http://127.0.0.1:8501").rstrip("/")
+    return Settings(home=home, database_url=url, url=address)

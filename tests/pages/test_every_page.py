@@ -30,6 +30,8 @@ EMPTY = {
     "load": "No tickets yet",
     "trends": "There are no tickets yet",
     "ticket": "There are no tickets yet",
+    "signals": "Nothing is watched yet",
+    "detectors": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

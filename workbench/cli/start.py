@@ -46,10 +46,11 @@ def health(json: bool) -> None:
 
 def work() -> None:
     """Take jobs, and let approvals expire, until stopped. Raises Invalid where another process is the worker of this SQLite database."""
-    from workbench import evals, jobs  # noqa: F401  (evals registers its kind of job)
-    from workbench.tickets import incoming  # noqa: F401  (as tickets do)
+    from workbench import jobs
+    from workbench.operations import prepare
     from workbench.traces import clock
 
+    prepare.register()
     store.migrate()
     if not jobs.launch(worker=True):
         jobs.stop()

@@ -1,9 +1,23 @@
 """Durable background work with progress, cancel and resume. DBOS is loaded only by a process that launches it."""
 
 from workbench.jobs import seat
-from workbench.jobs.work import ENDED, Job, cancel, job, jobs, kind, row, run_here
+from workbench.jobs.work import ENDED, Job, cancel, job, jobs, kind, row, run_here, schedule
 
-__all__ = ["ENDED", "Job", "cancel", "job", "jobs", "kind", "launch", "row", "run_here", "running", "start", "stop"]
+__all__ = [
+    "ENDED",
+    "Job",
+    "cancel",
+    "job",
+    "jobs",
+    "kind",
+    "launch",
+    "row",
+    "run_here",
+    "running",
+    "schedule",
+    "start",
+    "stop",
+]
 
 
 def launch(*, worker: bool) -> bool:

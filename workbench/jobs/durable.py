@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 import socket
 import threading
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSConfig, ScheduleInput, SetWorkflowID
 
 from workbench import settings
 from workbench.errors import WorkbenchError
 from workbench.jobs import plain, seat
-from workbench.jobs.work import cancelled_job, do_shard, end_job, open_job, waiting
+from workbench.jobs.work import cancelled_job, do_due, do_shard, end_job, open_job, schedules, waiting
 
 log = logging.getLogger("workbench.jobs")
 
@@ -53,6 +54,8 @@ def launch(*, worker: bool) -> bool:
         _running, _worker = True, bool(name)
         for job_id in waiting() if name else ():
             _enqueue(job_id)
+        if name:
+            DBOS.apply_schedules([_entry(one, cron) for one, cron in schedules().items()])
         return _worker
 
 
@@ -75,6 +78,10 @@ def start(job_id: str) -> None:
 def _enqueue(job_id: str) -> None:
     with SetWorkflowID(job_id):
         DBOS.enqueue_workflow(QUEUE, _workflow, job_id)
+
+
+def _entry(name: str, cron: str) -> ScheduleInput:
+    return {"schedule_name": name, "workflow_fn": _scheduled, "schedule": cron, "context": name, "queue_name": QUEUE}
 
 
 def _system_url(url: str) -> str:
@@ -119,3 +126,20 @@ def _cancelled_step(job_id: str) -> bool:
 @DBOS.step(name="end")
 def _end_step(job_id: str, state: str, message: str) -> str:
     return end_job(job_id, state, message).state
+
+
+@DBOS.workflow(name="scheduled")
+def _scheduled(at: dt.datetime, name: str) -> None:
+    """One time of a schedule: what is due is found in a checkpointed step, and handed over as jobs."""
+    for job_id in _due_step(name):
+        _enqueue(job_id)
+    log.debug("did %s of %s", name, at)
+
+
+@DBOS.step(name="due")
+def _due_step(name: str) -> list[str]:
+    try:
+        return do_due(name)
+    except WorkbenchError as error:
+        log.warning("%s waits for the next time: %s", name, error)
+        return []

@@ -23,6 +23,9 @@ from workbench.store.tables import Job as Row
 Plan = Callable[[dict[str, Any]], list[Any]]
 Work = Callable[[str, dict[str, Any], Any], int]
 
+Due = Callable[[], list[str]]
+"""What a schedule does each time: it returns the ids of stored jobs to be started. Done twice, it must come to the same."""
+
 ENDED = ("done", "cancelled", "failed")
 
 
@@ -53,11 +56,27 @@ class Job:
 
 
 _kinds: dict[str, tuple[Plan, Work]] = {}
+_schedules: dict[str, tuple[str, Due]] = {}
 
 
 def kind(name: str, plan: Plan, work: Work) -> None:
     """Register a kind of job. `plan(arguments)` lists its shards; `work(job_id, arguments, shard)` returns the units done."""
     _kinds[name] = (plan, work)
+
+
+def schedule(name: str, cron: str, due: Due) -> None:
+    """Register what workers do again and again, at the times of a cron expression, in UTC; one of all workers each time."""
+    _schedules[name] = (cron, due)
+
+
+def schedules() -> dict[str, str]:
+    """The cron expression of each schedule."""
+    return {name: cron for name, (cron, _) in _schedules.items()}
+
+
+def do_due(name: str) -> list[str]:
+    """Do what a schedule is for, once; nothing for one that this version does not know."""
+    return _schedules[name][1]() if name in _schedules else []
 
 
 def row(name: str, title: str, arguments: dict[str, Any], actor: Actor, *, total: int) -> Row:

@@ -7,12 +7,12 @@ import logging
 
 from workbench import jobs, prompts, releases, settings
 from workbench.evals import create
-from workbench.traces import approvals
+from workbench.traces import approvals, cause_rules, forget_job
 
 log = logging.getLogger("workbench.operations")
 
-KINDS = (create, approvals.decide)
-"""What starts each kind of job; importing it registers the kind, and a worker must know them all."""
+KINDS = (create, approvals.decide, cause_rules.apply, forget_job.start)
+"""What starts each light kind of job; importing it registers the kind."""
 
 
 def prepare() -> None:
@@ -21,11 +21,17 @@ def prepare() -> None:
     releases.publish()
 
 
+def register() -> None:
+    """Make known the kinds of jobs that load heavy libraries; a worker must know them all."""
+    for name in ("workbench.operations.notices", "workbench.tickets.incoming"):
+        importlib.import_module(name)
+
+
 def warm() -> None:
     """Load the Agents SDK before somebody needs it, and start the worker where this process is one."""
     try:
         importlib.import_module("workbench.runtime.engine")
-        importlib.import_module("workbench.tickets.incoming")  # registers its kind of job
+        register()
         jobs.launch(worker=settings.load().database_url.startswith("sqlite"))
     except Exception:
         log.exception("long jobs will not run in this process")

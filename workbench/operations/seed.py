@@ -15,13 +15,20 @@ from workbench.errors import WorkbenchError
 from workbench.operations.messages import CONVERSATIONS, FLAGS
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
-from workbench.tickets import manifest
+from workbench.tickets import detectors, history, manifest, signals, watch
+from workbench.tickets.defaults import DEFAULTS
+from workbench.tickets.seed import INCIDENTS
 from workbench.tickets.seed import seed as seed_tickets
 from workbench.traces import capture
 
 FLOW = "order-desk"
 DRAFTS = (FLOW, "help-answers")
 """The templates that are drafts from the start; the others wait in the gallery, with their cases."""
+
+WATCHED = {"slow rise": "Operations", "low ratings": "Vendors"}
+"""The detectors that are live from the start, with their areas."""
+SEEN = dt.timedelta(days=30)
+"""So much of the sample tickets they have watched."""
 
 Progress = Callable[[str, float], None]
 
@@ -61,6 +68,9 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
     fresh = [one for one in flows.templates() if one.name in DRAFTS and one.name not in known]
     for one in fresh:
         flows.create(actor, one.spec)
+    if made_tickets:
+        progress("watching the sample tickets", 0.52)
+        _watch(actor)
     made_cases = _cases(actor)
     made_runs = 0 if traces.count() else _record(actor, progress)
     _queue(actor)
@@ -70,6 +80,24 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
         audit.append(open_session, actor, "seed", "sample workspace", {"tickets": made_tickets, "runs": made_runs})
     progress("done", 1.0)
     return Seeded(made_tickets, len(fresh), made_runs, made_cases, released)
+
+
+def _watch(actor: Actor) -> None:
+    """Two live detectors with their backtests, and what they find in the last weeks of the sample tickets."""
+    newest = history.newest()
+    midnight = dt.datetime.combine(newest.date(), dt.time(), dt.UTC)
+    for one in INCIDENTS:
+        first, last = one.window(newest.date())
+        start = midnight - (newest.date() - first)
+        where = {"topic": one.topic, "vendor": one.vendor}
+        end = start + (last - first) + dt.timedelta(days=1)
+        signals.record(actor, one.name, start=start, end=end, where=where, fix="written down afterwards")
+    for name, area in WATCHED.items():
+        spec = DEFAULTS[name].model_copy(update={"area": area, "escalate": 0})
+        made = detectors.save(actor, spec)
+        detectors.backtest(actor, name, signals.known(), labels="the workbench's incidents")
+        detectors.go_live(actor, name, changes=made.changes, since=newest - SEEN)
+    watch.run(actor, backdated=True)
 
 
 def _cases(actor: Actor) -> int:

@@ -510,3 +510,157 @@ class Job(SQLModel, table=True):
     started_by: str
     created_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
     finished_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+
+
+class DetectorRow(SQLModel, table=True):
+    """A detector: its newest version, and the one that is live. `changes` counts every change, so that a second editor meets a conflict.
+
+    `live_from` is the moment from which windows are watched.
+    """
+
+    __tablename__ = "detector"
+    name: str = Field(primary_key=True)
+    number: int = 1
+    changes: int = 1
+    live: int | None = None
+    live_from: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+    made_by: str
+    made_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class DetectorVersion(SQLModel, table=True):
+    """One numbered version of a detector. Rows are never changed."""
+
+    __tablename__ = "detector_version"
+    detector: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    spec: dict[str, Any] = Field(sa_column=_json())
+    saved_by: str
+    saved_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class DetectorTest(SQLModel, table=True):
+    """What a version of a detector would have found in the history: a backtest, kept."""
+
+    __tablename__ = "detector_test"
+    id: str = Field(primary_key=True)
+    detector: str = Field(index=True)
+    number: int
+    labels: str
+    figures: dict[str, Any] = Field(sa_column=_json())
+    run_by: str
+    run_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+
+
+class DetectorWindow(SQLModel, table=True):
+    """A window that a live version has judged; the key lets it be judged once, `revision` counts what late tickets changed."""
+
+    __tablename__ = "detector_window"
+    detector: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    until: dt.datetime = Field(sa_column=Column(UtcDateTime(), primary_key=True))
+    digest: str
+    revision: int = 1
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class IncidentRow(SQLModel, table=True):
+    """What people work on: signals with one fingerprint, and what was done about them. `turn` counts what is told to others."""
+
+    __tablename__ = "incident"
+    id: str = Field(primary_key=True)
+    fingerprint: str = Field(index=True)
+    title: str
+    detector: str = Field(default="", index=True)
+    number: int = 0
+    label: str = ""
+    metric: str = ""
+    severity: str
+    area: str = Field(default="", index=True)
+    owner: str = ""
+    state: str = Field(default="open", index=True)
+    verdict: str = ""
+    turn: int = 1
+    changes: int = 1
+    conditions: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    evidence: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    signals: int = 0
+    reopened: int = 0
+    fix: str = ""
+    escalate_hours: int = 0
+    started_at: dt.datetime = Field(sa_column=_moment(index=True))
+    last_seen: dt.datetime = Field(sa_column=_moment())
+    detected_at: dt.datetime = Field(sa_column=_moment())
+    sent_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+    acknowledged_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+    escalated_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+    fixed_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+
+
+class SignalRow(SQLModel, table=True):
+    """One firing: one window of one group that was out of the usual. The key lets it be told once."""
+
+    __tablename__ = "signal"
+    detector: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    until: dt.datetime = Field(sa_column=Column(UtcDateTime(), primary_key=True))
+    label: str = Field(primary_key=True)
+    incident: str = Field(index=True)
+    value: float
+    expected: float
+    score: float
+    tickets: int
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class IncidentEvent(SQLModel, table=True):
+    """A line of an incident's story: who did what when."""
+
+    __tablename__ = "incident_event"
+    id: int | None = Field(default=None, primary_key=True)
+    incident: str = Field(index=True)
+    kind: str
+    person: str
+    text: str = ""
+    turn: int = 0
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Destination(SQLModel, table=True):
+    """Where notices can go: a webhook, a Slack channel or e-mail. Secrets are named here, never kept."""
+
+    name: str = Field(primary_key=True)
+    kind: str
+    address: str
+    secret: str = ""
+    changes: int = 1
+    set_by: str
+    set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Route(SQLModel, table=True):
+    """Which destination hears of incidents of an area, from which severity on; `*` is every area."""
+
+    area: str = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    least: str = "low"
+    set_by: str
+    set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class Notice(SQLModel, table=True):
+    """One message to one destination about one turn of an incident: the key lets it be made once. `tries` are its attempts."""
+
+    incident: str = Field(primary_key=True)
+    turn: int = Field(primary_key=True)
+    destination: str = Field(primary_key=True)
+    kind: str
+    text: str
+    state: str = Field(default="waiting", index=True)
+    tries: int = 0
+    result: str = ""
+    digest_of: int = 0
+    job_id: str = ""
+    due_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+    made_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+    sent_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))

@@ -262,7 +262,7 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
     asked = _asked(filters, days.first, days.last)
     parts, values = measure.conditions(asked.where)
     where = " AND ".join(["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY", *parts])
-    found = source.fetch(_sql("hours", where=where), {**values, "since": days.first, "until": days.last})
+    found = source.fetch(_sql("hours_of_week", where=where), {**values, "since": days.first, "until": days.last})
     every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
     counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
     counted = counted.reindex(every, fill_value=0)

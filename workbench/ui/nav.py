@@ -59,6 +59,10 @@ PLACES = (
     ),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
     Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
+    Place(
+        "signals", "Signals", "notifications", "Watch", "What is out of the usual now, who has it, and how it ended."
+    ),
+    Place("detectors", "Detectors", "sensors", "Watch", "What is watched, and what it would have told in the past."),
 )
 
 

@@ -1,0 +1,5 @@
+-- How many tickets were created in each hour, in UTC.
+SELECT date_trunc('hour', created_at)::TIMESTAMP AS hour, count(*)::BIGINT AS tickets
+FROM ticket
+WHERE {where}
+GROUP BY ALL
