@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ SATISFIED = np.array([0.9, 0.8, 0.7, 0.55])
 """The share of satisfied customers of each of four kinds of tickets, whoever handles them."""
 
 
-def of(label: npt.NDArray[np.int64], stratum: npt.NDArray[np.int64], value: npt.NDArray[np.float64]) -> Standings:
+def of(label: npt.NDArray[np.int64], stratum: npt.NDArray[np.int64], value: npt.NDArray[np.floating[Any]]) -> Standings:
     cell, inverse = np.unique(label * 100 + stratum, return_inverse=True)
     sums = [np.bincount(inverse, weights=weights) for weights in (np.ones(len(value)), value, value**2)]
     names = {"label": (cell // 100).astype(str), "stratum": (cell % 100).astype(str)}
@@ -71,7 +72,8 @@ def test_a_true_difference_is_found_whatever_the_mix() -> None:
 
 def test_with_one_kind_of_ticket_the_adjusted_mean_is_the_raw_one() -> None:
     found = of(np.array([0, 0, 1, 1]), np.zeros(4, dtype=np.int64), np.array([1.0, 2.0, 4.0, 5.0]))
-    assert [(one.raw, one.adjusted) for one in found.groups] == [(1.5, pytest.approx(1.5)), (4.5, pytest.approx(4.5))]
+    assert [one.raw for one in found.groups] == [1.5, 4.5]
+    assert [round(one.adjusted or 0, 9) for one in found.groups] == [1.5, 4.5]
 
 
 def test_a_group_that_shares_no_kind_of_ticket_is_not_compared() -> None:
