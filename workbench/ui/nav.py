@@ -63,6 +63,9 @@ PLACES = (
         "signals", "Signals", "notifications", "Watch", "What is out of the usual now, who has it, and how it ended."
     ),
     Place("detectors", "Detectors", "sensors", "Watch", "What is watched, and what it would have told in the past."),
+    Place(
+        "vendors", "Vendors", "balance", "Watch", "How each vendor does, as counted and with the same mix of tickets."
+    ),
 )
 
 
