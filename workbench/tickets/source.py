@@ -78,6 +78,15 @@ def _connection() -> tuple[tuple[Signature, int], duckdb.DuckDBPyConnection, fro
         return _open
 
 
+def private(memory: str) -> duckdb.DuckDBPyConnection:
+    """A connection of its own to the current tickets, as `ticket` alone, that may use so much `memory` and no disk.
+
+    Raises NotFound where there are no tickets.
+    """
+    path = publish.current()
+    return _locked([path], f"SET memory_limit = '{memory}'", "SET temp_directory = ''", "SET threads = 2")
+
+
 def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
     connection = duckdb.connect(":memory:")
     tickets, daily = ("'" + str(one).replace("'", "''") + "'" for one in (path, rollup))
@@ -90,6 +99,17 @@ def _connect(path: Path, rollup: Path) -> tuple[duckdb.DuckDBPyConnection, froze
         return connection, rollups.attach(connection, [rollup])
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
+
+
+def _locked(paths: list[Path], *settings: str) -> duckdb.DuckDBPyConnection:
+    """A connection with the view `ticket` over `paths`, which can reach no other file and change no setting."""
+    connection = duckdb.connect(":memory:")
+    named = ", ".join("'" + str(one).replace("'", "''") + "'" for one in paths)
+    for setting in (*settings, f"SET allowed_paths = [{named}]", "SET enable_external_access = false"):
+        connection.execute(setting)
+    connection.execute("SET lock_configuration = true")
+    connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet([{named}])")
+    return connection
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

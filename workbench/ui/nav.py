@@ -50,6 +50,9 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
+    Place(
+        "ask", "Ask", "forum", "Watch", "Ask the tickets in plain English; see how it was understood, and change it."
+    ),
 )
 
 
