@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 
 from workbench.errors import Invalid
 from workbench.tickets import metrics, periods, trends
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension
+from workbench.tickets.measure import Grain
 
 LONGEST = 400
 """Characters of a question."""
@@ -38,7 +39,7 @@ class Question:
 
     metric: str
     by: tuple[str, ...] = ()
-    grain: trends.Grain | None = None
+    grain: Grain | None = None
     start: dt.date | None = None
     end: dt.date | None = None
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -134,6 +135,8 @@ def read(text: str, facets: Mapping[str, Sequence[str]], today: dt.date) -> Read
     found, strange = _match(rest.split(), phrases)
     if strange:
         return _refusal(strange, meant)
+    if not period and all(signs[0].kind in ("silent", "number", "except") for _, signs in found):
+        return Reading(None, tuple(meant), "It is not clear what is asked of the tickets.", HINT)
     try:
         asked = _Sense(facets).take(found, meant)
     except Invalid as error:
@@ -292,7 +295,7 @@ class _Sense:
         self.facets = facets
         self.metric = ""
         self.by: list[str] = []
-        self.grain: trends.Grain | None = None
+        self.grain: Grain | None = None
         self.where: dict[str, list[str]] = {}
         self.order: Order = ""
         self.end = ""
@@ -339,7 +342,7 @@ class _Sense:
             case "dimension":
                 return self._dimension(sign.value, following)
             case "grain":
-                self.grain = sign.value  # type: ignore[assignment]
+                self.grain = cast(Grain, sign.value)
                 return f"a value for each {sign.value}"
             case "over_time":
                 self.over_time = True

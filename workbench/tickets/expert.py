@@ -85,7 +85,7 @@ def _checked(sql: str) -> str:
             told = parser.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchone()
         except duckdb.Error as error:
             raise Invalid(f"DuckDB says: {_line(error)}", remedy="Write one SELECT over `ticket`.") from error
-    tree = json.loads(told[0]) if told else {"error": True}
+    tree: dict[str, Any] = json.loads(told[0]) if told else {"error": True}
     if tree.get("error"):
         reason = str(tree.get("error_message", "")).splitlines()[:1]
         raise Invalid(

@@ -51,12 +51,13 @@ def keep(actor: access.Actor, text: str, question: ask.Question) -> Verified:
     access.require(actor, "keep a question")
     if not (words := ask.key(text)) or len(text) > ask.LONGEST:
         raise Invalid("There is no question to keep.", remedy=f"Ask one of at most {ask.LONGEST} characters.")
-    body = {"asked": text.strip(), "question": question.plain, "checked_by": actor.name, "at": store.now()}
+    at = store.now()
+    body = {"asked": text.strip(), "question": question.plain, "checked_by": actor.name, "at": at}
     with store.session() as session:
         store.insert_missing(session, Row, {"words": words, **body})
         session.execute(update(Row).where(col(Row.words) == words).values(**body))
         access.audit.append(session, actor, "keep a question", text.strip(), {"question": question.plain})
-    return Verified(text.strip(), question, actor.name, body["at"])
+    return Verified(text.strip(), question, actor.name, at)
 
 
 def forget(actor: access.Actor, text: str) -> None:
