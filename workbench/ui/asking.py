@@ -12,6 +12,7 @@ import streamlit as st
 
 from workbench.access import Actor, may
 from workbench.tickets import ask, expert, metrics, report, trends, verified
+from workbench.tickets.measure import Grain
 from workbench.ui import charts, nav, session, show
 from workbench.ui.charts import answers
 
@@ -25,6 +26,7 @@ EXAMPLES = (
 )
 NONE = "all together"
 ONCE = "once"
+GRAINS: dict[str, Grain | None] = {ONCE: None, "day": "day", "week": "week", "month": "month"}
 AGAINST: dict[ask.Against, str] = {"": "nothing", "previous": "the time before", "year": "a year before"}
 ORDERS: dict[ask.Order, str] = {"": "as it comes", "highest": "highest first", "lowest": "lowest first"}
 
@@ -143,8 +145,8 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
         )
         grain = st.selectbox(
             "A value for each",
-            [ONCE, *trends.GRAINS],
-            [ONCE, *trends.GRAINS].index(question.grain or ONCE),
+            list(GRAINS),
+            list(GRAINS).index(question.grain or ONCE),
             key=f"g-{tag}",
             width=140,
         )
@@ -186,7 +188,7 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
         question,
         metric=metric,
         by=tuple(by),
-        grain=None if grain == ONCE else grain,
+        grain=GRAINS[grain],
         against="" if grain != ONCE else against,
         order=order,
         start=start if isinstance(start, dt.date) else None,
