@@ -157,10 +157,12 @@ def _over_time(question: ask.Question, metric: metrics.Metric, frame: pd.DataFra
     known = frame[frame["value"].notna()]
     ordered = known.sort_values("value", kind="stable")
     low, high = ordered.iloc[0], ordered.iloc[-1]
-    return [
-        f"Highest in the {question.grain} of {high['period']}: {metrics.say(metric, _number(high['value']))}.",
-        f"Lowest in the {question.grain} of {low['period']}: {metrics.say(metric, _number(low['value']))}.",
-    ]
+    said = []
+    for end, row in (("Highest", high.to_dict()), ("Lowest", low.to_dict())):
+        whose = f"{_group(question, row)}, " if question.by else ""
+        value = metrics.say(metric, _number(row["value"]))
+        said.append(f"{end}: {whose}{question.grain} of {row['period']}, {value}.")
+    return said
 
 
 def _thin(metric: metrics.Metric, n: int) -> list[str]:
