@@ -32,6 +32,8 @@ EMPTY = {
     "ticket": "There are no tickets yet",
     "signals": "Nothing is watched yet",
     "detectors": "There are no tickets yet",
+    "vendors": "There are no tickets yet",
+    "ask": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

@@ -664,3 +664,14 @@ class Notice(SQLModel, table=True):
     due_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
     made_at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
     sent_at: dt.datetime | None = Field(default=None, sa_column=_moment(optional=True))
+
+
+class VerifiedQuestion(SQLModel, table=True):
+    """A question over the tickets whose reading a person has checked, by its words without case and marks."""
+
+    __tablename__ = "verified_question"
+    words: str = Field(primary_key=True)
+    asked: str
+    question: dict[str, Any] = Field(sa_column=_json())
+    checked_by: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from workbench.tickets import firing, metrics, source
 from workbench.tickets.baseline import Floats, Usual
 from workbench.tickets.columns import NONE, dimension
 from workbench.tickets.firing import ORIGIN, History
+from workbench.tickets.statement import statement
 
 EVERYTHING = "All tickets"
 MOST = 40
@@ -58,7 +58,7 @@ def evidence(
 ) -> pd.DataFrame:
     """The tickets of a group in a window, newest first: ticket_id, at, subject, body, run_id."""
     condition, values = _where(tuple((name, tuple(some)) for name, some in where.items()))
-    sql = _sql("evidence", event=_event(event), label=_label(by), where=condition)
+    sql = statement("evidence", event=_event(event), label=_label(by), where=condition)
     end = until.astimezone(dt.UTC).replace(tzinfo=None)
     span = {"since": end - dt.timedelta(hours=window), "until": end, "label": group, "most": most}
     return source.fetch(sql, {**values, **span})
@@ -86,10 +86,10 @@ def _load(
     ends = _ends(window, slide)
     logs = chosen.relative and not chosen.counts
     if chosen.expression == "count(*)":
-        frame = source.fetch(_sql("hours", **parts), values)
+        frame = source.fetch(statement("hours", **parts), values)
         groups, tickets = _rolled(frame, ends, window)
         return History(groups, ends, tickets, tickets, slide, window, counts=True, logs=False)
-    sql = _sql("windows", metric=chosen.expression, window=str(window), slide=str(slide), **parts)
+    sql = statement("windows", metric=chosen.expression, window=str(window), slide=str(slide), **parts)
     frame = source.fetch(sql, values)
     groups = _groups(frame)
     tickets = _spread(frame, "tickets", groups, ends, slide, 0.0)
@@ -188,12 +188,3 @@ def _label(by: str | None) -> str:
 
 def _event(name: str) -> str:
     return {"first_response_at": "first_response_at", "resolved_at": "resolved_at"}.get(name, "created_at")
-
-
-@lru_cache
-def _text(name: str) -> str:
-    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _sql(name: str, **parts: str) -> str:
-    return _text(name).format(**parts)

@@ -9,13 +9,12 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 from workbench.tickets import rollups, source
 from workbench.tickets.columns import NONE, dimension
 from workbench.tickets.metrics import PER_UNIT, Metric
+from workbench.tickets.statement import statement
 
 Grain = Literal["day", "week", "month"]
 Row = dict[str, Any]
@@ -148,7 +147,7 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
         columns += [f"{sql} AS {prefix}_{metric.name}" for prefix, sql in zip("vns", parts, strict=True)]
     day = "day" if cube else ("resolved_at" if by_resolution else "created_at")
     found = source.records(
-        _sql(
+        statement(
             "additive",
             keys=_keys(asked, day),
             count="coalesce(sum(tickets), 0)::BIGINT" if cube else "count(*)",
@@ -236,7 +235,7 @@ def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> lis
     values |= {"cubes": [_bins(m, asked, have) for m in chosen], "quantiles": [m.quantile for m in chosen]}
     where = ["list_contains($cubes::VARCHAR[], cube::VARCHAR)", "day BETWEEN $since::DATE AND $until::DATE", *parts]
     found = source.records(
-        _sql(
+        statement(
             "binned",
             keys=_keys(asked, "day"),
             names=", ".join(asked.keys),
@@ -281,14 +280,7 @@ def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     columns = ", ".join(
         f"{m.daily_expression} AS v_{m.name}, {m.daily_rests_on} AS n_{m.name}, NULL AS s_{m.name}" for m in chosen
     )
-    found = source.records(_sql("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values)
+    found = source.records(
+        statement("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values
+    )
     return [_row(row, metric, asked.keys) for metric in chosen for row in found]
-
-
-@lru_cache
-def _text(name: str) -> str:
-    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _sql(name: str, **parts: str) -> str:
-    return _text(name).format(**parts)

@@ -14,7 +14,9 @@ from workbench.datasets import labelling
 from workbench.errors import Invalid
 from workbench.tickets import source, trends
 from workbench.tickets.columns import dimension, nearest
+from workbench.tickets.measure import label
 from workbench.tickets.standardise import Standings, standings
+from workbench.tickets.statement import statement
 
 MIXED = ("topic", "priority", "channel", "language")
 """What a ticket's kind is made of, unless somebody says otherwise."""
@@ -229,8 +231,8 @@ def _cells(by: str, kinds: tuple[str, ...], filters: trends.Filters, days: trend
         for one in MEASURES.values()
     )
     stratum = "concat_ws(chr(31), " + ", ".join(f"coalesce({name}, '')" for name in kinds) + ")" if kinds else "''"
-    where, values = trends._where(filters, days.start, days.end)
-    sql = trends._sql("scorecard", label=trends._label(by), stratum=stratum, sums=sums, where=where)
+    where, values = trends.condition(filters, days.start, days.end)
+    sql = statement("scorecard", label=label(by), stratum=stratum, sums=sums, where=where)
     return source.fetch(sql, values)
 
 
@@ -275,13 +277,13 @@ def _calibrations(by: str, filters: trends.Filters, days: trends.Window) -> dict
         verdicts[one.run_id].append(one)
     if not verdicts:
         return {}
-    where, values = trends._where(filters, days.start, days.end)
-    sql = trends._sql("runs_of", label=trends._label(by), where=where)
+    where, values = trends.condition(filters, days.start, days.end)
+    sql = statement("runs_of", label=label(by), where=where)
     pairs = source.fetch(sql, {**values, "runs": list(verdicts)})
     found: dict[str, list[list[labelling.Label]]] = defaultdict(list)
-    for label, run_id in pairs[["label", "run_id"]].itertuples(index=False):
-        found[str(label)].append(verdicts[str(run_id)])
-    return {label: _calibration(runs) for label, runs in found.items()}
+    for group, run_id in pairs[["label", "run_id"]].itertuples(index=False):
+        found[str(group)].append(verdicts[str(run_id)])
+    return {group: _calibration(runs) for group, runs in found.items()}
 
 
 def _calibration(runs: list[list[labelling.Label]]) -> Calibration:

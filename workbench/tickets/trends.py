@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -16,6 +15,7 @@ from workbench.tickets import measure, publish, rollups, source
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
 from workbench.tickets.measure import Asked, label
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
+from workbench.tickets.statement import statement
 
 Grain = measure.Grain
 ALL, OTHER = measure.ALL, measure.OTHER
@@ -262,7 +262,7 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
     asked = _asked(filters, days.first, days.last)
     parts, values = measure.conditions(asked.where)
     where = " AND ".join(["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY", *parts])
-    found = source.fetch(_sql("hours_of_week", where=where), {**values, "since": days.first, "until": days.last})
+    found = source.fetch(statement("hours_of_week", where=where), {**values, "since": days.first, "until": days.last})
     every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
     counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
     counted = counted.reindex(every, fill_value=0)
@@ -275,8 +275,8 @@ def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame
     """The newest `limit` tickets that `filters` mean; first_response is in minutes, resolution in hours."""
     filters = filters or Filters()
     days = window(filters)
-    where, values = _where(filters, days.start, days.end)
-    return source.fetch(_sql("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
+    where, values = condition(filters, days.start, days.end)
+    return source.fetch(statement("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
 
 
 def ticket(ticket_id: str) -> dict[str, Any]:
@@ -446,7 +446,7 @@ def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
     return pd.DataFrame(found, columns=[*groups, "value", "tickets"])
 
 
-def _where(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
+def condition(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
     """The condition on tickets, and its values."""
     parts, values = measure.conditions(filters.where)
     span = ["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY"]
@@ -553,12 +553,3 @@ def _values(name: str) -> tuple[str, ...]:
     sql = f"SELECT {label(name)} AS label FROM {origin} GROUP BY 1 ORDER BY {count} DESC, 1 LIMIT {FACET_VALUES}"
     found = tuple(str(row["label"]) for row in source.records(sql))
     return () if found == (NONE,) else found
-
-
-@lru_cache
-def _text(name: str) -> str:
-    return (Path(__file__).parent / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _sql(name: str, **parts: str) -> str:
-    return _text(name).format(**parts)

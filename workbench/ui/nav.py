@@ -50,21 +50,24 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("failures", "Failures", "troubleshoot", "Improve", "Why runs fail: by cause, flow, release and topic."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
-    Place(
-        "load",
-        "Load tickets",
-        "upload_file",
-        "Watch",
-        "Bring in a help desk's export, see what would be left out and why, and undo the last load.",
-    ),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
-    Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
+    Place(
+        "ask", "Ask", "forum", "Watch", "Ask the tickets in plain English; see how it was understood, and change it."
+    ),
     Place(
         "signals", "Signals", "notifications", "Watch", "What is out of the usual now, who has it, and how it ended."
     ),
     Place("detectors", "Detectors", "sensors", "Watch", "What is watched, and what it would have told in the past."),
     Place(
         "vendors", "Vendors", "balance", "Watch", "How each vendor does, as counted and with the same mix of tickets."
+    ),
+    Place("ticket", "Ticket", "confirmation_number", "Watch", "Read one ticket, with its run and labels."),
+    Place(
+        "load",
+        "Load tickets",
+        "upload_file",
+        "Watch",
+        "Bring in a help desk's export, see what would be left out and why, and undo the last load.",
     ),
 )
 
