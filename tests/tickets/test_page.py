@@ -18,7 +18,8 @@ PAGE = settings.ROOT / "pages" / "trends.py"
 
 @pytest.fixture
 def page(home: Path) -> AppTest:
-    return AppTest.from_file(PAGE, default_timeout=20)
+    app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
+    return app.switch_page(str(PAGE))
 
 
 @pytest.fixture
