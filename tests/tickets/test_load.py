@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_written_changes_nothing(make_csv: MakeCsv) -> N
 def test_no_temporary_file_is_left_behind(make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv([ROW]), mapping=None)
     names = {path.name for path in settings.load().tickets.iterdir()}
-    assert names == {manifest.MANIFEST, ".lock", parts()[0].name, manifest.rollup(parts()[0]).name}
+    assert names == {manifest.MANIFEST, ".lock", parts()[0].name}
 
 
 def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: Path) -> None:

@@ -49,8 +49,10 @@ LAWS = hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=
 
 
 def put(frame: pd.DataFrame) -> None:
-    """Put ready tickets in the place of the current ones."""
+    """Put ready tickets in the place of the current ones, with the rollups that as few would not have."""
     put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+    for part in parts():
+        rollups.write(part, manifest.rollup(part))
 
 
 @pytest.fixture

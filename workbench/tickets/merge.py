@@ -180,7 +180,7 @@ def merge(
         parts = sorted([*stay, *(part for part, _ in made)], key=lambda part: (part.month, part.first))
         paths = tuple(path for _, path in made)
         return Merged(
-            tuple(parts), (*paths, *_rollups(paths)), total - duplicates, duplicates, new, changed, unchanged, older,
+            tuple(parts), (*paths, *_rollups(place, parts, after)), total - duplicates, duplicates, new, changed, unchanged, older,
             first, last,
         )  # fmt: skip
     finally:
@@ -202,13 +202,16 @@ def _write(
     return made
 
 
-def _rollups(paths: Iterable[Path]) -> list[Path]:
-    """The rollup beside each part."""
+def _rollups(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
+    """The rollup of each part that has none yet, or one of another recipe; none at all for few tickets."""
+    if tickets < rollups.WORTH:
+        return []
     made = []
-    for path in paths:
-        target = manifest.rollup(path)
-        rollups.write(path, target)
-        made.append(target)
+    for part in parts:
+        path = place / part.file if (place / part.file).is_file() else manifest.folder() / part.file
+        if not rollups.fresh(manifest.rollup(manifest.folder() / part.file)):
+            made.append(manifest.rollup(place / part.file))
+            rollups.write(path, made[-1])
     return made
 
 

@@ -27,6 +27,8 @@ DIMENSIONS = tuple(dict.fromkeys(name for cube in CUBES for name in cube))
 PER_OCTAVE = 4
 """Bins in a doubling of a duration: neighbours are 19 % apart."""
 
+WORTH = 200_000
+"""Below so many tickets there are no rollups: the tickets themselves answer as fast."""
 SMALL, SHARE = 100_000, 0.5
 """A cube of more rows than SMALL is left out where it has more than SHARE of the part's: it would save nothing."""
 
@@ -64,6 +66,12 @@ def write(part: Path, target: Path) -> None:
             f"TO {_quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440, "
             f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
         )
+
+
+def fresh(file: Path) -> bool:
+    """Whether there is a rollup in `file` and the present recipe made it."""
+    with duckdb.connect(":memory:") as connection:
+        return bool(_about(connection, file))
 
 
 def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> frozenset[str]:
