@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,25 +74,53 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database, made once; copy it."""
+    return _emptied(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'workbench.db'}")
+
+
+@pytest.fixture(scope="session")
+def empty_template(postgres: str) -> str:
+    """The name of a migrated, empty PostgreSQL database, made once, of which new ones are copies."""
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("create database migrated_once")
+    _emptied(postgres.replace("/postgres?", "/migrated_once?"))
+    return "migrated_once"
+
+
+def _emptied(url: str) -> Path:
+    """Migrate the database at `url`, and let go of it; its file, where it has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_DATABASE_URL", url)
+        store.migrate()
+        store.dispose()
+    return Path(url.removeprefix("sqlite:///"))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A migrated, empty database of each kind; returns its kind."""
-    if request.param == "postgres":
-        import psycopg
+    if request.param == "sqlite":
+        request.getfixturevalue("migrated")
+        return "sqlite"
+    import psycopg
 
-        uri = request.getfixturevalue("postgres")
-        name = f"t{abs(hash(str(home)))}"
-        with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute(f'create database "{name}"')
-        monkeypatch.setenv("WORKBENCH_DATABASE_URL", uri.replace("/postgres?", f"/{name}?"))
-    store.migrate()
-    return str(request.param)
+    uri, template = request.getfixturevalue("postgres"), request.getfixturevalue("empty_template")
+    name = f"t{abs(hash(str(home)))}"
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(f'create database "{name}" template {template}')
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", uri.replace("/postgres?", f"/{name}?"))
+    return "postgres"
 
 
 @pytest.fixture
-def migrated(home: Path) -> Path:
+def migrated(home: Path, empty_file: Path) -> Path:
     """A home with a migrated, empty SQLite database."""
-    store.migrate()
+    (home / "local").mkdir(parents=True)
+    shutil.copy(empty_file, home / "local" / "workbench.db")
     return home
 
 
@@ -142,8 +171,6 @@ def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def seeded(seeded_home: Path, home: Path) -> Path:
     """This test's own copy of the sample workspace."""
-    import shutil
-
     shutil.copytree(seeded_home, home)
     return home
 
