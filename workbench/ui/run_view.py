@@ -71,26 +71,36 @@ def _verdict(run_id: str) -> None:
 
 
 def _parts(actor: Actor, record: Mapping[str, Any]) -> None:
-    """The run's conversation, timeline, exact requests, and the form that forks it; the open one is in the address."""
+    """The run's conversation, timeline, exact requests, and the form that forks it; the open one is in the address.
+
+    Only the open one is drawn: hundreds of requests take longer to send to the browser than to read.
+    """
     conversation, spans, way, exact, fork = st.tabs(PARTS, key="run-tab", bind="query-params")
     with conversation:
         transcript.record(record)
-    with spans:
-        _timeline(record)
-        run_beside.cost(record)
-    with way:
-        if way.open:
+    if spans.open:
+        with spans:
+            _timeline(record)
+            run_beside.cost(record)
+    if way.open:
+        with way:
             _path(record)
-    with exact:
-        made = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
-        st.caption(show.plain(f"Run {record['id']} of {record['digest'][:19]}…, {made}"))
-        for number, call in enumerate(record["calls"], 1):
-            what = call["model"] if call["kind"] == "model" else call["name"]
-            title = f"{number}. {call['agent']}: {what} ({call['seconds'] * 1000:.1f} ms)"
-            with st.expander(show.plain(title)):
-                st.code(json.dumps(call, indent=1, ensure_ascii=False), language="json")
+    if exact.open:
+        with exact:
+            _exact(record)
     with fork, show.errors():
         fork_forms.panel(actor, record)
+
+
+def _exact(record: Mapping[str, Any]) -> None:
+    """Every request and answer as it was sent, each under a fold."""
+    made = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
+    st.caption(show.plain(f"Run {record['id']} of {record['digest'][:19]}…, {made}"))
+    for number, call in enumerate(record["calls"], 1):
+        what = call["model"] if call["kind"] == "model" else call["name"]
+        title = f"{number}. {call['agent']}: {what} ({call['seconds'] * 1000:.1f} ms)"
+        with st.expander(show.plain(title)):
+            st.code(json.dumps(call, indent=1, ensure_ascii=False), language="json")
 
 
 def _timeline(record: Mapping[str, Any]) -> None:

@@ -77,56 +77,70 @@ def figure(
 ) -> go.Figure:
     """The timeline, with what waited for which guardrails below. Times are milliseconds from the run's start."""
     rows = [*tree(spans), *((0, {**one, "type": "wait"}) for one in waits)]
-    made = go.Figure()
-    for place, (_, span) in enumerate(rows):
-        length = max(span["seconds"] * 1000, 0.02)
-        made.add_bar(
-            y=[place],
-            x=[length],
-            base=[span["start"] * 1000],
-            orientation="h",
-            marker_color=COLOURS.get(span["type"], faint),
-            marker_pattern_shape="/" if span["type"] == "wait" else "",
-            text=f"{span['seconds'] * 1000:,.1f} ms",
-            textposition="outside",
-            cliponaxis=False,
-            hovertemplate=f"{escape(label(span))}<br>from {span['start'] * 1000:,.1f} ms<br>%{{text}}<extra></extra>",
-            showlegend=False,
-        )
-    for one in waits:
-        made.add_vrect(
-            x0=one["start"] * 1000,
-            x1=(one["start"] + one["seconds"]) * 1000,
-            fillcolor=COLOURS["guardrail"],
-            opacity=0.12,
-            line_width=0,
-            layer="below",
-        )
     end = max((span["start"] + span["seconds"] for _, span in rows), default=0.001) * 1000
-    made.update_layout(
-        height=60 + 26 * len(rows),
-        margin={"l": GUTTER, "r": 70, "t": 8, "b": 30},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": ink, "size": 12},
-        bargap=0.35,
-        yaxis={"autorange": "reversed", "showgrid": False, "showticklabels": False, "zeroline": False},
-        xaxis={
+    layout = {
+        "height": 60 + 26 * len(rows),
+        "margin": {"l": GUTTER, "r": 70, "t": 8, "b": 30},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": ink, "size": 12},
+        "bargap": 0.35,
+        "yaxis": {"autorange": "reversed", "showgrid": False, "showticklabels": False, "zeroline": False},
+        "xaxis": {
             "title": "milliseconds",
             "gridcolor": "rgba(128,128,128,0.18)",
             "range": [0, end * 1.12],
             "zeroline": False,
         },
+        "shapes": [_held(one) for one in waits],
+        "annotations": [_named(place, depth, span) for place, (depth, span) in enumerate(rows)],
+    }
+    return go.Figure(_bars([span for _, span in rows], faint), layout)
+
+
+def _bars(spans: Sequence[Mapping[str, Any]], faint: str) -> go.Bar:
+    """All bars as one trace: a figure of hundreds of traces takes seconds to make."""
+    return go.Bar(
+        y=list(range(len(spans))),
+        x=[max(span["seconds"] * 1000, 0.02) for span in spans],
+        base=[span["start"] * 1000 for span in spans],
+        orientation="h",
+        marker={
+            "color": [COLOURS.get(span["type"], faint) for span in spans],
+            "pattern": {"shape": ["/" if span["type"] == "wait" else "" for span in spans]},
+        },
+        text=[f"{span['seconds'] * 1000:,.1f} ms" for span in spans],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[[escape(label(span)), f"{span['start'] * 1000:,.1f}"] for span in spans],
+        hovertemplate="%{customdata[0]}<br>from %{customdata[1]} ms<br>%{text}<extra></extra>",
+        showlegend=False,
     )
-    for place, (depth, span) in enumerate(rows):
-        made.add_annotation(
-            x=0,
-            xref="paper",
-            xshift=16 * depth - GUTTER + 4,
-            y=place,
-            text=escape(label(span)),
-            showarrow=False,
-            xanchor="left",
-            align="left",
-        )
-    return made
+
+
+def _held(wait: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": wait["start"] * 1000,
+        "x1": (wait["start"] + wait["seconds"]) * 1000,
+        "y0": 0,
+        "y1": 1,
+        "yref": "y domain",
+        "fillcolor": COLOURS["guardrail"],
+        "opacity": 0.12,
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
+def _named(place: int, depth: int, span: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "x": 0,
+        "xref": "paper",
+        "xshift": 16 * depth - GUTTER + 4,
+        "y": place,
+        "text": escape(label(span)),
+        "showarrow": False,
+        "xanchor": "left",
+        "align": "left",
+    }
