@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import TimeoutError as TooLong
 
 from tests.journeys.browser import App, browser, picture, serve, settled
 
-SLOW = 45_000
+SLOW, PATIENCE = 45_000, 8_000
 FLOW = "first-desk"
 
 
@@ -32,7 +33,13 @@ class Hand:
     def click(self, one: Locator) -> None:
         """Click, and wait until the page has settled."""
         self.count += 1
+        self.last = one
         one.click(timeout=SLOW)
+        settled(self.page)
+
+    def again(self) -> None:
+        """Click once more what was clicked last: a click in the moment of a redraw can be lost, and a person clicks again."""
+        self.last.click(timeout=SLOW)
         settled(self.page)
 
     def button(self, name: str | re.Pattern[str]) -> None:
@@ -43,6 +50,10 @@ class Hand:
         """Fill a field and leave it."""
         self.count += 1
         field = self.page.get_by_label(label, exact=isinstance(label, str)).last
+        try:
+            field.wait_for(timeout=PATIENCE)
+        except TooLong:
+            self.again()
         field.fill(text, timeout=SLOW)
         field.press("Tab")
         settled(self.page)
@@ -66,13 +77,21 @@ class Hand:
 
     def choose(self, label: str, *options: str) -> None:
         """Choose in a list of several."""
-        self.click(self.page.get_by_role("combobox", name=re.compile(f"{label}$")).last)
+        listed = self.page.get_by_role("combobox", name=re.compile(f"{label}$")).last
+        self.click(listed)
         for option in options:
             found = self.page.get_by_role("option", name=option, exact=True)
             if not found.is_visible():
                 self.count += 1
                 self.page.keyboard.type(option)
-            self.click(found)
+            self.count += 1
+            try:
+                found.click(timeout=PATIENCE)
+            except TooLong:
+                self.page.keyboard.press("Escape")
+                listed.click(timeout=SLOW)
+                found.click(timeout=SLOW)
+            settled(self.page)
             self.page.wait_for_timeout(500)
             settled(self.page)
         self.page.keyboard.press("Escape")

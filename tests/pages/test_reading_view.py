@@ -52,7 +52,7 @@ def told(at: AppTest) -> str:
 
 def test_a_transcript_reads_with_its_earlier_steps_and_its_end(migrated: Path, architect: Actor) -> None:
     _, last = traces.take_in(architect, text(), "chats")
-    seen = told(opened(last))
+    seen = told(opened(last, **{"run-tab": "Timeline"}))
     assert "called get order details of #W2378156: status delivered, city Austin" in seen
     assert "The file says: reward 0.0" in seen
     assert "###STOP###" in seen

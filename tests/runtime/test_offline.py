@@ -793,7 +793,7 @@ asyncio.run(main())
 """
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=1, deadline=None)
 @given(st.lists(MESSAGES.filter(lambda text: text.isprintable()), min_size=3, max_size=8))
 def test_the_same_request_gives_the_same_bytes_in_any_process(messages: list[str]) -> None:
     runs = [

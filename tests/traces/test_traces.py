@@ -118,7 +118,7 @@ def test_every_run_of_the_sample_workspace_replays_to_the_byte(seeded: Path, rep
     ids = traces.ids()
     assert len(ids) >= 30
     for run_id in ids:
-        assert str(traces.replay(rep, run_id)) == "faithful"
+        assert str(traces.replay(rep, run_id, strict=True)) == "faithful"
         record = traces.record(run_id)
         answers = {c["call_id"]: c for c in record["calls"] if c["kind"] == "tool"}
         talk = runtime.Conversation(record["conversation"], tuple(record["input"][:-1]), record["starts_at"])

@@ -13,6 +13,7 @@ from workbench.access import Actor, audit, require
 from workbench.datasets import labelling
 from workbench.errors import WorkbenchError
 from workbench.operations.messages import CONVERSATIONS, FLAGS
+from workbench.runtime import seal
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
 from workbench.tickets import detectors, history, manifest, signals, watch
@@ -124,7 +125,7 @@ def _record(actor: Actor, progress: Progress) -> int:
             jitter = int(hashlib.sha256(one.recorder.question.encode()).hexdigest()[:6], 16) % 7200
             moment = newest - step * (len(finished) - place) + dt.timedelta(seconds=jitter)
             record = {**one.plain, "started_at": moment.isoformat(timespec="milliseconds")}
-            dated.append((record, release))
+            dated.append((seal.sealed(record), release))
         capture.put(open_session, dated)
     for one in finished:
         if reason := FLAGS.get(one.recorder.question):

@@ -57,7 +57,10 @@ def table(path: Path = FILE) -> tuple[Price, ...]:
     try:
         return _table(path, path.stat().st_mtime_ns)
     except (OSError, ValueError):
-        raise Invalid(f"The price table {path.name} cannot be read.", remedy="Check the file's name.") from None
+        raise Invalid(
+            f"The price table {path.name} cannot be read.",
+            remedy="Check the file's name, which WORKBENCH_PRICES may tell.",
+        ) from None
 
 
 def at(prices: Sequence[Price], model: str, day: dt.date) -> Price | None:

@@ -72,6 +72,10 @@ PLACES = (
 )
 
 
+LINKED = ("ticket",)
+"""Pages that links lead to; alone they show nothing, so the menu leaves them out."""
+
+
 def menu() -> Any:
     """Draw the menu and return the page to run."""
     groups: dict[str, list[Any]] = {}
@@ -83,9 +87,10 @@ def menu() -> Any:
             icon=f":material/{place.icon}:",
             url_path="" if place.address == "home" else place.address,
             default=place.address == "home",
+            visibility="hidden" if place.address in LINKED else "visible",
         )
         groups.setdefault(place.group, []).append(page)
-    return st.navigation(groups)
+    return st.navigation(groups, expanded=True)
 
 
 def calls_waiting() -> int:
