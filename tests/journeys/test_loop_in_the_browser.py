@@ -197,4 +197,4 @@ def look_at_trends(page: Page, app: App) -> None:
     picture(page, "10-trends")
     page.goto(f"{app.url}/trends?channel=chat")
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
-    expect(page.locator('[data-testid="stDataFrame"]').first).to_be_visible(timeout=SLOW)
+    expect(page.locator('[data-testid="stDataFrame"]').last).to_be_visible(timeout=SLOW)
