@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ SHARED = ROOT.parent / "shared" / "data"
 ARTIFACTS = ROOT / "tests" / "artifacts"
 
 _connect = socket.socket.connect
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores: those that wait for a browser or a process leave a core free."""
+    return (os.cpu_count() or 1) + 1
 
 
 def _local_only(self: socket.socket, address: Any) -> None:
@@ -119,7 +125,7 @@ def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
 @pytest.fixture
 def migrated(home: Path, empty_file: Path) -> Path:
     """A home with a migrated, empty SQLite database."""
-    (home / "local").mkdir(parents=True)
+    (home / "local").mkdir(parents=True, exist_ok=True)
     shutil.copy(empty_file, home / "local" / "workbench.db")
     return home
 
@@ -151,7 +157,6 @@ def admin() -> Actor:
 @pytest.fixture(scope="session")
 def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample workspace, made once, as the command makes it; copy it before changing it."""
-    import os
     import subprocess
     import sys
 

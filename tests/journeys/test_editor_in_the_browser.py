@@ -51,10 +51,10 @@ class Hand:
         self.count += 1
         field = self.page.get_by_label(label, exact=isinstance(label, str)).last
         try:
-            field.wait_for(timeout=PATIENCE)
+            field.fill(text, timeout=PATIENCE)
         except TooLong:
             self.again()
-        field.fill(text, timeout=SLOW)
+            field.fill(text, timeout=SLOW)
         field.press("Tab")
         settled(self.page)
 
