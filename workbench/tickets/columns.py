@@ -70,6 +70,11 @@ FOREIGN = {
 """What other systems call a column; used only to suggest a mapping."""
 
 
+def title(name: str) -> str:
+    """How a column is called on the screen: `Customer tier`."""
+    return name.replace("_", " ").capitalize()
+
+
 def dimension(name: str) -> str:
     """`name`, when it is a dimension; raises Invalid with the nearest one."""
     if name not in DIMENSIONS:

@@ -13,8 +13,9 @@ import pandas as pd
 from workbench.errors import NotFound
 from workbench.tickets import firing, metrics, source
 from workbench.tickets.baseline import Floats, Usual
-from workbench.tickets.columns import NONE, dimension
+from workbench.tickets.columns import dimension
 from workbench.tickets.firing import ORIGIN, History
+from workbench.tickets.measure import conditions, label
 from workbench.tickets.statement import statement
 
 EVERYTHING = "All tickets"
@@ -57,8 +58,8 @@ def evidence(
     most: int,
 ) -> pd.DataFrame:
     """The tickets of a group in a window, newest first: ticket_id, at, subject, body, run_id."""
-    condition, values = _where(tuple((name, tuple(some)) for name, some in where.items()))
-    sql = statement("evidence", event=_event(event), label=_label(by), where=condition)
+    parts, values = conditions(where)
+    sql = statement("evidence", event=_event(event), label=_label(by), where=_every(parts))
     end = until.astimezone(dt.UTC).replace(tzinfo=None)
     span = {"since": end - dt.timedelta(hours=window), "until": end, "label": group, "most": most}
     return source.fetch(sql, {**values, **span})
@@ -75,11 +76,11 @@ def _load(
     slide: int,
 ) -> History:
     chosen = metrics.get(metric)
-    condition, values = _where(where)
+    narrowed, values = conditions(dict(where))
     parts = {
         "label": _label(by),
         "event": _event(event),
-        "where": condition,
+        "where": _every(narrowed),
         "origin": str(int(ORIGIN.timestamp())),
         "most": str(MOST),
     }
@@ -173,17 +174,12 @@ def _rows(frame: pd.DataFrame, groups: tuple[str, ...]) -> np.ndarray[Any, np.dt
     return np.asarray(frame["label"].map({name: row for row, name in enumerate(groups)}), dtype=np.int64)
 
 
-def _where(where: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[str, dict[str, Any]]:
-    """The condition and its values: columns come from the fixed list, everything else is bound."""
-    conditions, values = ["true"], {}
-    for name, wanted in where:
-        conditions.append(f"list_contains($any_{dimension(name)}::VARCHAR[], {_label(name)})")
-        values[f"any_{name}"] = list(wanted)
-    return " AND ".join(conditions), values
+def _every(parts: Sequence[str]) -> str:
+    return " AND ".join(["true", *parts])
 
 
 def _label(by: str | None) -> str:
-    return f"coalesce({dimension(by)}, '{NONE}')" if by else f"'{EVERYTHING}'"
+    return label(dimension(by)) if by else f"'{EVERYTHING}'"
 
 
 def _event(name: str) -> str:

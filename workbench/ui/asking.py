@@ -12,6 +12,7 @@ import streamlit as st
 
 from workbench.access import Actor, may
 from workbench.tickets import ask, expert, metrics, report, trends, verified
+from workbench.tickets.columns import title
 from workbench.tickets.measure import Grain
 from workbench.ui import charts, nav, session, show
 from workbench.ui.charts import answers
@@ -141,7 +142,7 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
             width=210,
         )
         by = st.multiselect(
-            "By", grouped, list(question.by), key=f"b-{tag}", format_func=_name, placeholder=NONE, width=240
+            "By", grouped, list(question.by), key=f"b-{tag}", format_func=title, placeholder=NONE, width=240
         )
         grain = st.selectbox(
             "A value for each",
@@ -166,24 +167,7 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
             format_func=ORDERS.__getitem__,
             width=160,
         )
-        start = st.date_input("From", question.start, key=f"s-{tag}", width=140)
-        end = st.date_input("To", question.end, key=f"e-{tag}", width=140)
-        extra = st.multiselect(
-            "Only with",
-            [n for n in grouped if n not in question.where],
-            key=f"w-{tag}",
-            format_func=_name,
-            placeholder="any",
-            width=200,
-        )
-        where = {
-            name: tuple(
-                st.multiselect(
-                    _name(name), facets[name], list(question.where.get(name, ())), key=f"v-{name}-{tag}", width=240
-                )
-            )
-            for name in (*question.where, *extra)
-        }
+        start, end, where = _narrowed(question, facets, tag)
     return replace(
         question,
         metric=metric,
@@ -191,9 +175,29 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
         grain=GRAINS[grain],
         against="" if grain != ONCE else against,
         order=order,
-        start=start if isinstance(start, dt.date) else None,
-        end=end if isinstance(end, dt.date) else None,
-        where={name: values for name, values in where.items() if values},
+        start=start,
+        end=end,
+        where=where,
+    )
+
+
+def _narrowed(
+    question: ask.Question, facets: Mapping[str, list[str]], tag: str
+) -> tuple[dt.date | None, dt.date | None, dict[str, tuple[str, ...]]]:
+    """The fields of the period and of the values that tickets must have."""
+    start = st.date_input("From", question.start, key=f"s-{tag}", width=140)
+    end = st.date_input("To", question.end, key=f"e-{tag}", width=140)
+    more = [name for name, values in facets.items() if values and name not in question.where]
+    extra = st.multiselect("Only with", more, key=f"w-{tag}", format_func=title, placeholder="any", width=200)
+    where = {}
+    for name in (*question.where, *extra):
+        there = list(question.where.get(name, ()))
+        if chosen := st.multiselect(title(name), facets[name], there, key=f"v-{name}-{tag}", width=240):
+            where[name] = tuple(chosen)
+    return (
+        start if isinstance(start, dt.date) else None,
+        end if isinstance(end, dt.date) else None,
+        where,
     )
 
 
@@ -226,7 +230,7 @@ def _rows(told: report.Report, metric: metrics.Metric) -> None:
         placeholder="",
         alt="The answer as rows",
         column_config={
-            **{name: _name(name) for name in told.question.by},
+            **{name: title(name) for name in told.question.by},
             "period": "Period (UTC)",
             "value": st.column_config.NumberColumn(f"{metric.title}, {unit}", format="%,.2f"),
             "before": st.column_config.NumberColumn("Before", format="%,.2f"),
@@ -247,10 +251,6 @@ def _rows(told: report.Report, metric: metrics.Metric) -> None:
 
 def _said(one: ask.Meant) -> str:
     return f"“{one.words}” as {one.meaning}" if one.words else one.meaning
-
-
-def _name(column: str) -> str:
-    return column.replace("_", " ").capitalize()
 
 
 def _digest(text: str) -> str:

@@ -12,7 +12,7 @@ import streamlit as st
 from workbench import tickets
 from workbench.access import Actor
 from workbench.tickets import detectors, firing, history, known, metrics, signals
-from workbench.tickets.columns import DIMENSIONS
+from workbench.tickets.columns import DIMENSIONS, title
 from workbench.tickets.defaults import DEFAULTS
 from workbench.tickets.detectors import Detector, Judged, Stored
 from workbench.tickets.firing import Figures, Known
@@ -269,7 +269,7 @@ def picture(spec: Detector, judged: Judged, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if spec.by:
             group = st.selectbox(
-                spec.by.replace("_", " ").capitalize(), groups, key=f"{key}-shown-{spec.by}", width=300,
+                title(spec.by), groups, key=f"{key}-shown-{spec.by}", width=300,
                 format_func=lambda name: f"{name} (told {_times(told[name])})",
             )  # fmt: skip
         else:

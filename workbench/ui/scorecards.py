@@ -9,6 +9,7 @@ import streamlit as st
 
 from workbench import tickets
 from workbench.tickets import scorecard, trends
+from workbench.tickets.columns import title
 from workbench.ui import charts, show
 from workbench.ui import trends as parts
 from workbench.ui.charts import scorecards as drawn
@@ -29,7 +30,7 @@ def choose(facets: Mapping[str, list[str]]) -> tuple[str, list[str], tickets.Fil
     with st.container(horizontal=True, vertical_alignment="bottom"):
         period = parts.switch("Period", parts.PERIODS, "90 days", "period")
         by = st.selectbox(
-            "Compare", named, index=first, key="compare", bind="query-params", format_func=_name, width=170
+            "Compare", named, index=first, key="compare", bind="query-params", format_func=title, width=170
         )
         equal = [name for name in scorecard.MIXED if name in named and name != by]
         mixed = st.multiselect(
@@ -38,7 +39,7 @@ def choose(facets: Mapping[str, list[str]]) -> tuple[str, list[str], tickets.Fil
             default=equal,
             key=f"equal-{by}",
             bind="query-params",
-            format_func=_name,
+            format_func=title,
             help="Groups are compared at the same kind of ticket: the same value in each of these.",
         )
     return by, mixed, trends.last_days(parts.PERIODS[period])
@@ -59,7 +60,7 @@ def overview(card: scorecard.Scorecard) -> None:
         placeholder="",
         alt="Groups compared at the same mix of tickets",
         column_config={
-            "group": _name(card.by),
+            "group": title(card.by),
             "tickets": st.column_config.NumberColumn("Tickets", format="localized"),
             "share": st.column_config.NumberColumn("Share", format="%.0f %%"),
             **{
@@ -135,7 +136,3 @@ def _cell(measure: scorecard.Measure, one: scorecard.Figure | None) -> str:
         return "—"
     value = one.raw if one.adjusted is None else one.adjusted
     return f"{drawn.say(measure, value)} {SIGNS[one.verdict]}"
-
-
-def _name(column: str) -> str:
-    return column.replace("_", " ").capitalize()

@@ -12,7 +12,7 @@ import streamlit as st
 from workbench import traces
 from workbench.datasets import labelling
 from workbench.errors import NotFound, WorkbenchError
-from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS
+from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, title
 from workbench.ui import nav, show
 
 MOMENTS = (("created_at", "Created"), ("first_response_at", "First response"), ("resolved_at", "Resolved"))
@@ -38,7 +38,7 @@ def reading(ticket: dict[str, Any]) -> None:
 
 
 def _belongs(ticket: dict[str, Any]) -> None:
-    rows = {name.replace("_", " ").capitalize(): str(ticket[name]) for name in DIMENSIONS if not _empty(ticket[name])}
+    rows = {title(name): str(ticket[name]) for name in DIMENSIONS if not _empty(ticket[name])}
     if not _empty(ticket["sentiment"]):
         rows["Sentiment"] = f"{ticket['sentiment']:+.2f}"
     st.dataframe(pd.DataFrame(rows.items(), columns=["", "This ticket"]), hide_index=True, alt="Where it belongs")
