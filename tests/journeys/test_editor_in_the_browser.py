@@ -238,6 +238,8 @@ def test_steps_are_undone_and_done_again_by_key_and_by_button(seeded: Path) -> N
         before = about.input_value()
         for text in ("One", "Two", "Three"):
             hand.fill("What it is for", text)
+            page.wait_for_timeout(500)  # two texts that come while a script runs are one change
+            settled(page)
         page.locator("h1").click()
         for _ in range(3):
             page.keyboard.press("Control+z")

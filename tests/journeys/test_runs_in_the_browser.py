@@ -44,7 +44,8 @@ def read(page: Page) -> None:
     expect(page.get_by_text(ASKED).last).to_be_visible(timeout=SLOW)
     expect(page.get_by_text(f"it answered: {WHY}")).to_be_visible(timeout=SLOW)
     expect(page.get_by_text("triage hands over to refunds").last).to_be_visible()
-    assert page.get_by_text("{").count() == 0
+    settled(page)
+    assert page.get_by_text("{").filter(visible=True).count() == 0
 
 
 def fork(page: Page) -> None:

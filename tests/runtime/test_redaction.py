@@ -9,11 +9,13 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from tests.runtime import personal_corpus as corpus
 from workbench.errors import Invalid
-from workbench.runtime import redaction
+from workbench.runtime import personal, redaction
 from workbench.runtime.redaction import Masker
 
 RULES = redaction.Rules(key=b"k" * 32)
@@ -32,6 +34,14 @@ def test_of_a_generated_corpus_at_least_99_percent_of_each_kind_is_masked() -> N
     for kind in corpus.KINDS:
         share = len(met[kind]) / 2000
         assert share >= 0.99, f"{kind}: {share:.1%}, missed {missed[kind][:5]}"
+
+
+@given(st.text(alphabet="0123456789 -./x@", max_size=80))
+def test_every_six_digits_near_each_other_are_looked_at(text: str) -> None:
+    looked = personal._windows(text.encode())
+    for run in re.finditer(r"[0-9](?:[^0-9]{0,3}[0-9]){5,}", text):
+        assert any(start <= max(0, run.start() - 16) and run.end() + 24 <= end for start, end in looked)
+    assert all(re.search(r"[0-9](?:[^0-9]{0,3}[0-9]){5,}", text[start:end]) for start, end in looked)
 
 
 def test_less_than_1_percent_of_harmless_texts_are_changed() -> None:

@@ -50,6 +50,23 @@ def test_protobuf_and_json_say_the_same() -> None:
     assert told[0].spans == made
 
 
+def test_numbers_that_json_has_no_word_for_are_kept() -> None:
+    made = desk(attributes={"ratio": float("nan"), "limit": float("-inf"), "large": 2**62, "list": [1.5, float("inf")]})
+    batch = otlp.read_protobuf(spans.as_protobuf(made))[0]
+    assert otlp.read_json(spans.as_json(made))[0] == batch
+    part = ingest.prepare([batch], NONE)[0]
+    kept = foreign.unpacked(part.trace, [part.body])[1][0]["attributes"]
+    assert [kept[name] for name in ("ratio", "limit", "large", "list")] == ["nan", "-inf", 2**62, [1.5, "inf"]]
+
+
+def test_a_number_too_large_for_other_programs_is_kept_whole() -> None:
+    assert store.unpack(store.pack_quickly({"large": 10**30, "text": "ä", "share": 0.1})) == {
+        "large": 10**30,
+        "text": "ä",
+        "share": 0.1,
+    }
+
+
 @pytest.mark.parametrize(
     "body",
     [b"\xff\xff\xff", b"{", b"[1]", b'{"resourceSpans": 3}', b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}'],
@@ -215,6 +232,14 @@ def test_what_was_acknowledged_survives_a_kill(database: str) -> None:
     assert len(acknowledged) == 240
     assert set(traces.ids()) == acknowledged
     assert all(len(traces.record(one)["spans"]) == 7 for one in list(acknowledged)[:20])
+
+
+def test_a_connection_is_closed_now_and_then_so_that_each_process_gets_work(migrated: Path) -> None:
+    with receiving(workers=2) as address:
+        told = [address.post(spans.as_protobuf(desk(seed)))[1].get("connection", "") for seed in range(40)]
+        assert set(told) == {"", "close"}
+        assert told.count("close") in (1, 2)
+    assert len(traces.ids()) == 40
 
 
 def test_its_processes_end_with_it(migrated: Path) -> None:

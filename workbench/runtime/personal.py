@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import AnyStr, Literal, get_args
 
 Kind = Literal["email", "phone", "card", "iban", "national-id", "secret"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -60,18 +60,21 @@ def _apart(found: list[Found]) -> list[Found]:
 
 
 _NOT_DIGITS = bytes(i for i in range(256) if chr(i) not in "0123456789")
-_DIGITS = re.compile(rb"[0-9](?:[^0-9]{0,3}[0-9]){5,}")
+_AS_DIGIT = bytes(0x30 if 0x30 <= i <= 0x39 else 0x20 for i in range(256))
+_DIGITS = re.compile(rb"0(?: {0,3}0)*")
 _LEFT, _RIGHT = 16, 24
 
 
 def _windows(plain: bytes) -> list[tuple[int, int]]:
     """The parts of a text that hold six digits near each other, with what stands around them."""
     found: list[tuple[int, int]] = []
-    for run in _DIGITS.finditer(plain):
-        start, end = max(0, run.start() - _LEFT), run.end() + _RIGHT
-        if found and start <= found[-1][1]:
-            start = found.pop()[0]
-        found.append((start, end))
+    marked = plain.translate(_AS_DIGIT)
+    for run in _DIGITS.finditer(marked):
+        if marked.count(b"0", run.start(), run.end()) >= 6:
+            start, end = max(0, run.start() - _LEFT), run.end() + _RIGHT
+            if found and start <= found[-1][1]:
+                start = found.pop()[0]
+            found.append((start, end))
     return found
 
 
@@ -99,18 +102,18 @@ _LOCAL = re.compile(r""""[^"\s]{1,62}"|[\w.+'&=!#$*-]{1,64}""")
 """What stands before the `@`, read backwards."""
 _DOMAIN = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}\.[^\W\d_]{2,24}(?![\w])|\[\d{1,3}(?:\.\d{1,3}){3}\]")
 _PUNYCODE = re.compile(r"[\w-]{1,63}(?:\.[\w-]{1,63}){0,6}\.xn--[\w-]{1,59}")
-_AT = re.compile(r"@|%40")
+_ATS = ("@", "%40")
 
 
 def emails(text: str) -> Iterator[Found]:
     """E-mail addresses, also with an encoded `@`."""
-    for at in _AT.finditer(text):
-        before = _LOCAL.match(text[max(0, at.start() - 64) : at.start()][::-1])
-        after = _PUNYCODE.match(text, at.end()) or _DOMAIN.match(text, at.end())
+    for at, end in sorted((at, at + len(sign)) for sign in _ATS for at in _places(text, sign)):
+        before = _LOCAL.match(text[max(0, at - 64) : at][::-1])
+        after = _PUNYCODE.match(text, end) or _DOMAIN.match(text, end)
         if before and after:
-            start = at.start() - len(before[0].rstrip("'=&!#$*.-"))
-            if start < at.start():
-                yield Found(start, after.end(), "email", f"{text[start : at.start()]}@{after[0]}".lower())
+            start = at - len(before[0].rstrip("'=&!#$*.-"))
+            if start < at:
+                yield Found(start, after.end(), "email", f"{text[start:at]}@{after[0]}".lower())
 
 
 _CARD = re.compile(r"\d(?:[\s.\-\u2010-\u2015]{0,2}\d){12,}")
@@ -485,7 +488,7 @@ def _long_tokens(plain: bytes) -> Iterator[tuple[int, int]]:
         at = marked.find(_LONG, end)
 
 
-def _places(text: bytes, needle: bytes) -> Iterator[int]:
+def _places(text: AnyStr, needle: AnyStr) -> Iterator[int]:
     at = text.find(needle)
     while at >= 0:
         yield at

@@ -184,10 +184,8 @@ class Masker:
             body = json.loads(text)
         except (ValueError, RecursionError):
             return self._plain(text, hint)
-        look = Look([body], self._rules)
-        if not hint and not look.touches(0):
+        if not self._touched(body) and not hint:
             return text
-        self._known.update(((one, ""), one) for one in look.clean)
         parts, last, name = [], 0, hint
         for token in _TOKENS.finditer(text):
             is_name = token[2] is not None
@@ -198,6 +196,16 @@ class Masker:
             if is_name:
                 name = _string(token[1])
         return "".join([*parts, text[last:]]) if parts else text
+
+    def _touched(self, body: Any) -> bool:
+        """Whether something of plain data needs masking; what was looked through before is not looked through again."""
+        texts: set[str] = set()
+        plain = _collect(body, self._rules, texts)
+        texts = {one for one in texts if one not in self._clean and self._known.get((one, "")) != one}
+        fresh = [one for one in texts if (one, "") not in self._known]
+        clean = Look([fresh], self._rules).clean if fresh else set()
+        self._known.update(((one, ""), one) for one in clean)
+        return not plain or len(clean) < len(texts)
 
     def _token(self, token: str, name: str) -> str:
         if token[0] != '"':
@@ -318,21 +326,26 @@ _NAMES_NOTHING = re.compile(r"(?:[a-z]+[_:])?[0-9a-f]{20,}")
 
 def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
     """Gather the texts of plain data; False where a field's name tells something about its value."""
-    hints, waiting, plain = rules.hints, [("", value)], True
+    hints, plain = rules.hints, True
+    waiting: list[tuple[str, Any]] = [("", [value])]
     while waiting:
-        name, one = waiting.pop()
-        kind = type(one)
-        if kind is dict:
-            texts.update(one)
-            waiting += one.items()
-        elif kind is list:
-            waiting += [(name, part) for part in one]
-        elif kind is str and one:
-            texts.add(one)
-            plain = plain and not (hints[name] if name in hints else hinting(rules, name))
-        elif kind is int and abs(one) >= 1_000_000:
-            texts.add(str(one))
-            plain = plain and not hinting(rules, name)
+        above, holder = waiting.pop()
+        named = type(holder) is dict
+        if named:
+            texts.update(holder)
+        for name, one in holder.items() if named else ((above, part) for part in holder):
+            kind = type(one)
+            if kind is str and one:
+                texts.add(one)
+            elif kind is int and abs(one) >= 1_000_000:
+                texts.add(str(one))
+            else:
+                if kind is dict or kind is list:
+                    waiting.append((name, one))
+                continue
+            if plain:
+                hint = hints.get(name)
+                plain = not (hinting(rules, name) if hint is None else hint)
     return plain
 
 

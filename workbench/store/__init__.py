@@ -1,7 +1,7 @@
 """State: one file of tables, one engine, Alembic migrations."""
 
 from workbench.store.engine import changed_elsewhere, dispose, insert_missing, is_empty, migrate, revision, session
-from workbench.store.pack import pack, unpack
+from workbench.store.pack import pack, pack_quickly, unpack
 from workbench.store.tables import now
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "migrate",
     "now",
     "pack",
+    "pack_quickly",
     "revision",
     "session",
     "unpack",

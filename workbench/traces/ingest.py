@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from workbench.errors import Unavailable, WorkbenchError
 from workbench.runtime.redaction import Look, Masker, Rules
-from workbench.store import index, pack
+from workbench.store import index, pack_quickly
 from workbench.store.engine import engine
 from workbench.store.tables import Run, TracePart
 from workbench.traces import facts, foreign
@@ -80,7 +80,7 @@ def _ids(spans: Iterable[Span]) -> bytes:
 
 
 def _packed(resource: Mapping[str, Any], spans: Sequence[Span], redacted: Mapping[str, int]) -> bytes:
-    return pack([resource, [[*one.values()][1:] for one in spans], redacted], level=1)
+    return pack_quickly([resource, [[*one.values()][1:] for one in spans], redacted])
 
 
 def put(connection: Connection, parts: Sequence[Part]) -> int:

@@ -7,6 +7,7 @@ import binascii
 import functools
 import importlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,7 +107,14 @@ def _other(value: Any, depth: int = 0) -> Any:
         return [_other(one, depth + 1) for one in found.values] if depth < DEEPEST else "too deep"
     if kind == "kvlist_value":
         return {one.key: _other(one.value, depth + 1) for one in found.values} if depth < DEEPEST else "too deep"
-    return base64.b64encode(found).decode() if kind == "bytes_value" else found
+    if kind == "bytes_value":
+        return base64.b64encode(found).decode()
+    return _finite(found) if kind == "double_value" else found
+
+
+def _finite(number: float) -> float | str:
+    """A number as JSON can hold it: `nan` and `inf` are written as words."""
+    return number if math.isfinite(number) else str(number)
 
 
 def _list(holder: Mapping[str, Any], name: str) -> list[Any]:
@@ -163,7 +171,9 @@ def _plain_value(value: Mapping[str, Any], depth: int = 0) -> Any:
         return [_plain_value(one, depth + 1) for one in found.get("values", [])]
     if kind == "kvlistValue":
         return {str(one["key"]): _plain_value(one.get("value") or {}, depth + 1) for one in found.get("values", [])}
-    return found if isinstance(found, str | bool | int | float) else str(found)
+    if isinstance(found, float):
+        return _finite(found)
+    return found if isinstance(found, str | bool | int) else str(found)
 
 
 _FIELDS: dict[str, tuple[tuple[int, str, str, bool], ...]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
+import itertools
 import json
 import logging
 import os
@@ -35,6 +36,10 @@ OTLP, SDK = "/v1/traces", "/v1/traces/ingest"
 LARGEST = 32_000_000
 """Bytes of one request, unpacked."""
 PORT = 4318
+ROTATION = 16
+"""Answers after which a connection is closed: it is opened again where a process has time."""
+WAITING = 256
+"""Connections that may wait to be taken."""
 TOKEN = "WORKBENCH_INGEST_TOKEN"  # noqa: S105  (the name of a variable)
 AGAIN = {429: b"1", 503: b"5"}
 """Seconds after which to send again."""
@@ -58,6 +63,7 @@ class Receiver:
     def __init__(self, store: ingest.Store, token: str = "") -> None:
         self._store, self._token = store, token.encode()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="spans")
+        self._answers = itertools.count(1)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,6 +77,7 @@ class Receiver:
             status, kind, answer = wrong.status, b"application/json", _error(str(wrong))
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode())]
         headers += [(b"retry-after", AGAIN[status])] if status in AGAIN else []
+        headers += [(b"connection", b"close")] if next(self._answers) % ROTATION == 0 else []
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
@@ -192,7 +199,7 @@ def serve(address: str, port: int, workers: int, ready: Callable[[str], None]) -
             raise Unavailable(
                 f"The port {port} on {address} cannot be used: {error.strerror}.", remedy="Choose another with --port."
             ) from None
-        listening.listen(256)
+        listening.listen(WAITING)
         ended = threading.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, lambda *_: ended.set())
@@ -224,8 +231,15 @@ def work(number: int, family: int, parent: int) -> None:
     """Answer at the socket with this file number until told to stop, or until the process that began this one is gone."""
     listening = socket.socket(socket.AddressFamily(family), fileno=number)
     receiver = Receiver(ingest.Store(), os.environ.get(TOKEN, "").strip())
+    # A process takes one waiting connection at a time, so that the others get theirs.
     config = uvicorn.Config(
-        receiver, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=10
+        receiver,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        backlog=1,
     )
     asyncio.run(_until_left(uvicorn.Server(config), listening, parent))
     receiver.close()
@@ -235,6 +249,9 @@ async def _until_left(server: uvicorn.Server, listening: socket.socket, parent: 
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, lambda: setattr(server, "should_exit", True))
     serving = asyncio.create_task(server._serve([listening]))
+    while not (server.started or serving.done()):
+        await asyncio.sleep(0.01)
+    listening.listen(WAITING)
     while not serving.done():
         await asyncio.wait([serving], timeout=1)
         if os.getppid() != parent:
