@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError
 from sqlmodel import Session, SQLModel
@@ -106,6 +106,25 @@ def insert_missing(open_session: Session, table: type[SQLModel], values: dict[st
     open_session.execute(insert(table).values(values).on_conflict_do_nothing())
 
 
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that name the same columns: on SQLite in half the time that the general way takes."""
+    if not rows:
+        return
+    dialect = connection.dialect
+    if dialect.name != "sqlite":
+        connection.execute(table.insert(), list(rows))
+        return
+    names = list(rows[0])
+    made: list[Iterable[Any]] = []
+    for name in names:
+        convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        values = [row[name] for row in rows]
+        made.append(map(convert, values) if convert else values)
+    columns = ", ".join(f'"{name}"' for name in names)
+    asked = f'insert into "{table.name}" ({columns}) values ({", ".join("?" * len(names))})'
+    connection.exec_driver_sql(asked, list(zip(*made, strict=True)))
+
+
 def dispose() -> None:
     """Close every engine of this process."""
     with _lock:
@@ -130,6 +149,7 @@ def _create(url: str) -> Engine:
             cursor.execute("PRAGMA busy_timeout=10000")
             cursor.execute("PRAGMA foreign_keys=ON")
             cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA wal_autocheckpoint=4000")
             if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 cursor.execute("PRAGMA journal_mode=WAL")
         finally:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
+from workbench.store.engine import insert_many
 from workbench.store.tables import FactName, Run, RunIndex
 
 Term = tuple[str, str]
@@ -153,7 +154,7 @@ def put(connection: Connection, documents: Sequence[Document]) -> None:
     _name(connection, {term for one in documents for term in one.terms if term[0] in LISTED})
     rows = _numbered(connection, documents)
     if connection.dialect.name == "sqlite":
-        connection.execute(insert(INDEX), [row | {"facts": _packed(row["facts"]), "words": None} for row in rows])
+        insert_many(connection, INDEX, [row | {"facts": _packed(row["facts"]), "words": None} for row in rows])
         _to_words(connection, [(row["seq"], _text(row["words"], row["facts"], row)) for row in rows])
         return
     asked = text(

@@ -17,7 +17,7 @@ from sqlmodel import Session
 from workbench.errors import Unavailable, WorkbenchError
 from workbench.runtime.redaction import Look, Masker, Rules
 from workbench.store import index, pack_quickly
-from workbench.store.engine import engine
+from workbench.store.engine import engine, insert_many
 from workbench.store.tables import Run, TracePart
 from workbench.traces import facts, foreign
 from workbench.traces.otlp import Batch, Span
@@ -103,8 +103,8 @@ def put(connection: Connection, parts: Sequence[Part]) -> int:
         elif known.get(identity, foreign.SOURCE) == foreign.SOURCE:
             added += _merge(connection, trace, several, new=identity not in known)
     if runs:
-        connection.execute(insert(RUNS), runs)
-        connection.execute(insert(PARTS), rows)
+        insert_many(connection, RUNS, runs)
+        insert_many(connection, PARTS, rows)
         facts.store(connection, runs, inside)
     return added
 
