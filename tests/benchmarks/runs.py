@@ -196,17 +196,18 @@ def _reads(kind: str, home: Path, told: str, loop: float) -> list[dict[str, Any]
     with browser() as chromium, serve(home, "--no-seed", more=extra) as app:
         page = chromium.new_context(viewport={"width": 1440, "height": 1000}).new_page()
         page.goto(f"{app.url}/runs?words={LONG}&run={LONG}")
-        page.get_by_text("The long one is done").last.wait_for(timeout=60_000)
+        shown = page.get_by_text("The long one is done", exact=True).filter(visible=True).last
+        shown.wait_for(timeout=60_000)
         taken = []
         for _ in range(7):
             page.goto(f"{app.url}/runs")
-            page.get_by_text("The long one is done").last.wait_for(state="hidden", timeout=60_000)
+            shown.wait_for(state="hidden", timeout=60_000)
             settled(page)
             box = page.get_by_label("Words", exact=True)
             box.fill(LONG)
             began = time.perf_counter()
             box.press("Enter")
-            page.get_by_text("The long one is done").last.wait_for(timeout=60_000)
+            shown.wait_for(timeout=60_000)
             taken.append(time.perf_counter() - began)
             settled(page)
     screen = statistics.median(taken)

@@ -21,11 +21,11 @@ RUNS = str(ROOT / "pages" / "runs.py")
 
 
 def opened(role: str = "architect", **address: str) -> AppTest:
-    """The Runs page at an address."""
+    """The Runs page at an address, with the form that forks a run open."""
     app = AppTest.from_file(str(ROOT / "workbench" / "app.py"), default_timeout=60)
     app.session_state[ROLE] = role
     app.run()
-    for name, value in address.items():
+    for name, value in {"run-tab": "Fork from here", **address}.items():
         app.query_params[name] = value
     app.switch_page(RUNS).run()
     assert [one.message for one in app.exception] == []

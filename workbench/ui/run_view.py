@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +37,7 @@ def reading(actor: Actor, run_id: str) -> None:
             session.keep(f"verdict-{run_id}", traces.replay(actor, run_id, strict=True))
         st.download_button(
             "Export",
-            traces.export(run_id),
+            functools.partial(traces.export, run_id),
             f"{run_id}.json",
             "application/json",
             icon=":material/download:",
@@ -88,8 +89,11 @@ def _parts(actor: Actor, record: Mapping[str, Any]) -> None:
     if exact.open:
         with exact:
             _exact(record)
-    with fork, show.errors():
-        fork_forms.panel(actor, record)
+    opened = f"fork-opened-{record['id']}"
+    if fork.open or session.get(opened):  # what was filled in stays while other parts are read
+        session.keep(opened, True)
+        with fork, show.errors():
+            fork_forms.panel(actor, record)
 
 
 def _exact(record: Mapping[str, Any]) -> None:
