@@ -44,6 +44,7 @@ def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | Non
     listed = "[" + ", ".join(_text(str(path)) for path in files) + "]"
     if topics is None:
         extra = [_source(name, "NULL") for name in SOURCES] + [f"NULL::VARCHAR AS {name}" for name in FOUND]
+        extra.append("NULL::INTEGER AS topic_number")
         return f"SELECT {plain}, {', '.join(extra)} FROM read_parquet({listed})"
     found, finer = (_at(one, "enriched_topic") for one in topics)
     given = {
@@ -60,6 +61,7 @@ def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | Non
         _source("language_source", _if_there("language")),
         _source("sentiment_source", _if_there("sentiment")),
         *(f"{one} AS {name}" for one, name in zip((found, finer), FOUND, strict=True)),
+        "enriched_topic AS topic_number",
     ]
     return f"SELECT {', '.join(columns + extra)} FROM read_parquet({listed})"
 
