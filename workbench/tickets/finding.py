@@ -37,7 +37,7 @@ WORDS = 12_000
 DIMENSIONS = 100
 COUNTS = (8, 12, 16, 24, 32, 48, 64)
 """Numbers of topics that are tried."""
-WORTH = 0.03
+WORTH = 0.05
 """A larger number of topics must tell tickets apart by so much better (silhouette, -1 to 1): people read fewer sooner."""
 JUDGED = 2_000
 """So many tickets judge a number of topics."""

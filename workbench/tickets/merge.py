@@ -142,7 +142,7 @@ class Merge:
             fresh = f"read_parquet({literals(near)})"
             rows = f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}"
             sources.append(_with_kept(rows) if enriched else rows)
-        target = self.place / f"tickets-{month}-{secrets.token_hex(6)}.parquet"
+        target = self.place / f"tickets-{month}-{token()}.parquet"
         cursor = self.db.cursor()
         try:
             cursor.execute(
@@ -288,5 +288,15 @@ def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
     return dt.datetime(year, number, 1), dt.datetime(year + number // 12, number % 12 + 1, 1)
 
 
+def token() -> str:
+    """What tells one file of a month from the others."""
+    return secrets.token_hex(6)
+
+
+def escaped(path: Path) -> str:
+    """A path as it stands between quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
 def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return f"'{escaped(path)}'"

@@ -78,7 +78,8 @@ def _at(names: Sequence[str | None], number: str) -> str:
     """SQL: the name at a number, from 1; a list is looked into at once, however long it is."""
     if not names:
         return "NULL::VARCHAR"
-    return f"[{', '.join('NULL' if one is None else _text(one) for one in names)}]::VARCHAR[][{number}]"
+    listed = ", ".join("NULL" if one is None else _text(one) for one in names)
+    return f"list_extract([{listed}]::VARCHAR[], {number})"
 
 
 def _text(text: str) -> str:

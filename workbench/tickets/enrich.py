@@ -1,0 +1,313 @@
+"""Enrichment: language, sentiment, topic and masked personal data for tickets, found on this machine, batch by batch.
+
+Only what the help desk left open is filled. A batch is a file of answers beside the tickets; when all batches of a month
+are there, the month is published anew, all at once. A job that was killed keeps its finished batches and months.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping as Named
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+from sqlmodel import select
+
+from workbench import access, jobs, settings, store
+from workbench.errors import Conflict, Invalid, NotFound
+from workbench.runtime import redaction
+from workbench.store.tables import Job
+from workbench.tickets import manifest, merge, publish, topics
+from workbench.tickets.columns import ENRICHED, REQUIRED
+from workbench.tickets.manifest import FILE, Part
+from workbench.traces import masking
+
+KIND = "enrich tickets"
+BATCH = 10_000
+KINDS = {
+    "language": "Language",
+    "sentiment": "Sentiment",
+    "topic": "Topic",
+    "masked": "Masked personal data",
+}
+"""What can be found in a ticket's words, and how it is called."""
+
+HOW = {"language": "language_how", "sentiment": "sentiment_how", "topic": "topic_how", "masked": "masked_how"}
+OPEN = {"language": "language IS NULL", "sentiment": "sentiment IS NULL", "topic": "true", "masked": "true"}
+"""Which tickets a kind is found for: those whose help desk said nothing, where what is found takes its place."""
+
+Wanted = dict[str, str]
+"""What shall be found, and by what: `{"language": "local:langid-1"}`."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a kind has come: tickets with a value by the file, by us, and those still to be done."""
+
+    kind: str
+    file: int
+    found: int
+    pending: int
+
+
+def by_hand(kinds: Sequence[str]) -> Wanted:
+    """What finds these kinds now, on this machine. Raises Invalid for a kind that is not known, or without topics."""
+    wanted: Wanted = {}
+    for kind in kinds:
+        if kind not in KINDS:
+            raise Invalid(f"Nothing is known of {kind!r}.", remedy=f"Choose among {', '.join(KINDS)}.")
+        if kind == "topic":
+            model = topics.newest()
+            if model is None:
+                raise Invalid("No topics were found yet.", remedy="Find topics first.")
+            wanted[kind] = f"local:topics-{model.number}"
+        elif kind == "masked":
+            rules = masking.rules()
+            wanted[kind] = f"local:masked-{redaction.digest([sorted(rules.kinds), sorted(rules.names)])[:8]}"
+        elif kind == "language":
+            wanted[kind] = "local:language-1"
+        else:
+            latest = topics.newest("sentiment")
+            wanted[kind] = f"local:sentiment-{latest.number if latest else 0}"
+    return wanted
+
+
+def states() -> list[State]:
+    """How far each kind has come. Raises NotFound where there are no tickets."""
+    known = topics.newest() is not None
+    wanted = by_hand([kind for kind in KINDS if known or kind != "topic"])
+    made = []
+    with duckdb.connect(":memory:") as connection:
+        there = merge.relation(manifest.read().parts, added=True)
+        for kind, token in wanted.items():
+            value = {"masked": "masked_subject, masked_body", "topic": "nullif(enriched_topic, 0)"}
+            found = value.get(kind, f"enriched_{kind}")
+            given = f"{kind} IS NOT NULL" if kind in ("language", "sentiment") else "false"
+            row = connection.execute(
+                f"SELECT count(*) FILTER ({given}), count(*) FILTER (coalesce({found}) IS NOT NULL AND NOT ({given})), "
+                f"count(*) FILTER ({_due({kind: token})}) FROM ({there})"
+            ).fetchall()[0]
+            made.append(State(kind, *map(int, row)))
+    return made
+
+
+def create(actor: access.Actor, kinds: Sequence[str]) -> str:
+    """Store a job that finds these kinds: hand the id to `jobs.start` or `jobs.run_here`.
+
+    Raises Refused, Invalid where one cannot be found and why, NotFound without tickets, Conflict while another one runs.
+    """
+    from workbench.tickets import sentiment
+
+    access.require(actor, "enrich tickets")
+    chosen = [kind for kind in KINDS if kind in kinds]
+    if not chosen:
+        raise Invalid("Nothing was chosen to be found.", remedy=f"Choose among {', '.join(KINDS)}.")
+    wanted = by_hand([*chosen, *(kind for kind in kinds if kind not in KINDS)])
+    alone()
+    if "sentiment" in wanted:
+        sentiment.require_ratings()
+        wanted["sentiment"] = f"local:sentiment-{sentiment.next_number()}"
+    total = sum(rows for _, rows in pending(wanted))
+    title = "Finding " + ", ".join(KINDS[kind].lower() for kind in chosen)
+    return store_job(actor, KIND, title, {"wanted": wanted}, total)
+
+
+def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, Any], total: int) -> str:
+    """Store a job with who started it; its id."""
+    with store.session() as session:
+        row = jobs.row(kind, title, {**arguments, "actor": [actor.name, actor.role]}, actor, total=total)
+        session.add(row)
+        access.audit.append(session, actor, "enrich tickets", title, {"job": row.id, **arguments})
+        return row.id
+
+
+def alone() -> None:
+    """Raise Conflict while another job finds something in the tickets."""
+    with store.session() as session:
+        busy = session.exec(
+            select(Job).where(Job.kind.in_((KIND, "find topics")), Job.state.in_(("waiting", "running")))
+        )  # type: ignore[attr-defined]
+        if (other := busy.first()) is not None:
+            raise Conflict(f"“{other.title}” is under way.", remedy="Wait until it is done, or cancel it.")
+
+
+def pending(wanted: Wanted, parts: Sequence[Part] | None = None) -> list[tuple[Part, int]]:
+    """The parts with tickets that are still to be done, and how many there are in each. Raises NotFound."""
+    found = []
+    with duckdb.connect(":memory:") as connection:
+        for part in manifest.read().parts if parts is None else parts:
+            sql = f"SELECT count(*) FROM ({merge.relation([part], added=True)}) WHERE {_due(wanted)}"
+            if rows := int(connection.execute(sql).fetchall()[0][0]):
+                found.append((part, rows))
+    return found
+
+
+def shards(wanted: Wanted, *, since: int = 0) -> list[dict[str, Any]]:
+    """The batches of each part that is not done, and after them its publication; `upto` counts tickets, from `since`."""
+    made: list[dict[str, Any]] = []
+    for part, rows in pending(wanted):
+        size = merge.rows_of(part)
+        for start in range(0, size, BATCH):
+            share = rows * min(size, start + BATCH) // size
+            made.append({"do": "batch", "file": part.file, "from": start, "upto": since + share})
+        since += rows
+        made.append({"do": "publish", "file": part.file, "month": part.month, "upto": since})
+    return made
+
+
+def do(job_id: str, arguments: Named[str, Any], shard: Named[str, Any]) -> int:
+    """One shard; how many tickets are done up to its end."""
+    name, role = arguments["actor"]
+    wanted: Wanted = dict(arguments["wanted"])
+    if shard["do"] == "batch":
+        _batch(job_id, wanted, shard["file"], shard["from"])
+    else:
+        _publish(access.Actor(name, role), job_id, wanted, shard)
+    return int(shard["upto"])
+
+
+def _plan(arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    wanted = dict(arguments["wanted"])
+    first = [{"do": "sentiment"}] if "sentiment" in wanted else []
+    return [*first, *shards(wanted)]
+
+
+def _work(job_id: str, arguments: dict[str, Any], shard: dict[str, Any]) -> int:
+    if shard["do"] == "sentiment":
+        from workbench.tickets import sentiment
+
+        name, role = arguments["actor"]
+        sentiment.make(access.Actor(name, role), job_id, int(arguments["wanted"]["sentiment"].rpartition("-")[2]))
+        return 0
+    return do(job_id, arguments, shard)
+
+
+def _due(wanted: Wanted) -> str:
+    """SQL: whether a ticket is still to be done. What a model or a person said is not found again on this machine."""
+    parts = []
+    for kind, token in wanted.items():
+        how = HOW[kind]
+        stale = f"{how} LIKE 'local:%' AND {how} <> '{token}'" if token.startswith("local:") else f"{how} <> '{token}'"
+        parts.append(f"(({OPEN[kind]}) AND ({how} IS NULL OR ({stale})))")
+    return " OR ".join(parts) or "false"
+
+
+def folder(job_id: str) -> Path:
+    """Where the batches of a job wait until their month is published."""
+    return settings.load().local / "enrichment" / job_id
+
+
+def _batch(job_id: str, wanted: Wanted, file: str, start: int) -> None:
+    """The answers for some rows of a part, as a file; nothing where it is there, or the part was replaced meanwhile."""
+    target = folder(job_id) / f"{Path(file).stem}-{start:09}.parquet"
+    part = next((one for one in manifest.read().parts if one.file == file), None)
+    if target.is_file() or part is None:
+        return
+    with duckdb.connect(":memory:") as connection:
+        frame = _rows(connection, part, start, wanted)
+        if frame.empty:
+            return
+        answered = _answers(frame, wanted, job_id, f"{Path(file).stem}-{start:09}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(".tmp")
+        connection.register("answered", answered)
+        columns = ", ".join(f"{name}::{kind} AS {name}" for name, kind in {"row": "BIGINT", **ENRICHED}.items())
+        connection.execute(f"COPY (SELECT {columns} FROM answered) TO '{merge.escaped(temporary)}' (FORMAT parquet)")
+        temporary.replace(target)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, part: Part, start: int, wanted: Wanted) -> pd.DataFrame:
+    path = merge.escaped(manifest.folder() / part.file)
+    added = ", ".join(ENRICHED) if part.enriched else ", ".join(f"NULL::{k} AS {n}" for n, k in ENRICHED.items())
+    return connection.execute(
+        f"SELECT * FROM (SELECT file_row_number AS row, ticket_id, language, sentiment, topic, "
+        f"coalesce(subject, '') AS subject, coalesce(body, '') AS body, {added} "
+        f"FROM read_parquet('{path}', file_row_number=true)) "
+        f"WHERE row >= {start} AND row < {start + BATCH} AND ({_due(wanted)}) ORDER BY row"
+    ).df()
+
+
+def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str, batch: str) -> pd.DataFrame:
+    from workbench.tickets import local
+
+    made = frame.copy()
+    for kind, token in wanted.items():
+        how = made[HOW[kind]]
+        due = how.isna() | ((how != token) & (how.str.startswith("local:") | (not token.startswith("local:"))))
+        if kind in ("language", "sentiment"):
+            due &= made[kind].isna()
+        if token.startswith("local:"):
+            local.fill(made, due, kind, token)
+        else:
+            from workbench.tickets import asked
+
+            asked.fill(made, due, kind, token, job_id, batch)
+    return made[["row", *ENRICHED]]
+
+
+def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str, Any]) -> None:
+    """Put the month anew with what its batches found. A month that was loaded meanwhile is done again as it is now."""
+    for _ in range(3):
+        parts = [one for one in manifest.read().parts if one.month == shard["month"]]
+        due = pending(wanted, parts)
+        if not due:
+            break
+        for part, _rows_due in due:
+            for start in range(0, merge.rows_of(part), BATCH):
+                _batch(job_id, wanted, part.file, start)
+        if _put(actor, job_id, wanted, [part for part, _ in due]):
+            break
+    else:
+        raise Conflict("These tickets are being loaded again and again.", remedy="Start again when the loads are done.")
+    for path in folder(job_id).glob(f"{Path(shard['file']).stem}-*.parquet"):
+        path.unlink()
+    if folder(job_id).is_dir() and not any(folder(job_id).iterdir()):
+        shutil.rmtree(folder(job_id), ignore_errors=True)
+
+
+def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) -> bool:
+    """Publish parts with their answers; False where one of them was replaced meanwhile."""
+    with publish.staging() as place:
+        made = {part.file: _rewritten(part, job_id, place) for part in due}
+        with publish.writing():
+            before = manifest.read()
+            if not set(made) <= {part.file for part in before.parts}:
+                return False
+            parts = tuple(made.get(part.file, part) for part in before.parts)
+            files = [place / part.file for part in made.values()]
+            files += merge.rolled_up(place, made.values(), before.rows)
+            new = replace(before, generation=before.generation + 1, parts=parts)
+            if any(part.file == FILE for part in before.parts):
+                raise NotFound("These tickets are from an early version.", remedy="Load them again first.")
+            rows = sum(part.rows for part in made.values())
+            detail: dict[str, object] = {"job": job_id, "found": dict(wanted), "tickets": rows}
+            publish.put(actor, new, files, verb="enrich tickets", thing=", ".join(p.month for p in due), detail=detail)
+    return True
+
+
+def _rewritten(part: Part, job_id: str, place: Path) -> Part:
+    """The part with the answers of its batches, in the same order, as a new file."""
+    answers = sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
+    listed = "[" + ", ".join(f"'{merge.escaped(path)}'" for path in answers) + "]"
+    old = "old." + ", old.".join(merge.COLUMNS.split(", "))
+    name = f"tickets-{part.month}-{merge.token()}.parquet"
+    pieces = []
+    for column, kind in ENRICHED.items():
+        kept = f"old.{column}" if part.enriched else f"NULL::{kind}"
+        pieces.append(f"CASE WHEN found.row IS NULL THEN {kept} ELSE found.{column} END AS {column}")
+    with duckdb.connect(":memory:", config={"threads": 2}) as connection:
+        connection.execute(f"SET memory_limit = '{merge.MEMORY}'")
+        connection.execute(
+            f"COPY (SELECT {old}, {', '.join(pieces)} FROM read_parquet('{merge.escaped(manifest.folder() / part.file)}', "
+            f"file_row_number=true) AS old LEFT JOIN read_parquet({listed}) AS found ON old.file_row_number = found.row "
+            f"ORDER BY {', '.join(f'old.{one}' for one in reversed(REQUIRED))}) "
+            f"TO '{merge.escaped(place / name)}' (FORMAT parquet, COMPRESSION zstd)"
+        )
+    return replace(part, file=name, enriched=True)
+
+
+jobs.kind(KIND, _plan, _work)
