@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
@@ -19,9 +19,11 @@ import numpy as np
 from workbench import access, jobs
 from workbench.errors import Invalid, NotFound
 from workbench.store.tables import TextModel, TopicRow
-from workbench.tickets import enrich, finding, glossary, local, manifest, merge, source, topics
-from workbench.tickets.finding import Found, Model
+from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
 from workbench.tickets.topics import Edits, Topic
+
+if TYPE_CHECKING:
+    from workbench.tickets.finding import Found, Group, Model
 
 KIND = "find topics"
 SAMPLE = 50_000
@@ -50,6 +52,8 @@ def start(actor: access.Actor, count: int | None = None) -> str:
 
     `count` is how many; None lets the tickets decide. Raises Refused, NotFound, Conflict, or Invalid for few tickets.
     """
+    from workbench.tickets import finding
+
     access.require(actor, "edit topics")
     if count is not None and not 2 <= count <= 100:
         raise Invalid("There can be 2 to 100 topics.", remedy="Choose a number between.")
@@ -93,6 +97,8 @@ def propose(actor: access.Actor) -> list[Topic]:
     A group is proposed where it has at least 20 tickets that resemble each other more than by chance. Raises Refused,
     or NotFound before topics were found.
     """
+    from workbench.tickets import finding
+
     access.require(actor, "edit topics")
     latest = topics.newest()
     if latest is None:
@@ -102,7 +108,7 @@ def propose(actor: access.Actor) -> list[Topic]:
         return topics.proposals()
     found = finding.find(now.texts, count=max(2, min(12, len(now.ids) // 40)), languages=_seen(now.languages))
     known = _known_proposals()
-    rows = []
+    rows: list[TopicRow] = []
     then = found.model.assign(before.texts)[0] if before.texts else np.zeros(0, dtype=np.int64)
     for place, (group, tight) in enumerate(zip(found.groups, finding.beyond_chance(found, now.texts), strict=True)):
         if not tight or group.size < NEW or set(group.terms[:NAMED]) & known:
@@ -155,6 +161,9 @@ def _work(job_id: str, arguments: dict[str, Any], shard: dict[str, Any]) -> int:
 
 
 def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> None:
+    from workbench.tickets import finding
+    from workbench.tickets.finding import Model
+
     sample = _sampled("true", SAMPLE)
     found = finding.find(sample.texts, count=count, languages=_seen(sample.languages))
     latest = topics.newest()
@@ -195,6 +204,9 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
 
 
 def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: int) -> None:
+    from workbench.tickets import finding
+    from workbench.tickets.finding import Model
+
     one = topics.topic(which)
     base = local.topic_model(number - 1)
     mine = topics.members(which)
@@ -217,6 +229,8 @@ def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: in
 
 
 def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
+    from workbench.tickets import finding
+
     one = topics.topic(which)
     base = local.topic_model(number - 1)
     model = base if which in base.leaves else finding.joined(base, _from_vector(which))
@@ -230,6 +244,8 @@ def _kept(
     tickets: int, figures: dict[str, Any], what: str, *, children: bool = False,
 ) -> None:  # fmt: skip
     """Keep a model: its file first, which nothing names yet, then everything else at once."""
+    from workbench.tickets import finding
+
     finding.save(model, topics.file(topics.KIND, number))
     row = TextModel(
         kind=topics.KIND, number=number, job_id=job_id, tickets=tickets, figures=figures, made_by=actor.name
@@ -251,9 +267,7 @@ def _join_languages(rows: Sequence[TopicRow], found: Found, leaves: Sequence[int
         by_leaf[leaves[place]].into = leaves[other]
 
 
-def _row(
-    number: int, group: finding.Group, found: Found, sample: Sampled, place: int, state: str, model: int
-) -> TopicRow:
+def _row(number: int, group: Group, found: Found, sample: Sampled, place: int, state: str, model: int) -> TopicRow:
     spoken = Counter(np.array(sample.languages, dtype=object)[found.labels == place].tolist()).most_common(1)
     name = ", ".join(group.terms[:NAMED])
     return TopicRow(
@@ -329,6 +343,8 @@ def _vector(model: Model, place: int) -> dict[str, Any]:
 
 def _from_vector(number: int) -> Model:
     from workbench import store
+    from workbench.tickets import finding
+    from workbench.tickets.finding import Model
 
     with store.session() as session:
         row = session.get(TopicRow, number)

@@ -71,7 +71,7 @@ class Model:
 
     def assign(self, texts: Sequence[str]) -> tuple[Whole, Floats]:
         """The topic of each text, 0 for none, and how like it the text is (cosine, 0 to 1)."""
-        if not self.leaves:
+        if not self.leaves or not texts:
             return np.zeros(len(texts), dtype=np.int64), np.zeros(len(texts), dtype=np.float32)
         likeness = np.asarray(self.weighed(texts) @ self.centroids.T, dtype=np.float32)
         best = likeness.argmax(axis=1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import yaml
 
-from workbench.tickets.finding import Floats
+if TYPE_CHECKING:
+    from workbench.tickets.finding import Floats
 
 SAME = 0.6
 """Topics in two languages are one from this likeness (cosine) of what they are about."""

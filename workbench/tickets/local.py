@@ -21,6 +21,8 @@ READ = 600
 
 def fill(frame: pd.DataFrame, due: pd.Series[bool], kind: str, token: str) -> None:
     """Fill in what a kind finds for the rows that are due, and by what; a ticket without words gets no value."""
+    if not due.any():
+        return
     rows = frame[due]
     texts = (rows["subject"] + "\n" + rows["body"]).tolist()
     if kind == "language":
