@@ -23,11 +23,12 @@ with show.errors():
         st.stop()
     view = parts.switch("Show", ("Topics", "Language, sentiment and masking"), "Topics", "show")
     if view == "Topics":
-        topic_views.changes(actor)
-        topic_views.proposals(actor)
-        frame, filters = topic_views.overview()
+        topic_views.told()
+        filters = topic_views.overview()
         topic_views.one(actor, filters)
+        topic_views.proposals(actor)
         if not busy:
             topic_views.look(actor)
+        topic_views.changes(actor)
     else:
         enriching.states(actor)

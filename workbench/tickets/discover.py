@@ -211,7 +211,7 @@ def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: in
     base = local.topic_model(number - 1)
     mine = topics.members(which)
     sample = _sampled(f"enriched_topic IN ({', '.join(map(str, mine))})", SAMPLE)
-    found = finding.find(sample.texts, count=pieces, languages=_seen(sample.languages))
+    found = finding.find(sample.texts, count=pieces, languages=_seen(sample.languages), common=0.7)
     if len(found.groups) < 2:
         raise Invalid(f"“{one.name}” does not fall apart into {pieces}.", remedy="Its tickets are all alike.")
     first = _next_number()
@@ -269,10 +269,9 @@ def _join_languages(rows: Sequence[TopicRow], found: Found, leaves: Sequence[int
 
 def _row(number: int, group: Group, found: Found, sample: Sampled, place: int, state: str, model: int) -> TopicRow:
     spoken = Counter(np.array(sample.languages, dtype=object)[found.labels == place].tolist()).most_common(1)
-    name = ", ".join(group.terms[:NAMED])
     return TopicRow(
         number=number,
-        name=(name[:1].upper() + name[1:])[: topics.LONGEST] or f"Topic {number}",
+        name=_called(group.terms, number),
         state=state,
         language=str(spoken[0][0]) if spoken else "",
         terms=list(group.terms),
@@ -280,6 +279,16 @@ def _row(number: int, group: Group, found: Found, sample: Sampled, place: int, s
         tickets=group.size,
         model=model,
     )
+
+
+def _called(terms: Sequence[str], number: int) -> str:
+    """A name of the most telling terms: as few more of them as make it another name than all there are."""
+    taken = {one.name.casefold() for one in topics.every()}
+    for count in range(NAMED, len(terms) + 1):
+        name = ", ".join(terms[:count])[: topics.LONGEST]
+        if name.casefold() not in taken:
+            return name[:1].upper() + name[1:]
+    return f"{', '.join(terms[:NAMED])} {number}".strip().capitalize() if terms else f"Topic {number}"
 
 
 def _sampled(where: str, limit: int) -> Sampled:

@@ -101,8 +101,11 @@ class Found:
     labels: Whole
 
 
-def find(texts: Sequence[str], *, count: int | None = None, languages: Iterable[str] = ("en",)) -> Found:
-    """The topics in texts: `count` of them, or as many as tell the texts apart best.
+def find(
+    texts: Sequence[str], *, count: int | None = None, languages: Iterable[str] = ("en",), common: float = 0.3
+) -> Found:
+    """The topics in texts: `count` of them, or as many as tell the texts apart best. Words in more than `common` of the
+    texts, a share, tell none.
 
     TF-IDF of words and pairs, reduced to 100 dimensions (latent semantic analysis), then k-means over directions; the
     number of groups is the one with the best silhouette. Raises Invalid where there are too few texts or words.
@@ -113,7 +116,9 @@ def find(texts: Sequence[str], *, count: int | None = None, languages: Iterable[
             remedy="Load tickets with their texts first.",
         )
     clean = [cleaned(text) for text in texts]
-    weigher = TfidfVectorizer(**_how(len(texts), languages), sublinear_tf=True, max_features=WORDS, dtype=np.float32)
+    weigher = TfidfVectorizer(
+        **_how(len(texts), languages, common), sublinear_tf=True, max_features=WORDS, dtype=np.float32
+    )
     try:
         weights = weigher.fit_transform(clean)
     except ValueError as error:
@@ -127,7 +132,7 @@ def find(texts: Sequence[str], *, count: int | None = None, languages: Iterable[
     least = float(np.clip(np.percentile(how[how > 0], FRAYED) if (how > 0).any() else LEAST, LEAST, MOST))
     terms = telling(clean, labels, words)
     groups = tuple(
-        Group(terms[one], int((labels == one).sum()), _middle(how, labels, one)) for one in range(len(centroids))
+        Group(terms[one], int((labels == one).sum()), _middle(clean, how, labels, one)) for one in range(len(centroids))
     )
     model = Model(words, weigher.idf_.astype(np.float32), centroids, tuple(range(1, len(centroids) + 1)), least)
     return Found(model, groups, labels)
@@ -269,14 +274,14 @@ def stop_words() -> dict[str, list[str]]:
     return {language: text.split() for language, text in told.items()}
 
 
-def _how(texts: int, languages: Iterable[str]) -> dict[str, Any]:
+def _how(texts: int, languages: Iterable[str], common: float) -> dict[str, Any]:
     known = stop_words()
     stop = sorted({word for language in languages for word in known.get(language, ())} | set(known["en"]))
     return {
         "token_pattern": TOKEN,
         "ngram_range": (1, 2),
         "min_df": max(3, texts // 2000),
-        "max_df": 0.3,
+        "max_df": common,
         "stop_words": stop,
     }
 
@@ -348,9 +353,15 @@ def _cohesion(weights: Any, labels: Whole) -> Floats:
     return np.array([how[labels == one].mean() for one in range(len(kinds))], dtype=np.float32)
 
 
-def _middle(how: Floats, labels: Whole, group: int) -> tuple[int, ...]:
+def _middle(clean: Sequence[str], how: Floats, labels: Whole, group: int) -> tuple[int, ...]:
+    """The places of the texts nearest to the middle of a group, no two of them alike."""
     mine = np.flatnonzero(labels == group)
-    return tuple(int(at) for at in mine[np.argsort(-how[mine], kind="stable")][:EXAMPLES])
+    first: dict[str, int] = {}
+    for at in mine[np.argsort(-how[mine], kind="stable")]:
+        first.setdefault(" ".join(clean[at].split()), int(at))
+        if len(first) == EXAMPLES:
+            break
+    return tuple(first.values())
 
 
 def _distinct(terms: Sequence[str]) -> tuple[str, ...]:

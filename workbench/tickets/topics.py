@@ -216,7 +216,7 @@ def store_rows(
     with publish.writing():
         known = {one.number: one for one in every()}
         after = {**known, **{row.number: _topic(row) for row in rows}}
-        after = {n: replace(one, **edits[n]) if n in edits else one for n, one in after.items()}
+        after = {n: replace(one, **_seen(edits.get(n, {}))) for n, one in after.items()}
         new = replace(manifest.read(), topics=shown(list(after.values())))
 
         def write(session: Session) -> None:
@@ -233,6 +233,11 @@ def store_rows(
 
         detail: dict[str, object] = {"model": model.number, "new": [row.number for row in rows], "job": model.job_id}
         publish.put(actor, _next(new), verb="edit topics", thing=what, detail=detail, also=write)
+
+
+def _seen(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that decide what tickets show."""
+    return {field: value for field, value in fields.items() if field in EDITED}
 
 
 def newest(kind: str = KIND) -> TextModel | None:

@@ -89,7 +89,7 @@ def find(actor: Actor, label: str) -> None:
                 begin(discover.start(actor, int(own) if own else None))
 
 
-def overview() -> tuple[pd.DataFrame, tickets.Filters]:
+def overview() -> tickets.Filters:
     """The picture and the table of all topics; a click or a row chooses one."""
     period = parts.switch("Period", PERIODS, "90 days", "period")
     filters = trends.last_days(PERIODS[period])
@@ -100,7 +100,8 @@ def overview() -> tuple[pd.DataFrame, tickets.Filters]:
     st.caption(
         show.plain(f"{days.start:%-d %b %Y} to {days.end:%-d %b %Y}. {told}. The tick on a bar is its share before.")
     )
-    left, right = st.columns([5, 6], gap="large")
+    with st.container(key="split-topics"):
+        left, right = st.columns([5, 6], gap="large")
     with left:
         shown = frame[frame["topic"] != topic_figures.UNASSIGNED].head(SHOWN)
         event: Any = st.plotly_chart(
@@ -116,7 +117,7 @@ def overview() -> tuple[pd.DataFrame, tickets.Filters]:
             st.caption(f"The {len(shown)} largest; the table has all.")
     with right:
         _table(frame)
-    return frame, filters
+    return filters
 
 
 def _table(frame: pd.DataFrame) -> None:
@@ -202,7 +203,8 @@ def one(actor: Actor, filters: tickets.Filters) -> None:
     st.caption(
         show.plain("Told by: " + ", ".join(topic.terms) + (f". Holds also: {'; '.join(merged)}" if merged else ""))
     )
-    left, right = st.columns([3, 2], gap="large")
+    with st.container(key="split-topic"):
+        left, right = st.columns([3, 2], gap="large")
     with left:
         _trend(topic, filters)
         _examples(topic)
@@ -312,6 +314,13 @@ def proposals(actor: Actor) -> None:
                         _do(lambda number=one.number: topics.remove(actor, number))  # type: ignore[misc]
 
 
+def told() -> None:
+    """What the last click came to."""
+    if words := session.get("topic-told"):
+        st.info(show.plain(f"{words[:1].upper()}{words[1:]}."), icon=":material/check:")
+        session.forget("topic-told")
+
+
 def look(actor: Actor) -> None:
     """Look for new topics, or find all topics again."""
     if not access.may(actor, "edit topics"):
@@ -332,10 +341,9 @@ def look(actor: Actor) -> None:
 def changes(actor: Actor) -> None:
     """What people changed, the newest first, and the undo of the last change."""
     made = topics.history(50)
-    if told := session.get("topic-told"):
-        st.info(show.plain(f"{told[:1].upper()}{told[1:]}."), icon=":material/check:")
     if not made:
         return
+    st.subheader("Changes", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         last = next((one for one in made if not one.undone), None)
         if last and access.may(actor, "edit topics"):

@@ -27,11 +27,8 @@ def shares(frame: pd.DataFrame, chosen: str, colours: dict[str, str]) -> go.Figu
             x=shown["share"],
             y=places,
             orientation="h",
-            marker={"color": [colours["alarm" if one == chosen else "accent"] for one in shown["topic"]]},
+            marker={"color": [colours["ink" if one == chosen else "accent"] for one in shown["topic"]]},
             customdata=[[one] for one in shown["topic"]],
-            text=[_label(row) for _, row in shown.iterrows()],
-            textposition="outside",
-            cliponaxis=False,
             hovertemplate=[_said(row) + "<extra></extra>" for _, row in shown.iterrows()],
             showlegend=False,
         )
@@ -47,9 +44,21 @@ def shares(frame: pd.DataFrame, chosen: str, colours: dict[str, str]) -> go.Figu
                 showlegend=False,
             )
         )
+    figure.add_trace(
+        go.Scatter(
+            x=[max(pair) for pair in zip(shown["share"], earlier, strict=True)],
+            y=places,
+            mode="text",
+            text=[f"  {_label(row)}" for _, row in shown.iterrows()],
+            textposition="middle right",
+            cliponaxis=False,
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
     figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, zeroline=False, automargin=True)
     most = max([float(shown["share"].max()), float(earlier.max()), 1.0]) if len(shown) else 1.0
-    figure.update_xaxes(visible=False, range=[0, most * 1.22])
+    figure.update_xaxes(visible=False, range=[0, most * 1.35])
     return _laid_out(figure, colours, 30 + ROW_PIXELS * len(shown))
 
 
