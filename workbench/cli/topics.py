@@ -127,14 +127,24 @@ def enrich(
     kinds: Annotated[
         list[str] | None, typer.Argument(help="language, sentiment, topic, masked; default: what can be.")
     ] = None,
+    model: Annotated[bool, typer.Option("--model", help="Ask the connected model: topic and sentiment only.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--yes", help="Send the masked tickets; without it, only the cost is told.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find what the help desk left open in tickets' words, on this machine."""
+    """Find what the help desk left open in tickets' words, on this machine, or by the connected model."""
     from workbench.tickets import enrich as work
 
     if not kinds:
-        kinds = [one.kind for one in work.states() if one.kind != "sentiment"]
-    _run(work.create(access.local(), kinds))
+        kinds = ["topic"] if model else [one.kind for one in work.states() if one.kind != "sentiment"]
+    if model and not confirm:
+        told = work.estimate(kinds)
+        cost = "of unknown price" if told.usd is None else f"about ${told.usd:,.2f}"
+        words = f"{told.tickets:,} tickets, about {told.tokens_in + told.tokens_out:,} tokens to and from {told.model}, {cost}."
+        emit(told, f"{words} Add --yes to send them, masked.", as_json=as_json)
+        return
+    _run(work.create(access.local(), kinds, model=model))
     states = work.states()
     lines = [f"{work.KINDS[one.kind]}: {one.file:,} by the help desk, {one.found:,} found here" for one in states]
     emit(states, "\n".join(lines), as_json=as_json)

@@ -12,7 +12,7 @@ from collections.abc import Mapping as Named
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
@@ -26,6 +26,9 @@ from workbench.tickets import manifest, merge, publish, topics
 from workbench.tickets.columns import ENRICHED, REQUIRED
 from workbench.tickets.manifest import FILE, Part
 from workbench.traces import masking
+
+if TYPE_CHECKING:
+    from workbench.tickets.asked import Estimate
 
 KIND = "enrich tickets"
 BATCH = 10_000
@@ -101,8 +104,33 @@ def states() -> list[State]:
     return made
 
 
-def create(actor: access.Actor, kinds: Sequence[str]) -> str:
-    """Store a job that finds these kinds: hand the id to `jobs.start` or `jobs.run_here`.
+def by_model(kinds: Sequence[str]) -> Wanted:
+    """The same by the model that is connected. Raises Invalid where there is none, or it cannot find a kind."""
+    from workbench.tickets import asked
+
+    name = asked.model()
+    by_hand([kind for kind in kinds if kind == "topic"])
+    if other := [kind for kind in kinds if kind not in asked.KINDS]:
+        raise Invalid(f"{KINDS.get(other[0], other[0])} is found on this machine only.", remedy="Leave it out here.")
+    return dict.fromkeys(kinds, f"model:{name}")
+
+
+def estimate(kinds: Sequence[str]) -> Estimate:
+    """What it would take to let the model find these kinds. Raises Invalid where there is none, NotFound without tickets."""
+    from workbench.tickets import asked
+
+    wanted = by_model(kinds)
+    letters = f"least({asked.READ}, length(coalesce(subject, '')) + length(coalesce(body, '')))"
+    there = merge.relation(manifest.read().parts, added=True)
+    with duckdb.connect(":memory:") as connection:
+        row = connection.execute(
+            f"SELECT count(*), coalesce(sum({letters}), 0)::BIGINT FROM ({there}) WHERE {_due(wanted)}"
+        ).fetchall()[0]
+    return asked.estimate(int(row[0]), int(row[1]))
+
+
+def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) -> str:
+    """Store a job that finds these kinds, here or by the connected model: hand the id to `jobs.start` or `jobs.run_here`.
 
     Raises Refused, Invalid where one cannot be found and why, NotFound without tickets, Conflict while another one runs.
     """
@@ -112,9 +140,10 @@ def create(actor: access.Actor, kinds: Sequence[str]) -> str:
     chosen = [kind for kind in KINDS if kind in kinds]
     if not chosen:
         raise Invalid("Nothing was chosen to be found.", remedy=f"Choose among {', '.join(KINDS)}.")
-    wanted = by_hand([*chosen, *(kind for kind in kinds if kind not in KINDS)])
+    asked_for = [*chosen, *(kind for kind in kinds if kind not in KINDS)]
+    wanted = by_model(asked_for) if model else by_hand(asked_for)
     alone()
-    if "sentiment" in wanted:
+    if "sentiment" in wanted and not model:
         sentiment.require_ratings()
         wanted["sentiment"] = f"local:sentiment-{sentiment.next_number()}"
     total = sum(rows for _, rows in pending(wanted))
@@ -178,7 +207,7 @@ def do(job_id: str, arguments: Named[str, Any], shard: Named[str, Any]) -> int:
 
 def _plan(arguments: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = dict(arguments["wanted"])
-    first = [{"do": "sentiment"}] if "sentiment" in wanted else []
+    first = [{"do": "sentiment"}] if wanted.get("sentiment", "").startswith("local:") else []
     return [*first, *shards(wanted)]
 
 
@@ -195,8 +224,8 @@ def _work(job_id: str, arguments: dict[str, Any], shard: dict[str, Any]) -> int:
 def _due(wanted: Wanted) -> str:
     """SQL: whether a ticket is still to be done. What a model or a person said is not found again on this machine."""
     parts = []
-    for kind, token in wanted.items():
-        how = HOW[kind]
+    for kind, plain in wanted.items():
+        how, token = HOW[kind], plain.replace("'", "''")
         stale = f"{how} LIKE 'local:%' AND {how} <> '{token}'" if token.startswith("local:") else f"{how} <> '{token}'"
         parts.append(f"(({OPEN[kind]}) AND ({how} IS NULL OR ({stale})))")
     return " OR ".join(parts) or "false"
@@ -217,7 +246,7 @@ def _batch(job_id: str, wanted: Wanted, file: str, start: int) -> None:
         frame = _rows(connection, part, start, wanted)
         if frame.empty:
             return
-        answered = _answers(frame, wanted, job_id, f"{Path(file).stem}-{start:09}")
+        answered = _answers(frame, wanted, job_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_suffix(".tmp")
         connection.register("answered", answered)
@@ -237,10 +266,11 @@ def _rows(connection: duckdb.DuckDBPyConnection, part: Part, start: int, wanted:
     ).df()
 
 
-def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str, batch: str) -> pd.DataFrame:
-    from workbench.tickets import local
+def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
+    from workbench.tickets import asked, local
 
     made = frame.copy()
+    by_model: dict[str, pd.Series[bool]] = {}
     for kind, token in wanted.items():
         how = made[HOW[kind]]
         due = how.isna() | ((how != token) & (how.str.startswith("local:") | (not token.startswith("local:"))))
@@ -249,7 +279,9 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str, batch: str) -> pd
         if token.startswith("local:"):
             local.fill(made, due, kind, token)
         else:
-            raise Invalid("Only this machine finds this.", remedy="Start again.")
+            by_model[kind] = due
+    if by_model:
+        asked.fill(made, by_model, next(iter(wanted.values())), job_id)
     return made[["row", *ENRICHED]]
 
 

@@ -8,10 +8,11 @@ import streamlit as st
 from workbench import access
 from workbench.access import Actor
 from workbench.errors import WorkbenchError
-from workbench.tickets import enrich, sentiment
+from workbench.tickets import asked, enrich, sentiment
 from workbench.ui import show, topic_views
 from workbench.ui import trends as parts
 
+HERE, MODEL = "This machine", "The connected model"
 TOLD = {
     "language": "Read from the text, where the help desk names no language.",
     "sentiment": "Learnt from your own rated tickets, where the help desk gives none.",
@@ -46,6 +47,10 @@ def states(actor: Actor) -> None:
     if not access.may(actor, "enrich tickets"):
         st.info("To start this, act as manager, or ask one.", icon=":material/lock:")
         return
+    by_model = parts.switch("By", (HERE, MODEL), HERE, "by") == MODEL
+    if by_model:
+        _by_model(actor)
+        return
     known = [one.kind for one in rows]
     chosen = st.multiselect(
         "Find", known, [one.kind for one in rows if one.pending and one.kind != "sentiment"],
@@ -54,6 +59,27 @@ def states(actor: Actor) -> None:
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="enrich", disabled=not chosen):
         with show.errors():
             topic_views.begin(enrich.create(actor, chosen))
+
+
+def _by_model(actor: Actor) -> None:
+    """What the connected model would take, and the start once somebody has said yes."""
+    chosen = st.multiselect(
+        "Find", asked.KINDS, ["topic"], format_func=enrich.KINDS.__getitem__, key="enrich-model-kinds"
+    )
+    if not chosen:
+        return
+    with show.errors():
+        told = enrich.estimate(chosen)
+        cost = "its price is not known here" if told.usd is None else f"about ${told.usd:,.2f}"
+        st.markdown(
+            show.plain(
+                f"{told.tickets:,} tickets in {told.requests:,} requests to {told.model}: about {told.tokens_in:,} tokens "
+                f"to it and {told.tokens_out:,} back, {cost}. Personal data is masked before anything is sent."
+            )
+        )
+        sure = st.checkbox("Send these tickets, masked, to this model", key=f"sure-{told.tickets}-{'-'.join(chosen)}")
+        if st.button("Start", type="primary", icon=":material/play_arrow:", key="enrich-model", disabled=not sure):
+            topic_views.begin(enrich.create(actor, chosen, model=True))
 
 
 def _agreement() -> None:
