@@ -106,7 +106,9 @@ def propose(actor: access.Actor) -> list[Topic]:
     now, before = _without_topic()
     if len(now.ids) < finding.FEWEST:
         return topics.proposals()
-    found = finding.find(now.texts, count=max(2, min(12, len(now.ids) // 40)), languages=_seen(now.languages))
+    found = finding.find(
+        now.texts, count=max(2, min(12, len(now.ids) // 40)), languages=_seen(now.languages), common=0.9
+    )
     known = _known_proposals()
     rows: list[TopicRow] = []
     then = found.model.assign(before.texts)[0] if before.texts else np.zeros(0, dtype=np.int64)
@@ -205,19 +207,17 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
 
 def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: int) -> None:
     from workbench.tickets import finding
-    from workbench.tickets.finding import Model
 
     one = topics.topic(which)
     base = local.topic_model(number - 1)
     mine = topics.members(which)
     sample = _sampled(f"enriched_topic IN ({', '.join(map(str, mine))})", SAMPLE)
-    found = finding.find(sample.texts, count=pieces, languages=_seen(sample.languages), common=0.7)
+    found = finding.find(sample.texts, count=pieces, languages=_seen(sample.languages), common=0.7, fewest=NEW)
     if len(found.groups) < 2:
         raise Invalid(f"“{one.name}” does not fall apart into {pieces}.", remedy="Its tickets are all alike.")
     first = _next_number()
     leaves = tuple(range(first, first + len(found.groups)))
-    more = Model(found.model.words, found.model.idf, found.model.centroids, leaves, found.model.least)
-    model = finding.joined(base, more, without=mine)
+    model = finding.parted(base, found, sample.texts, leaves, without=mine)
     rows = [
         _row(leaf, group, found, sample, place, "live", number)
         for place, (leaf, group) in enumerate(zip(leaves, found.groups, strict=True))

@@ -138,7 +138,7 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
 
     access.require(actor, "enrich tickets")
     chosen = [kind for kind in KINDS if kind in kinds]
-    if not chosen:
+    if not kinds:
         raise Invalid("Nothing was chosen to be found.", remedy=f"Choose among {', '.join(KINDS)}.")
     asked_for = [*chosen, *(kind for kind in kinds if kind not in KINDS)]
     wanted = by_model(asked_for) if model else by_hand(asked_for)

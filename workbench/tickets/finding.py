@@ -9,7 +9,7 @@ import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ COUNTS = (8, 12, 16, 24, 32, 48, 64)
 """Numbers of topics that are tried."""
 WORTH = 0.05
 """A larger number of topics must tell tickets apart by so much better (silhouette, -1 to 1): people read fewer sooner."""
+TRIED = 8_000
+"""Numbers of topics are tried on so many tickets."""
 JUDGED = 2_000
 """So many tickets judge a number of topics."""
 EXAMPLES, TERMS = 6, 8
@@ -102,7 +104,12 @@ class Found:
 
 
 def find(
-    texts: Sequence[str], *, count: int | None = None, languages: Iterable[str] = ("en",), common: float = 0.3
+    texts: Sequence[str],
+    *,
+    count: int | None = None,
+    languages: Iterable[str] = ("en",),
+    common: float = 0.3,
+    fewest: int = FEWEST,
 ) -> Found:
     """The topics in texts: `count` of them, or as many as tell the texts apart best. Words in more than `common` of the
     texts, a share, tell none.
@@ -110,9 +117,9 @@ def find(
     TF-IDF of words and pairs, reduced to 100 dimensions (latent semantic analysis), then k-means over directions; the
     number of groups is the one with the best silhouette. Raises Invalid where there are too few texts or words.
     """
-    if len(texts) < FEWEST:
+    if len(texts) < fewest:
         raise Invalid(
-            f"Topics need at least {FEWEST} tickets with a subject or a text; there are {len(texts):,}.",
+            f"Topics need at least {fewest} tickets with a subject or a text; there are {len(texts):,}.",
             remedy="Load tickets with their texts first.",
         )
     clean = [cleaned(text) for text in texts]
@@ -194,7 +201,7 @@ def moved(model: Model, words: Sequence[str]) -> Floats:
     if there:
         ours, theirs = zip(*there, strict=True)
         made[:, list(ours)] = model.centroids[:, list(theirs)]
-    return np.asarray(normalize(made), dtype=np.float32)
+    return np.asarray(normalize(made), dtype=np.float32) if len(made) else made
 
 
 def joined(base: Model, more: Model, *, without: Iterable[int] = ()) -> Model:
@@ -212,6 +219,19 @@ def joined(base: Model, more: Model, *, without: Iterable[int] = ()) -> Model:
         np.concatenate([wide, moved(more, words)]),
         (*(base.leaves[at] for at in keep), *more.leaves),
         base.least,
+    )
+
+
+def parted(base: Model, found: Found, texts: Sequence[str], leaves: Sequence[int], *, without: Iterable[int]) -> Model:
+    """`base` with the groups of `found` in the place of the topics that their texts had.
+
+    Their directions are taken among all words, those too that the groups have in common: these tell them from others.
+    """
+    wide = joined(base, Model(found.model.words, found.model.idf, found.model.centroids[:0], (), base.least))
+    return joined(
+        wide,
+        replace(wide, centroids=_centroids(wide.weighed(texts), found.labels), leaves=tuple(leaves)),
+        without=without,
     )
 
 
@@ -312,18 +332,21 @@ def _means(flat: Floats, count: int) -> MiniBatchKMeans:
 
 
 def _grouped(flat: Floats, count: int | None) -> Whole:
-    if count is not None:
-        return np.asarray(_means(flat, count).fit_predict(flat), dtype=np.int64)
-    judged = np.random.default_rng(0).permutation(len(flat))[:JUDGED]
-    best, chosen = -2.0, np.zeros(len(flat), dtype=np.int64)
+    number = count or _count(flat[np.random.default_rng(0).permutation(len(flat))[:TRIED]])
+    return np.asarray(_means(flat, number).fit_predict(flat), dtype=np.int64)
+
+
+def _count(flat: Floats) -> int:
+    """The number of groups with the best silhouette, a larger one only where it is worth it."""
+    best, chosen = -2.0, COUNTS[0]
     for number in COUNTS:
         if number * 12 > len(flat):
             break
-        labels = np.asarray(_means(flat, number).fit_predict(flat), dtype=np.int64)
-        if len(set(labels[judged].tolist())) > 1:
-            score = float(silhouette_score(flat[judged], labels[judged], metric="cosine"))
+        labels = _means(flat, number).fit_predict(flat)
+        if len(set(labels[:JUDGED].tolist())) > 1:
+            score = float(silhouette_score(flat[:JUDGED], labels[:JUDGED], metric="cosine"))
             if score > best + WORTH:
-                best, chosen = score, labels
+                best, chosen = score, number
     return chosen
 
 
