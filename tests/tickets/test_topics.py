@@ -198,14 +198,19 @@ def test_changes_and_then_undoing_them_is_as_if_nothing_had_been(
 
 def test_a_topic_is_split_and_its_pieces_hold_its_tickets(found: Path) -> None:
     one = first()
-    before = shown()[one.name]
+    before, names = shown()[one.name], set(shown())
     assert jobs.run_here(discover.split(ADMIN, one.number)).state == "done"
     pieces = [topic for topic in topics.tree() if topic.parent == one.number]
     assert len(pieces) == 2
-    assert 0.8 * before <= shown()[one.name] <= 1.2 * before
+    assert shown()[one.name] == before
+    assert set(shown()) == names
+    fine = source.records(
+        "SELECT found_subtopic, count(*) AS n FROM ticket WHERE found_subtopic IS NOT NULL GROUP BY 1"
+    )
+    assert [row["n"] > 0 for row in fine] == [True, True]
     topics.undo(ADMIN)
     assert not [topic for topic in topics.tree() if topic.parent == one.number]
-    assert 0.8 * before <= shown()[one.name] <= 1.2 * before
+    assert shown()[one.name] == before
 
 
 def drones(count: int) -> list[dict[str, str]]:

@@ -224,7 +224,7 @@ def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: in
     ]
     for row in rows:
         row.parent = which
-    figures = {"topics": len(model.leaves), "pieces": len(rows), "least": round(model.least, 3)}
+    figures = {"topics": len(model.leaves), "only": mine, "among": list(leaves), "least": round(model.least, 3)}
     _kept(actor, job_id, number, model, rows, {}, len(sample.ids), figures, f"split “{one.name}”", children=True)
 
 
@@ -235,7 +235,7 @@ def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
     base = local.topic_model(number - 1)
     model = base if which in base.leaves else finding.joined(base, _from_vector(which))
     edits: Edits = {which: {"state": "live", "named_by": actor.name}}
-    figures = {"topics": len(model.leaves), "least": round(model.least, 3)}
+    figures = {"topics": len(model.leaves), "only": [0], "least": round(model.least, 3)}
     _kept(actor, job_id, number, model, [], edits, one.tickets, figures, f"accepted “{one.name}”")
 
 

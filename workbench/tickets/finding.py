@@ -80,6 +80,12 @@ class Model:
         how = likeness[np.arange(len(texts)), best]
         return np.where(how >= self.least, np.array(self.leaves)[best], 0).astype(np.int64), how
 
+    def nearest(self, texts: Sequence[str], among: Sequence[int]) -> Whole:
+        """The one of the topics `among` that each text is most like, however little."""
+        rows = [self.leaves.index(leaf) for leaf in among]
+        best = np.asarray(self.weighed(texts) @ self.centroids[rows].T).argmax(axis=1)
+        return np.array(among, dtype=np.int64)[best]
+
     def weighed(self, texts: Sequence[str]) -> Any:
         """The words of each text, weighed: a sparse matrix of a row for each."""
         return _vectoriser(self.words, self.idf).transform(map(cleaned, texts))

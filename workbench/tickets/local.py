@@ -28,9 +28,8 @@ def fill(frame: pd.DataFrame, due: pd.Series[bool], kind: str, token: str) -> No
     if kind == "language":
         frame.loc[due, "enriched_language"] = pd.Series(languages(texts), index=rows.index, dtype="object")
     elif kind == "topic":
-        found, _ = topic_model(int(token.rpartition("-")[2])).assign(texts)
         frame["enriched_topic"] = frame["enriched_topic"].astype("Int64")
-        frame.loc[due, "enriched_topic"] = found
+        frame.loc[due, "enriched_topic"] = _topics(rows, texts, int(token.rpartition("-")[2]))
     elif kind == "masked":
         subjects = masked(rows["subject"].tolist(), rows["ticket_id"].tolist())
         bodies = masked(rows["body"].tolist(), rows["ticket_id"].tolist())
@@ -42,6 +41,23 @@ def fill(frame: pd.DataFrame, due: pd.Series[bool], kind: str, token: str) -> No
         frame.loc[due, "enriched_sentiment"] = sentiment.told(int(token.rpartition("-")[2]), texts)
     how = {"language": "language_how", "topic": "topic_how", "masked": "masked_how", "sentiment": "sentiment_how"}[kind]
     frame.loc[due, how] = token
+
+
+def _topics(rows: pd.DataFrame, texts: list[str], number: int) -> pd.Series[Any]:
+    """The topic of each ticket. After a split only the tickets of the topic that was split move, into its pieces; after a
+    new topic only those that had none."""
+    model = topic_model(number)
+    found = pd.Series(model.assign(texts)[0], index=rows.index, dtype="Int64")
+    told = topics.figures(number)
+    if "only" in told:
+        before = rows["enriched_topic"].astype("Int64")
+        settled = (rows["topic_how"] == f"local:topics-{number - 1}") & before.notna()
+        moving = settled & before.isin(told["only"])
+        found = found.mask(settled & ~moving, before)
+        if told.get("among") and moving.any():
+            moved = [text for text, one in zip(texts, moving, strict=True) if one]
+            found[moving] = model.nearest(moved, told["among"])
+    return found
 
 
 def languages(texts: list[str]) -> list[str | None]:

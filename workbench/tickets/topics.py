@@ -247,6 +247,13 @@ def newest(kind: str = KIND) -> TextModel | None:
         return session.exec(query).first()
 
 
+def figures(number: int) -> dict[str, Any]:
+    """What is known of a model of topics; nothing where there is none with this number."""
+    with store.session() as session:
+        row = session.get(TextModel, (KIND, number))
+        return dict(row.figures) if row else {}
+
+
 def made_by_job(kind: str, job_id: str) -> TextModel | None:
     """The model that a job has made already."""
     with store.session() as session:

@@ -47,7 +47,7 @@ def states(actor: Actor) -> None:
     if not access.may(actor, "enrich tickets"):
         st.info("To start this, act as manager, or ask one.", icon=":material/lock:")
         return
-    by_model = parts.switch("By", (HERE, MODEL), HERE, "by") == MODEL
+    by_model = parts.switch("By", (HERE, MODEL), HERE, "found-by") == MODEL
     if by_model:
         _by_model(actor)
         return
