@@ -79,6 +79,22 @@ def test_a_reload_keeps_what_was_found_unless_the_words_changed(home: Path, make
     assert trends.ticket("T00000")["language"] == "de"
 
 
+def test_the_schedule_looks_at_new_tickets_for_what_was_found_before_and_else_does_nothing(
+    home: Path, make_csv: MakeCsv
+) -> None:
+    assert enrich.due() == []
+    load(ADMIN, make_csv(rows(30)), mapping=None)
+    assert enrich.due() == []
+    run(["language"])
+    assert enrich.due() == []
+    load(ADMIN, make_csv(rows(40)), mapping=None)
+    made = enrich.due()
+    assert [jobs.job(one).title for one in made] == ["Looking at 5 new tickets"]
+    assert enrich.due() == []
+    assert jobs.run_here(made[0]).state == "done"
+    assert count("language IS NULL") == 0
+
+
 def test_an_undone_load_leaves_tickets_that_can_be_read(home: Path, make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv(rows(30)), mapping=None)
     load(ADMIN, make_csv(rows(40)), mapping=None)
@@ -157,13 +173,13 @@ KILLED = """
 import sys
 from workbench import jobs
 from workbench.tickets import enrich
-enrich.BATCH = 50
+enrich.BATCH, enrich.TOGETHER = 50, 1
 jobs.run_here(sys.argv[1], watch=lambda job: print(job.done, flush=True))
 """
 
 
 def test_a_job_killed_in_the_middle_goes_on_without_doing_a_batch_twice_or_losing_one(
-    home: Path, make_csv: MakeCsv
+    home: Path, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(ADMIN, make_csv(rows(900)), mapping=None)
     job = enrich.create(ADMIN, ["language"])
@@ -180,13 +196,10 @@ def test_a_job_killed_in_the_middle_goes_on_without_doing_a_batch_twice_or_losin
     assert published
     assert count("true") == 900
     kept = {name: (manifest.folder() / name).stat().st_ino for name in published}
-    batches = enrich.BATCH
-    enrich.BATCH = 50
+    monkeypatch.setattr(enrich, "BATCH", 50)
+    monkeypatch.setattr(enrich, "TOGETHER", 1)
     made: list[str] = []
-    try:
-        done = jobs.run_here(job, watch=lambda _job: made.extend(_again(job, waiting)))
-    finally:
-        enrich.BATCH = batches
+    done = jobs.run_here(job, watch=lambda _job: made.extend(_again(job, waiting)))
     assert done.state == "done"
     assert made == []
     assert {name: (manifest.folder() / name).stat().st_ino for name in kept} == kept
@@ -207,11 +220,16 @@ def _again(job: str, waiting: dict[str, int]) -> list[str]:
 def test_a_load_in_the_middle_loses_nothing(home: Path, make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv(rows(90)), mapping=None)
     job = enrich.create(ADMIN, ["language"])
-    more = rows(120)
-    loads = iter([lambda: load(ADMIN, make_csv(more), mapping=None)])
-    done = jobs.run_here(job, watch=lambda _job: next(loads, lambda: None)())  # type: ignore[func-returns-value]
+    more = make_csv(rows(120))
+    loaded: list[int] = []
+
+    def meanwhile(_job: jobs.Job) -> None:
+        if not loaded:
+            loaded.append(load(ADMIN, more, mapping=None).new)
+
+    done = jobs.run_here(job, watch=meanwhile)
     assert done.state == "done"
-    assert count("true") == 120
+    assert (loaded, count("true")) == ([30], 120)
     run(["language"])
     assert count("language IS NULL") == 0
 

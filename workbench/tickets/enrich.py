@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 KIND = "enrich tickets"
 BATCH = 10_000
+TOGETHER = 50_000
+"""Months of so many tickets together are published at once."""
+EVERY = "*/10 * * * *"
+CLOCK = access.Actor("schedule", "admin")
 KINDS = {
     "language": "Language",
     "sentiment": "Sentiment",
@@ -145,10 +149,32 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
     alone()
     if "sentiment" in wanted and not model:
         sentiment.require_ratings()
-        wanted["sentiment"] = f"local:sentiment-{sentiment.next_number()}"
+        wanted["sentiment"] = f"local:sentiment-{sentiment.number_now()}"
     total = sum(rows for _, rows in pending(wanted))
     title = "Finding " + ", ".join(KINDS[kind].lower() for kind in chosen)
     return store_job(actor, KIND, title, {"wanted": wanted}, total)
+
+
+def due() -> list[str]:
+    """What the schedule does: store a job for tickets that came since, of every kind that was found here before.
+
+    Nothing where nothing is open, or something is being found already.
+    """
+    if not manifest.exists() or not any(part.enriched for part in manifest.read().parts):
+        return []
+    there = merge.relation([part for part in manifest.read().parts if part.enriched], added=True)
+    counts = ", ".join(f"count(*) FILTER ({how} LIKE 'local:%')" for how in HOW.values())
+    with duckdb.connect(":memory:") as connection:
+        row = connection.execute(f"SELECT {counts} FROM ({there})").fetchall()[0]
+    wanted = by_hand([kind for kind, found in zip(HOW, row, strict=True) if found])
+    total = sum(rows for _, rows in pending(wanted))
+    if not total:
+        return []
+    try:
+        alone()
+    except Conflict:
+        return []
+    return [store_job(CLOCK, KIND, f"Looking at {total:,} new tickets", {"wanted": wanted}, total)]
 
 
 def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, Any], total: int) -> str:
@@ -182,15 +208,22 @@ def pending(wanted: Wanted, parts: Sequence[Part] | None = None) -> list[tuple[P
 
 
 def shards(wanted: Wanted, *, since: int = 0) -> list[dict[str, Any]]:
-    """The batches of each part that is not done, and after them its publication; `upto` counts tickets, from `since`."""
+    """The batches of each part that is not done, and after some months of them their publication; `upto` counts tickets,
+    from `since`."""
     made: list[dict[str, Any]] = []
-    for part, rows in pending(wanted):
+    held, waiting = 0, list[Part]()
+    todo = pending(wanted)
+    for number, (part, rows) in enumerate(todo, 1):
         size = merge.rows_of(part)
         for start in range(0, size, BATCH):
             share = rows * min(size, start + BATCH) // size
             made.append({"do": "batch", "file": part.file, "from": start, "upto": since + share})
-        since += rows
-        made.append({"do": "publish", "file": part.file, "month": part.month, "upto": since})
+        since, held = since + rows, held + size
+        waiting.append(part)
+        if held >= TOGETHER or number == len(todo):
+            files, months = [one.file for one in waiting], [one.month for one in waiting]
+            made.append({"do": "publish", "files": files, "months": months, "upto": since})
+            held, waiting = 0, []
     return made
 
 
@@ -286,9 +319,9 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
 
 
 def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str, Any]) -> None:
-    """Put the month anew with what its batches found. A month that was loaded meanwhile is done again as it is now."""
+    """Put months anew with what their batches found. A month that was loaded meanwhile is done again as it is now."""
     for _ in range(3):
-        parts = [one for one in manifest.read().parts if one.month == shard["month"]]
+        parts = [one for one in manifest.read().parts if one.month in shard["months"]]
         due = pending(wanted, parts)
         if not due:
             break
@@ -299,8 +332,9 @@ def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str,
             break
     else:
         raise Conflict("These tickets are being loaded again and again.", remedy="Start again when the loads are done.")
-    for path in folder(job_id).glob(f"{Path(shard['file']).stem}-*.parquet"):
-        path.unlink()
+    for file in shard["files"]:
+        for path in folder(job_id).glob(f"{Path(file).stem}-*.parquet"):
+            path.unlink()
     if folder(job_id).is_dir() and not any(folder(job_id).iterdir()):
         shutil.rmtree(folder(job_id), ignore_errors=True)
 
@@ -347,3 +381,4 @@ def _rewritten(part: Part, job_id: str, place: Path) -> Part:
 
 
 jobs.kind(KIND, _plan, _work)
+jobs.schedule("look at new tickets", EVERY, due)

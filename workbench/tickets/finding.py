@@ -84,7 +84,7 @@ class Model:
         """The one of the topics `among` that each text is most like, however little."""
         rows = [self.leaves.index(leaf) for leaf in among]
         best = np.asarray(self.weighed(texts) @ self.centroids[rows].T).argmax(axis=1)
-        return np.array(among, dtype=np.int64)[best]
+        return np.asarray(np.array(among, dtype=np.int64)[best], dtype=np.int64)
 
     def weighed(self, texts: Sequence[str]) -> Any:
         """The words of each text, weighed: a sparse matrix of a row for each."""

@@ -15,7 +15,7 @@ from workbench.traces import masking
 if TYPE_CHECKING:
     from workbench.tickets.finding import Model
 
-READ = 600
+READ = 300
 """So many characters tell the language."""
 
 

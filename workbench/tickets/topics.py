@@ -247,10 +247,10 @@ def newest(kind: str = KIND) -> TextModel | None:
         return session.exec(query).first()
 
 
-def figures(number: int) -> dict[str, Any]:
-    """What is known of a model of topics; nothing where there is none with this number."""
+def figures(number: int, kind: str = KIND) -> dict[str, Any]:
+    """What is known of a model; nothing where there is none with this number."""
     with store.session() as session:
-        row = session.get(TextModel, (KIND, number))
+        row = session.get(TextModel, (kind, number))
         return dict(row.figures) if row else {}
 
 
