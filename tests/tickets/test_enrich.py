@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.loopback import Turn, message, serve
+from tests.test_commands import here, look
 from tests.tickets.files import ADMIN, MakeCsv
 from workbench import jobs
 from workbench.access import Actor
@@ -285,15 +286,9 @@ def test_a_connected_model_is_asked_once_for_masked_tickets_after_its_cost_was_t
 
 def test_the_command_finds_and_answers_in_json(home: Path, make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv(rows(40)), mapping=None)
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench", "tickets", "enrich", "language", "--json"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert {"kind": "language", "file": 20, "found": 20, "pending": 0} in json.loads(done.stdout)
-    bad = subprocess.run(
-        [sys.executable, "-m", "workbench", "tickets", "enrich", "mood"], cwd=ROOT, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert bad.returncode == 2
-    assert "mood" in bad.stderr
+    told = look("tickets", "enrich", "language")
+    assert {"kind": "language", "file": 20, "found": 20, "pending": 0} in told
+    bad = here("tickets", "enrich", "mood")
+    assert bad.code == 2
+    assert "Nothing is known of 'mood'." in bad.err
+    assert here("tickets", "topics", "list").out == "No topics yet.\n"

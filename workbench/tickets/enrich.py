@@ -360,24 +360,34 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
 
 
 def _rewritten(part: Part, job_id: str, place: Path) -> Part:
-    """The part with the answers of its batches, in the same order, as a new file."""
-    answers = sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
-    listed = "[" + ", ".join(f"'{merge.escaped(path)}'" for path in answers) + "]"
-    old = "old." + ", old.".join(merge.COLUMNS.split(", "))
-    name = f"tickets-{part.month}-{merge.token()}.parquet"
-    pieces = []
-    for column, kind in ENRICHED.items():
-        kept = f"old.{column}" if part.enriched else f"NULL::{kind}"
-        pieces.append(f"CASE WHEN found.row IS NULL THEN {kept} ELSE found.{column} END AS {column}")
+    """The part with the answers of its batches, in the same order, as a new file. Raises Invalid where rows are missing."""
+    target = place / f"tickets-{part.month}-{merge.token()}.parquet"
+    written = f"'{merge.escaped(target)}'"
     with duckdb.connect(":memory:", config={"threads": 2}) as connection:
         connection.execute(f"SET memory_limit = '{merge.MEMORY}'")
-        connection.execute(
-            f"COPY (SELECT {old}, {', '.join(pieces)} FROM read_parquet('{merge.escaped(manifest.folder() / part.file)}', "
-            f"file_row_number=true) AS old LEFT JOIN read_parquet({listed}) AS found ON old.file_row_number = found.row "
-            f"ORDER BY {', '.join(f'old.{one}' for one in reversed(REQUIRED))}) "
-            f"TO '{merge.escaped(place / name)}' (FORMAT parquet, COMPRESSION zstd)"
+        connection.execute(f"COPY ({_joined(part, job_id)}) TO {written} (FORMAT parquet, COMPRESSION zstd)")
+        rows = connection.execute(f"SELECT count(*) FROM read_parquet({written})").fetchall()[0][0]
+    if rows != part.rows:
+        raise Invalid(
+            f"{part.month} has {part.rows:,} tickets, and {rows:,} came of it.", remedy="Nothing was changed."
         )
-    return replace(part, file=name, enriched=True)
+    return replace(part, file=target.name, enriched=True)
+
+
+def _joined(part: Part, job_id: str) -> str:
+    """SELECT of a part's rows, each with the answer for it, or with what it had."""
+    answers = sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
+    listed = "[" + ", ".join(f"'{merge.escaped(path)}'" for path in answers) + "]"
+    columns = [f"old.{one}" for one in merge.COLUMNS.split(", ")]
+    for column, kind in ENRICHED.items():
+        kept = f"old.{column}" if part.enriched else f"NULL::{kind}"
+        columns.append(f"CASE WHEN found.row IS NULL THEN {kept} ELSE found.{column} END AS {column}")
+    there = f"read_parquet('{merge.escaped(manifest.folder() / part.file)}', file_row_number=true)"
+    return (
+        f"SELECT {', '.join(columns)} FROM {there} AS old "
+        f"LEFT JOIN (SELECT DISTINCT ON (row) * FROM read_parquet({listed})) AS found ON old.file_row_number = found.row "
+        f"ORDER BY {', '.join(f'old.{one}' for one in reversed(REQUIRED))}"
+    )
 
 
 jobs.kind(KIND, _plan, _work)
