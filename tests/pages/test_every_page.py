@@ -34,6 +34,7 @@ EMPTY = {
     "detectors": "There are no tickets yet",
     "vendors": "There are no tickets yet",
     "ask": "There are no tickets yet",
+    "topics": "There are no tickets yet",
 }
 
 STAYS_EMPTY = ("approvals",)

@@ -1,4 +1,4 @@
-"""`tickets load` and `tickets query`."""
+"""`tickets load`, `tickets query`, `tickets topics` and `tickets enrich`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Annotated, cast
 import typer
 
 from workbench import access, tickets
+from workbench.cli import topics
 from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
 from workbench.tickets import metrics, trends
 
 app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
+app.add_typer(topics.app, name="topics")
+app.command("enrich")(topics.enrich)
 
 SHOWN = 5
 

@@ -23,7 +23,7 @@ def prepare() -> None:
 
 def register() -> None:
     """Make known the kinds of jobs that load heavy libraries; a worker must know them all."""
-    for name in ("workbench.operations.notices", "workbench.tickets.incoming"):
+    for name in ("workbench.operations.notices", "workbench.tickets.incoming", "workbench.tickets.discover"):
         importlib.import_module(name)
 
 

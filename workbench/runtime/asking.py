@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import ModelSettings, ModelTracing
+from openai import OpenAIError
 
 from workbench.errors import Invalid, Unavailable
 from workbench.runtime.build import JsonOutput, OutputDoesNotFit
@@ -17,21 +18,27 @@ async def ask(
 ) -> tuple[dict[str, Any], str, float | None]:
     """The answer as JSON, the label of the model, and US dollars (None where the price is not known).
 
-    Raises Invalid where the answer does not fit `schema`, and what the model raises.
+    Raises Invalid where the answer does not fit `schema`, and Unavailable where the model does not answer.
     """
     shape = JsonOutput("answer", schema)
-    response = await models.get_model(role).get_response(
-        instructions,
-        [{"role": "user", "content": text}],
-        ModelSettings(),
-        [],
-        shape,
-        [],
-        ModelTracing.DISABLED,
-        previous_response_id=None,
-        conversation_id=None,
-        prompt=None,
-    )
+    try:
+        response = await models.get_model(role).get_response(
+            instructions,
+            [{"role": "user", "content": text}],
+            ModelSettings(),
+            [],
+            shape,
+            [],
+            ModelTracing.DISABLED,
+            previous_response_id=None,
+            conversation_id=None,
+            prompt=None,
+        )
+    except OpenAIError as error:
+        raise Unavailable(
+            f"The model {models.label(role)} did not answer: {type(error).__name__}.",
+            remedy="Check its address and key, and start again: what was answered is kept.",
+        ) from error
     label, cost = models.label(role), models.cost(role, response.usage)
     written = "".join(
         part.text

@@ -675,3 +675,67 @@ class VerifiedQuestion(SQLModel, table=True):
     question: dict[str, Any] = Field(sa_column=_json())
     checked_by: str
     at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class TopicRow(SQLModel, table=True):
+    """A topic found in tickets' words, and what people made of it. The number is never used again.
+
+    `into` is the topic that it was merged into, `parent` the one that it stands under. `state` is live, proposed, removed
+    or retired. `vector` holds the words of a proposal with their weights, until it is accepted.
+    """
+
+    __tablename__ = "topic"
+    number: int = Field(primary_key=True)
+    name: str
+    parent: int | None = None
+    into: int | None = None
+    state: str = "live"
+    named_by: str = ""
+    language: str = ""
+    terms: list[str] = Field(default_factory=list, sa_column=_json())
+    examples: list[str] = Field(default_factory=list, sa_column=_json())
+    vector: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    tickets: int = 0
+    growth: float | None = None
+    model: int = 0
+    changes: int = 1
+    made_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class TopicChange(SQLModel, table=True):
+    """One change of the topics by a person: what it did to which of them, so that it can be undone."""
+
+    __tablename__ = "topic_change"
+    id: int | None = Field(default=None, primary_key=True)
+    what: str
+    before: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    after: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    by: str
+    undone: bool = False
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))
+
+
+class TextModel(SQLModel, table=True):
+    """What topics or sentiment are told by: a numbered model, made by one job, with how good it is."""
+
+    __tablename__ = "text_model"
+    kind: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    job_id: str = Field(default="", index=True)
+    tickets: int = 0
+    figures: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    made_by: str
+    made_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class ModelAnswer(SQLModel, table=True):
+    """What a model said of one batch of tickets in an enrichment: asked once, whatever happens to the job."""
+
+    __tablename__ = "model_answer"
+    job_id: str = Field(primary_key=True)
+    batch: str = Field(primary_key=True)
+    answers: dict[str, Any] = Field(default_factory=dict, sa_column=_json())
+    rejected: int = 0
+    usd: float | None = None
+    model: str = ""
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())

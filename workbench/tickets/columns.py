@@ -45,6 +45,26 @@ READ: dict[str, Type] = {**COLUMNS, UPDATED: "TIMESTAMP"}
 STORED: dict[str, Type] = {**READ, ATTRIBUTES: "JSON"}
 """What a part of the current tickets holds."""
 
+ENRICHED: dict[str, str] = {
+    "enriched_language": "VARCHAR",
+    "language_how": "VARCHAR",
+    "enriched_sentiment": "DOUBLE",
+    "sentiment_how": "VARCHAR",
+    "enriched_topic": "INTEGER",
+    "topic_how": "VARCHAR",
+    "masked_subject": "VARCHAR",
+    "masked_body": "VARCHAR",
+    "masked_how": "VARCHAR",
+}
+"""What enrichment adds to a part. `how` begins with who found a value (`local`, `model`) and names what by; a ticket with
+another one is still to be done. A topic is its number; a masked text is there only where something was masked."""
+
+SOURCES = ("topic_source", "language_source", "sentiment_source")
+"""Where a value of a ticket came from: `file`, `local`, `model` or `person`."""
+
+FOUND = ("found_topic", "found_subtopic")
+"""The topic that was found in a ticket's text, as people have named it, whatever the help desk says."""
+
 DIMENSIONS = (
     "topic",
     "subtopic",
@@ -56,6 +76,7 @@ DIMENSIONS = (
     "status",
     "language",
     "customer_tier",
+    *FOUND,
 )
 NONE = "(none)"
 """How a ticket without a value in a dimension is called, in answers and in filters."""

@@ -320,7 +320,7 @@ def _listed(before: Manifest | None, merged: merge.Merged, about: Load) -> Manif
     loads = (*before.loads, about)
     if about.new + about.changed == 0 and not about.replaced:
         return replace(before, generation=before.generation + 1, loads=loads)
-    return Manifest(before.generation + 1, merged.parts, loads, before=before.parts, undoes=about.id)
+    return Manifest(before.generation + 1, merged.parts, loads, before.parts, about.id, before.topics)
 
 
 def _files(place: Path, merged: merge.Merged, staged: _Staged, about: Load) -> list[Path]:

@@ -19,15 +19,23 @@ LOADS = 500
 """So many loads are listed; the audit trail has all."""
 
 
+Names = tuple[tuple[str | None, str | None], ...]
+"""Topic and subtopic of the topics 1, 2, 3 …; None where there is none."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """A file of tickets of one month (`2026-03`), sorted by creation. An old home's single file has an empty month."""
+    """A file of tickets of one month (`2026-03`), sorted by creation. An old home's single file has an empty month.
+
+    `enriched` tells whether it has the columns that enrichment adds.
+    """
 
     file: str
     month: str
     rows: int
     first: str
     last: str
+    enriched: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,13 +72,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The current tickets. `before` are the parts that an undo of the load `undoes` brings back."""
+    """The current tickets. `before` are the parts that an undo of the load `undoes` brings back.
+
+    `topics` says what the topics found in texts are called: by number, the topic and its subtopic, or nothing.
+    """
 
     generation: int
     parts: tuple[Part, ...]
     loads: tuple[Load, ...]
     before: tuple[Part, ...] = ()
     undoes: str = ""
+    topics: Names = ()
 
     @property
     def rows(self) -> int:
@@ -123,6 +135,7 @@ def read() -> Manifest:
             loads=tuple(Load(**one) for one in body["loads"]),
             before=tuple(Part(**one) for one in body["before"]),
             undoes=body["undoes"],
+            topics=tuple((one[0], one[1]) for one in body.get("topics", ())),
         )
         manifest.last()
     except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
@@ -162,6 +175,7 @@ def text(manifest: Manifest) -> str:
         "parts": [asdict(part) for part in manifest.parts],
         "before": [asdict(part) for part in manifest.before],
         "undoes": manifest.undoes,
+        "topics": [list(one) for one in manifest.topics],
         "loads": [asdict(load) for load in manifest.loads[-LOADS:]],
     }
     return json.dumps(body, ensure_ascii=False, indent=1)
@@ -170,7 +184,7 @@ def text(manifest: Manifest) -> str:
 def undone(manifest: Manifest) -> Manifest:
     """The list as it was before its last load, which stays in the history, marked."""
     loads = tuple(replace(one, undone=True) if one.id == manifest.undoes else one for one in manifest.loads)
-    return Manifest(manifest.generation + 1, manifest.before, loads, before=manifest.parts)
+    return Manifest(manifest.generation + 1, manifest.before, loads, before=manifest.parts, topics=manifest.topics)
 
 
 def rollup(part: Path) -> Path:

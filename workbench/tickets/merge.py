@@ -18,13 +18,14 @@ import duckdb
 
 from workbench.errors import Invalid
 from workbench.tickets import manifest, rollups
-from workbench.tickets.columns import STORED, UPDATED
+from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, Part
 from workbench.tickets.source import literals
 
 MEMORY = "600MB"
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
+ADDED = ", ".join(ENRICHED)
 SAME = ", ".join(f'"{name}"' for name in STORED if name != UPDATED)
 BACK = ", ".join(f'"{name}"' for name in reversed(STORED) if name != UPDATED)
 
@@ -54,6 +55,7 @@ class Merge:
         self.db.execute(f"SET memory_limit = '{MEMORY}'")
         self.db.execute("CREATE TABLE skip (line BIGINT)")
         self.db.execute("CREATE TABLE gone (ticket_id VARCHAR)")
+        self.db.execute(f"CREATE TABLE kept (ticket_id VARCHAR, subject VARCHAR, body VARCHAR, {_added()})")
         self.incoming = f"read_parquet({literals(self.files)})"
         self.spans = self._spans()
 
@@ -107,6 +109,11 @@ class Merge:
         )
         self.db.execute("INSERT INTO skip SELECT line FROM fate WHERE fate <> 'changed'")
         self.db.execute("INSERT INTO gone SELECT ticket_id FROM fate WHERE fate = 'changed'")
+        if any(part.enriched for part in touched):
+            self.db.execute(
+                f"INSERT INTO kept SELECT ticket_id, subject, body, {ADDED} FROM ({relation(touched, added=True)}) "
+                "SEMI JOIN gone USING (ticket_id)"
+            )
         counts = dict(self.db.execute("SELECT fate, count(*) FROM fate GROUP BY 1").fetchall())
         losing = self.db.execute("SELECT DISTINCT filename FROM fate WHERE fate = 'changed'").fetchall()
         return counts, {Path(row[0]).name for row in losing}
@@ -119,16 +126,23 @@ class Merge:
         return [row[0] for row in rows.fetchall()]
 
     def write(self, month: str, parts: Sequence[Part]) -> tuple[Part, Path] | None:
-        """A new part of a month: what stays of `parts`, and the rows that are kept; None where nothing is left."""
+        """A new part of a month: what stays of `parts`, and the rows that are kept; None where nothing is left.
+
+        What enrichment had found stays with a ticket whose words stayed.
+        """
         start, end = bounds(month)
         inside = f"created_at >= TIMESTAMP '{start}' AND created_at < TIMESTAMP '{end}'"
+        enriched = any(part.enriched for part in parts)
+        columns = f"{COLUMNS}, {ADDED}" if enriched else COLUMNS
         sources = []
         if parts:
-            sources.append(f"SELECT {COLUMNS} FROM ({relation(parts)}) ANTI JOIN gone USING (ticket_id) WHERE {inside}")
+            there = relation(parts, added=enriched)
+            sources.append(f"SELECT {columns} FROM ({there}) ANTI JOIN gone USING (ticket_id) WHERE {inside}")
         if near := [path for path, first, last in self.spans if first < end and last >= start]:
             fresh = f"read_parquet({literals(near)})"
-            sources.append(f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}")
-        target = self.place / f"tickets-{month}-{secrets.token_hex(6)}.parquet"
+            rows = f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}"
+            sources.append(_with_kept(rows) if enriched else rows)
+        target = self.place / f"tickets-{month}-{token()}.parquet"
         cursor = self.db.cursor()
         try:
             cursor.execute(
@@ -143,7 +157,7 @@ class Merge:
         if not rows:
             target.unlink()
             return None
-        return Part(target.name, month, rows, f"{first.isoformat()}Z", f"{last.isoformat()}Z"), target
+        return Part(target.name, month, rows, f"{first.isoformat()}Z", f"{last.isoformat()}Z", enriched), target
 
 
 def merge(
@@ -180,7 +194,7 @@ def merge(
         parts = sorted([*stay, *(part for part, _ in made)], key=lambda part: (part.month, part.first))
         paths = tuple(path for _, path in made)
         return Merged(
-            tuple(parts), (*paths, *_rollups(place, parts, after)), total - duplicates, duplicates, new, changed, unchanged, older,
+            tuple(parts), (*paths, *rolled_up(place, parts, after)), total - duplicates, duplicates, new, changed, unchanged, older,
             first, last,
         )  # fmt: skip
     finally:
@@ -202,7 +216,7 @@ def _write(
     return made
 
 
-def _rollups(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
+def rolled_up(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
     """The rollup of each part that has none yet, or one of another recipe; none at all for few tickets."""
     if tickets < rollups.WORTH:
         return []
@@ -211,7 +225,7 @@ def _rollups(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
         path = place / part.file if (place / part.file).is_file() else manifest.folder() / part.file
         if not rollups.fresh(manifest.rollup(manifest.folder() / part.file)):
             made.append(manifest.rollup(place / part.file))
-            rollups.write(path, made[-1])
+            rollups.write(path, made[-1], enriched=part.enriched)
     return made
 
 
@@ -234,18 +248,38 @@ def _ids(parts: Sequence[Part]) -> str:
     return f"SELECT ticket_id, filename FROM read_parquet({literals(paths)}, filename=true)"
 
 
-def relation(parts: Sequence[Part]) -> str:
-    """The stored columns of parts, and the file of each row; an old home's file knows no update times."""
+def relation(parts: Sequence[Part], *, added: bool = False) -> str:
+    """The stored columns of parts, with `added` those of enrichment too, and the file of each row.
+
+    An old home's file knows no update times.
+    """
+    plain = [manifest.folder() / part.file for part in parts if part.file != FILE and not part.enriched]
+    enriched = [manifest.folder() / part.file for part in parts if part.enriched]
     pieces = []
-    paths = [manifest.folder() / part.file for part in parts if part.file != FILE]
-    if paths:
-        pieces.append(f"SELECT {COLUMNS}, filename FROM read_parquet({literals(paths)}, filename=true)")
-    if len(paths) < len(parts):
+    for paths, more in ((plain, f", {_added(empty=True)}"), (enriched, f", {ADDED}")):
+        if paths:
+            columns = COLUMNS + (more if added else "")
+            pieces.append(f"SELECT {columns}, filename FROM read_parquet({literals(paths)}, filename=true)")
+    if len(plain) + len(enriched) < len(parts):
         old = COLUMNS.replace(f'"{UPDATED}"', f'NULL::TIMESTAMP AS "{UPDATED}"')
+        old += f", {_added(empty=True)}" if added else ""
         pieces.append(
             f"SELECT {old}, filename FROM read_parquet({literals([manifest.folder() / FILE])}, filename=true)"
         )
     return " UNION ALL ".join(pieces)
+
+
+def _added(*, empty: bool = False) -> str:
+    """The columns of enrichment with their types; or each of them without a value."""
+    return ", ".join(f"NULL::{kind} AS {name}" if empty else f"{name} {kind}" for name, kind in ENRICHED.items())
+
+
+def _with_kept(rows: str) -> str:
+    """Fresh rows with what had been found for the tickets whose place they take, where their words are the same."""
+    names = ", ".join(f"fresh.{name}" for name in COLUMNS.split(", "))
+    found = ", ".join(f"kept.{name}" for name in ENRICHED)
+    same = " AND ".join(f"fresh.{name} IS NOT DISTINCT FROM kept.{name}" for name in ("ticket_id", "subject", "body"))
+    return f"SELECT {names}, {found} FROM ({rows}) AS fresh LEFT JOIN kept ON {same}"
 
 
 def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
@@ -254,5 +288,15 @@ def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
     return dt.datetime(year, number, 1), dt.datetime(year + number // 12, number % 12 + 1, 1)
 
 
+def token() -> str:
+    """What tells one file of a month from the others."""
+    return secrets.token_hex(6)
+
+
+def escaped(path: Path) -> str:
+    """A path as it stands between quotes in SQL."""
+    return str(path).replace("'", "''")
+
+
 def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return f"'{escaped(path)}'"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 import duckdb
+from sqlmodel import Session
 
 from workbench import access, store
 from workbench.errors import Conflict, NotFound, Unavailable
@@ -111,16 +112,19 @@ def put(
     verb: access.Verb,
     thing: str,
     detail: dict[str, object],
+    also: Callable[[Session], None] = lambda _session: None,
 ) -> None:
     """Move staged files into the folder and let the list name them, written to the audit trail. Only while `writing`.
 
-    Readers see the old tickets or the new ones, never a part.
+    Readers see the old tickets or the new ones, never a part. `also` is written in the same transaction, or nothing is.
     """
     temporary = folder() / f".{MANIFEST}.{os.getpid()}.tmp"
     try:
         _write(temporary, manifest.text(new))
         with store.session() as session:
             access.audit.append(session, actor, verb, thing, detail)
+            also(session)
+            session.flush()
             for path in staged:
                 _sync(path)
                 os.replace(path, folder() / path.name)  # noqa: PTH105 — the atomic one, by name

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from workbench.tickets import hours, metrics
+from workbench.tickets import hours, metrics, view
+from workbench.tickets.columns import FOUND
+from workbench.tickets.manifest import Names
 
 ALL = "all"
 CUBES: tuple[tuple[str, ...], ...] = (
@@ -20,6 +22,7 @@ CUBES: tuple[tuple[str, ...], ...] = (
     ("topic", "subtopic"),
     ("product", "team"),
     ("priority", "language", "customer_tier"),
+    ("found_topic", "found_subtopic"),
 )
 """The dimensions that are kept together. A question that needs others goes to the tickets."""
 
@@ -49,11 +52,15 @@ def recipe() -> str:
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
-def write(part: Path, target: Path) -> None:
-    """Write the rollup of the tickets in the Parquet file `part` to `target`. Raises duckdb.Error where it cannot."""
+def write(part: Path, target: Path, *, enriched: bool = False) -> None:
+    """Write the rollup of the tickets in the Parquet file `part` to `target`. Raises duckdb.Error where it cannot.
+
+    Topics found in texts stay numbers here, so that a new name changes no file; `attach` names them.
+    """
     with duckdb.connect(":memory:") as connection:
         hours.attach(connection)
-        connection.execute(f"CREATE VIEW ticket AS SELECT * FROM read_parquet({_quoted(part)})")
+        topics = view.marked(_most(connection, part)) if enriched else None
+        connection.execute(f"CREATE VIEW ticket AS {view.select([part], topics)}")
         connection.execute(f"CREATE TABLE base AS {_base(connection)}")
         connection.execute(f"CREATE TABLE cell AS {_sums()}")
         connection.execute(f"INSERT INTO cell BY NAME {_resolved()}")
@@ -74,17 +81,24 @@ def fresh(file: Path) -> bool:
         return bool(_about(connection, file))
 
 
-def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> frozenset[str]:
+def _most(connection: duckdb.DuckDBPyConnection, part: Path) -> int:
+    found = connection.execute(f"SELECT coalesce(max(enriched_topic), 0) FROM read_parquet({_quoted(part)})").fetchall()
+    return int(found[0][0])
+
+
+def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], topics: Names = ()) -> frozenset[str]:
     """Read the rollups of all `files` into the tables `rollup` and `rollup_bins`; the cubes that every file has.
 
     None where a file is missing or made by another recipe: then there are no tables, and questions go to the tickets.
+    `topics` are the names of the topics found in texts.
     In memory a question takes a fraction of the time that many small files would.
     """
     shared = [_about(connection, file) for file in files]
     common = frozenset.intersection(*shared) if shared else frozenset()
     if not common:
         return common
-    stored = f"read_parquet({_list(map(str, files))}, union_by_name=true)"
+    words = ", ".join(f"{view.named(one, topics)} AS {one}" for one in ("topic", "subtopic", *FOUND))
+    stored = f"(SELECT * REPLACE ({words}) FROM read_parquet({_list(map(str, files))}, union_by_name=true))"
     wanted = f"list_contains({_list(sorted(common))}, cube)"
     for one in ("cube", *DIMENSIONS):
         connection.execute(

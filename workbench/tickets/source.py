@@ -13,8 +13,7 @@ import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import hours, manifest, outcomes, rollups
-from workbench.tickets.columns import ATTRIBUTES, COLUMNS
+from workbench.tickets import hours, manifest, outcomes, rollups, view
 
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
@@ -55,7 +54,7 @@ def private(memory: str) -> duckdb.DuckDBPyConnection:
     Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
     """
     limits = (f"SET memory_limit = '{memory}'", "SET temp_directory = ''", "SET threads = 2")
-    return _locked(_parts(manifest.read()), (), limits)
+    return _locked(manifest.read(), (), limits)
 
 
 def literals(paths: list[Path]) -> str:
@@ -98,31 +97,30 @@ def _connection() -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
     now = signature()
     with _lock:
         if _open is None or _open[0] != now:
-            _open = (now, *_connect(_parts(manifest.read())))
+            _open = (now, *_connect(manifest.read()))
         return _open[1], _open[2]
 
 
-def _connect(parts: list[Path]) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
-    daily = [manifest.rollup(part) for part in parts]
-    connection = _locked(parts, [path for path in daily if path.is_file()])
+def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+    daily = [manifest.rollup(part) for part in _parts(found)]
+    connection = _locked(found, [path for path in daily if path.is_file()])
     hours.attach(connection)
     try:
-        known = rollups.attach(connection, daily)
+        known = rollups.attach(connection, daily, found.topics)
         connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection, known
 
 
-def _locked(parts: list[Path], more: Sequence[Path], settings: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
-    """A connection with the view `ticket` over `parts`, which can reach no file but these and change no setting."""
+def _locked(found: manifest.Manifest, more: Sequence[Path], settings: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+    """A connection with the view `ticket` over the tickets, which can reach no file but these and change no setting."""
     connection = duckdb.connect(":memory:")
-    reach = f"SET allowed_paths = {literals([*parts, *more])}"
+    reach = f"SET allowed_paths = {literals([*_parts(found), *more])}"
     for setting in (*settings, reach, "SET enable_external_access = false", "SET lock_configuration = true"):
         connection.execute(setting)
-    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, ATTRIBUTES))
     try:
-        connection.execute(f"CREATE VIEW ticket AS SELECT {columns} FROM read_parquet({literals(parts)})")
+        connection.execute(f"CREATE VIEW ticket AS {view.sql(found.parts, found.topics)}")
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection

@@ -52,6 +52,13 @@ PLACES = (
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
     Place(
+        "topics",
+        "Topics",
+        "topic",
+        "Watch",
+        "What tickets are about, found in their words: share, growth, ratings; rename, merge, split and move.",
+    ),
+    Place(
         "ask", "Ask", "forum", "Watch", "Ask the tickets in plain English; see how it was understood, and change it."
     ),
     Place(

@@ -38,12 +38,18 @@ def reading(ticket: dict[str, Any]) -> None:
 
 
 def _belongs(ticket: dict[str, Any]) -> None:
-    rows = {title(name): str(ticket[name]) for name in DIMENSIONS if not _empty(ticket[name])}
+    rows = {title(name): str(ticket[name]) + _by(ticket, name) for name in DIMENSIONS if not _empty(ticket[name])}
     if not _empty(ticket["sentiment"]):
-        rows["Sentiment"] = f"{ticket['sentiment']:+.2f}"
+        rows["Sentiment"] = f"{ticket['sentiment']:+.2f}{_by(ticket, 'sentiment')}"
     st.dataframe(pd.DataFrame(rows.items(), columns=["", "This ticket"]), hide_index=True, alt="Where it belongs")
     if topic := ticket["topic"]:
         nav.link("trends", f"Trends of {show.plain(topic)}", {"topic": topic})
+
+
+def _by(ticket: dict[str, Any], name: str) -> str:
+    """Where a value comes from, unless the help desk gave it."""
+    told = {"local": " (found in its words)", "model": " (by a model)", "person": " (by a person)"}
+    return told.get(str(ticket.get(f"{name}_source")), "")
 
 
 def _run(run_id: str | None) -> None:

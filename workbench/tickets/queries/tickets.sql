@@ -8,6 +8,8 @@ SELECT
     reopened,
     topic,
     subtopic,
+    found_topic,
+    found_subtopic,
     channel,
     vendor,
     product,

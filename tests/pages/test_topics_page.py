@@ -1,0 +1,125 @@
+"""The page Topics as a person drives it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import ROOT
+from workbench import access, jobs, store
+from workbench.tickets import discover, load, topics
+from workbench.tickets import seed as samples
+from workbench.ui.session import ROLE
+
+ADMIN = access.Actor("ada", "admin")
+EVIL = "<img src=x onerror=alert(1)> [press](javascript:alert(1))"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, empty_file: Path) -> Path:
+    """A home with topics found in tickets, one of them hostile; copy it before changing it."""
+    home = tmp_path_factory.mktemp("topics") / "home"
+    (home / "local").mkdir(parents=True)
+    shutil.copy(empty_file, home / "local" / "workbench.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_HOME", str(home))
+        frame = samples.generate(600, 60, until=dt.date(2026, 3, 31)).drop(columns=["attributes"])
+        frame["body"] = [f"{EVIL} {text}" for text in frame["body"]]
+        frame.to_csv(home / "t.csv", index=False)
+        load(ADMIN, home / "t.csv", mapping=None)
+        jobs.run_here(discover.start(ADMIN, 24))
+        store.dispose()
+    return home
+
+
+@pytest.fixture
+def page(made: Path, home: Path) -> Iterator[AppTest]:
+    shutil.copytree(made, home)
+    app = AppTest.from_file(ROOT / "workbench" / "app.py", default_timeout=60)
+    app.session_state[ROLE] = "manager"
+    yield app.run().switch_page(str(ROOT / "pages" / "topics.py"))
+    jobs.stop()
+
+
+def words(page: AppTest) -> str:
+    assert [one.message for one in page.exception] == []
+    kinds = (page.markdown, page.caption, page.info, page.error, page.warning, page.success, page.subheader)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def largest() -> topics.Topic:
+    return max((one for one in topics.tree() if one.parent is None), key=lambda one: (one.tickets, -one.number))
+
+
+def test_tickets_without_topics_yet_lead_to_the_button_that_finds_them(migrated: Path, made: Path) -> None:
+    load(ADMIN, made / "t.csv", mapping=None)
+    app = AppTest.from_file(ROOT / "workbench" / "app.py", default_timeout=60)
+    app.session_state[ROLE] = "manager"
+    app.run().switch_page(str(ROOT / "pages" / "topics.py")).run()
+    assert "No topics yet" in words(app)
+    assert app.button(key="find-topics").label == "Find topics"
+    app.session_state[ROLE] = "rep"
+    app.run()
+    assert "To find topics, act as manager or architect" in words(app)
+
+
+def test_the_page_shows_shares_ratings_and_one_topic_with_examples_whose_words_stay_words(page: AppTest) -> None:
+    one = largest()
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    table = page.dataframe[0].value
+    assert int(table["tickets"].sum()) <= 600
+    assert one.name in table["topic"].tolist()
+    assert table["share"].sum() == pytest.approx(100)
+    assert len(page.get("plotly_chart")) == 2
+    assert f"Told by: {', '.join(one.terms)}" in words(page)
+    raw = "\n".join(str(one.value) for one in page.markdown)
+    assert "\\<img" in raw
+    assert "\\[press\\]\\(javascript" in raw
+
+
+def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
+    one = largest()
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    page.text_input(key=f"name-{one.number}").set_value("Where is my parcel")
+    next(button for button in page.button if button.label == "Rename").click().run()
+    assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
+    assert f"Renamed “{one.name}” to “Where is my parcel”." in words(page)
+    other = next(each for each in topics.tree() if each.number != one.number)
+    page.selectbox(key=f"into-{one.number}").set_value(other.number).run()
+    page.button(key=f"merge-{one.number}").click().run()
+    assert "Where is my parcel" not in page.dataframe[0].value["topic"].tolist()
+    page.button(key="undo-topics").click().run()
+    assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
+    assert "Undid: merged “Where is my parcel”" in words(page)
+
+
+def test_a_rep_sees_topics_but_changes_none(page: AppTest) -> None:
+    page.session_state[ROLE] = "rep"
+    page.query_params["chosen"] = str(largest().number)
+    page.run()
+    assert "To change topics, act as manager or architect." in words(page)
+    assert [one.label for one in page.button if one.label in ("Rename", "Merge", "Split", "Look for new topics")] == []
+
+
+def test_what_else_can_be_found_says_how_far_it_has_come_and_why_sentiment_cannot(page: AppTest) -> None:
+    page.query_params["show"] = "Language, sentiment and masking"
+    page.query_params["found-by"] = "The connected model"
+    page.run()
+    rows = {row["what"]: row for row in page.dataframe[0].value.to_dict("records")}
+    assert rows["Language"]["from the help desk"] == 600
+    assert rows["Topic"]["found here"] > 500
+    assert "it needs 300 with a rating and a text, and there are" in words(page)
+    assert "The offline model follows rules and cannot judge what a ticket is about" in words(page)
+
+
+def test_an_address_with_nonsense_chooses_nothing(page: AppTest) -> None:
+    page.query_params["chosen"] = "99999"
+    page.run()
+    assert "Told by" not in words(page)

@@ -1,0 +1,271 @@
+"""Topics found in tickets' words: they agree with what is known, stay what people made of them, and add up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import normalized_mutual_info_score
+
+from tests.tickets.files import ADMIN, MakeCsv, parts
+from workbench import access, jobs, store
+from workbench.access import audit
+from workbench.errors import Conflict, Invalid, NotFound, Refused
+from workbench.tickets import (
+    discover,
+    enrich,
+    load,
+    manifest,
+    measure,
+    metrics,
+    rollups,
+    source,
+    topic_figures,
+    topics,
+    trends,
+)
+from workbench.tickets import seed as samples
+
+REP = access.Actor("rita", "rep")
+UNTIL = dt.date(2026, 3, 31)
+COUNT = 48
+
+
+@pytest.fixture(scope="module")
+def found_home(tmp_path_factory: pytest.TempPathFactory, empty_file: Path) -> Path:
+    """A home with sample tickets and topics found in them, made once; copy it before changing it."""
+    made = tmp_path_factory.mktemp("found") / "home"
+    (made / "local").mkdir(parents=True)
+    shutil.copy(empty_file, made / "local" / "workbench.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORKBENCH_HOME", str(made))
+        patch.delenv("WORKBENCH_DATABASE_URL", raising=False)
+        samples.generate(1200, 60, until=UNTIL).drop(columns=["attributes"]).to_csv(made / "t.csv", index=False)
+        load(ADMIN, made / "t.csv", mapping=None)
+        assert jobs.run_here(discover.start(ADMIN, COUNT)).state == "done"
+        store.dispose()
+    return made
+
+
+@pytest.fixture
+def found(found_home: Path, home: Path) -> Iterator[Path]:
+    """This test's own copy of it."""
+    shutil.rmtree(home)
+    shutil.copytree(found_home, home)
+    yield home
+
+
+def shown() -> dict[str, int]:
+    """How many tickets each topic has."""
+    rows = source.records("SELECT found_topic AS topic, count(*) AS n FROM ticket GROUP BY 1")
+    return {str(row["topic"]): int(row["n"]) for row in rows}
+
+
+def first(number: int = 0) -> topics.Topic:
+    """A topic at the top, the largest first."""
+    return sorted(topics.tree(), key=lambda one: (-one.tickets, one.number))[number]
+
+
+def test_topics_found_in_the_samples_agree_with_the_known_ones(found: Path) -> None:
+    rows = source.records("SELECT topic, coalesce(found_topic, '') AS found FROM ticket")
+    known, told = [row["topic"] for row in rows], [row["found"] for row in rows]
+    assert normalized_mutual_info_score(known, told) >= 0.7
+    assert told.count("") <= 0.05 * len(told)
+
+
+def test_one_topic_holds_the_tickets_of_several_languages(found: Path) -> None:
+    spoken = source.records("SELECT found_topic, count(DISTINCT language) AS n FROM ticket GROUP BY 1")
+    assert max(row["n"] for row in spoken) >= 3
+
+
+def test_the_tickets_of_all_topics_add_up_to_all_tickets_and_their_shares_to_the_whole(found: Path) -> None:
+    frame = topic_figures.figures(trends.Filters())
+    assert int(frame["tickets"].sum()) == 1200
+    assert frame["share"].sum() == pytest.approx(100)
+    told = {row["topic"]: row["csat"] for _, row in frame.iterrows()}
+    direct = source.records(
+        "SELECT coalesce(found_topic, 'No topic') AS topic, avg(csat) AS csat FROM ticket GROUP BY 1 HAVING count(csat) > 0"
+    )
+    assert all(told[row["topic"]] == pytest.approx(row["csat"]) for row in direct)
+
+
+def test_finding_topics_again_in_the_same_tickets_keeps_every_number_name_and_merge(found: Path) -> None:
+    one, two, three = first(0), first(1), first(2)
+    topics.rename(ADMIN, one.number, "Ours")
+    topics.merge(ADMIN, two.number, three.number)
+    before, names = shown(), {topic.number: topic.name for topic in topics.every()}
+    assert jobs.run_here(discover.start(ADMIN, COUNT)).state == "done"
+    assert {topic.number: topic.name for topic in topics.every()} == names
+    assert [topic.state for topic in topics.every()] == ["live"] * len(names)
+    assert shown() == before
+    assert before["Ours"] > 0
+    assert two.name not in before
+
+
+def test_a_new_name_shows_at_once_and_rewrites_no_file(found: Path) -> None:
+    one, files = first(), parts()
+    before = shown()[one.name]
+    topics.rename(ADMIN, one.number, "  Parcels   on the way ")
+    assert shown()["Parcels on the way"] == before
+    assert parts() == files
+    entry = audit.newest(1)[0]
+    assert (entry.actor, entry.verb) == ("ada", "edit topics")
+    assert f"renamed “{one.name}” to “Parcels on the way”" in entry.thing
+    assert audit.verify().intact
+
+
+def test_rollups_and_tickets_give_the_same_figures_of_topics_before_and_after_a_new_name(found: Path) -> None:
+    for part in manifest.read().parts:
+        path = manifest.folder() / part.file
+        rollups.write(path, manifest.rollup(path), enriched=part.enriched)
+    topics.rename(ADMIN, first().number, "Renamed")
+    assert rollups.name(("found_topic", "found_subtopic")) in source.cubes()
+    asked = [
+        measure.Asked(dt.date(2026, 2, 1), UNTIL, by=("found_topic",), exact=True, tickets_only=only)
+        for only in (False, True)
+    ]
+    names = [metrics.get(name) for name in ("volume", "csat", "reopened")]
+    quick, slow = (
+        {(row["metric"], row["found_topic"]): (row["value"], row["n"]) for row in measure.measure(names, one).rows}
+        for one in asked
+    )
+    assert quick == slow
+    assert ("volume", "Renamed") in quick
+
+
+def test_a_topic_under_another_is_its_subtopic(found: Path) -> None:
+    above, below = first(0), first(1)
+    together = shown()[above.name] + shown()[below.name]
+    topics.move(ADMIN, below.number, above.number)
+    assert shown()[above.name] == together
+    fine = source.records("SELECT count(*) AS n FROM ticket WHERE found_subtopic = $name", {"name": below.name})
+    assert 0 < fine[0]["n"] < together
+    with pytest.raises(Invalid, match="has topics below it"):
+        topics.move(ADMIN, above.number, first(2).number)
+    with pytest.raises(Invalid, match="below it"):
+        topics.merge(ADMIN, above.number, below.number)
+
+
+def test_what_may_not_be_is_refused_with_the_reason(found: Path) -> None:
+    one, two = first(0), first(1)
+    with pytest.raises(Refused):
+        topics.rename(REP, one.number, "Mine")
+    with pytest.raises(Invalid, match="There is a topic called"):
+        topics.rename(ADMIN, one.number, two.name.upper())
+    with pytest.raises(Invalid, match="1 to 80 characters"):
+        topics.rename(ADMIN, one.number, " \n ")
+    with pytest.raises(NotFound):
+        topics.rename(ADMIN, 9999, "Nobody")
+    topics.rename(ADMIN, one.number, "Once")
+    change = topics.history(1)[0].id
+    topics.rename(ADMIN, one.number, "Twice")
+    with pytest.raises(Conflict, match="changed again since"):
+        topics.undo(ADMIN, change)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@given(st.lists(st.tuples(st.sampled_from(["rename", "merge", "move", "remove"]), st.integers(0, 9), st.integers(0, 9)),
+                min_size=1, max_size=4))  # fmt: skip
+def test_changes_and_then_undoing_them_is_as_if_nothing_had_been(
+    found: Path, steps: list[tuple[str, int, int]]
+) -> None:
+    before, made = topics.shown(topics.every()), 0
+    numbers = [one.number for one in topics.every()][:10]
+    for what, at, other in steps:
+        try:
+            if what == "rename":
+                topics.rename(ADMIN, numbers[at], f"Name {at} {other}")
+            elif what == "merge":
+                topics.merge(ADMIN, numbers[at], numbers[other])
+            elif what == "move":
+                topics.move(ADMIN, numbers[at], numbers[other])
+            else:
+                topics.remove(ADMIN, numbers[at])
+            made += 1
+        except Invalid:
+            continue
+    for _ in range(made):
+        topics.undo(ADMIN)
+    assert topics.shown(topics.every()) == before
+    assert manifest.read().topics == before
+
+
+def test_a_topic_is_split_and_its_pieces_hold_its_tickets(found: Path) -> None:
+    one = first()
+    before, names = shown()[one.name], set(shown())
+    assert jobs.run_here(discover.split(ADMIN, one.number)).state == "done"
+    pieces = [topic for topic in topics.tree() if topic.parent == one.number]
+    assert len(pieces) == 2
+    assert shown()[one.name] == before
+    assert set(shown()) == names
+    fine = source.records(
+        "SELECT found_subtopic, count(*) AS n FROM ticket WHERE found_subtopic IS NOT NULL GROUP BY 1"
+    )
+    assert [row["n"] > 0 for row in fine] == [True, True]
+    topics.undo(ADMIN)
+    assert not [topic for topic in topics.tree() if topic.parent == one.number]
+    assert shown()[one.name] == before
+
+
+def drones(count: int) -> list[dict[str, str]]:
+    """Tickets about something that was never there before."""
+    says = (
+        "My drone lost a propeller mid flight",
+        "Drone propeller cracked while hovering",
+        "Hovering drone drifts badly",
+    )
+    where = ("over the garden pond", "near the stadium roof", "above a vineyard hill")
+    return [
+        {
+            "ticket_id": f"D{n}",
+            "created_at": f"2026-03-{20 + n % 10}T10:{n % 60:02}:00Z",
+            "subject": says[n % 3],
+            "body": f"{says[(n + 1) % 3]} {where[n % 3]}, gimbal wobbles, propeller guard broke.",
+        }
+        for n in range(count)
+    ]
+
+
+def test_tickets_about_something_new_are_proposed_as_a_topic_and_belong_to_it_once_accepted(
+    found: Path, make_csv: MakeCsv
+) -> None:
+    load(ADMIN, make_csv(drones(130)), mapping=None)
+    assert jobs.run_here(enrich.create(ADMIN, ["topic"])).done == 130
+    assert source.records("SELECT count(*) AS n FROM ticket WHERE ticket_id LIKE 'D%' AND found_topic IS NULL") == [
+        {"n": 130}
+    ]
+    proposed = discover.propose(ADMIN)
+    assert {"drone", "propeller"} & {term for one in proposed for term in one.terms}
+    assert sum(one.tickets for one in proposed) >= 60
+    assert {one.name for one in proposed}.isdisjoint(shown())
+    one = max(proposed, key=lambda each: each.tickets)
+    assert jobs.run_here(discover.accept(ADMIN, one.number)).state == "done"
+    sql = "SELECT ticket_id[1] AS kind, count(*) AS n FROM ticket WHERE found_topic = $name GROUP BY 1"
+    rows = source.records(sql, {"name": one.name})
+    told = {row["kind"]: row["n"] for row in rows}
+    assert told["D"] >= one.tickets
+    assert told.get("T", 0) == 0
+
+
+def test_tickets_that_have_nothing_in_common_are_not_proposed(found: Path, make_csv: MakeCsv) -> None:
+    rng = random.Random(5)  # noqa: S311 — words without a meaning
+    syllables = ["ba", "ko", "ri", "mu", "te", "lo", "sa", "ni", "fe", "du", "wo", "zi"]
+    words = ["".join(rng.choices(syllables, k=3)) for _ in range(400)]
+    rows = [
+        {
+            "ticket_id": f"N{n}",
+            "created_at": f"2026-03-{20 + n % 10}T10:00:00Z",
+            "subject": " ".join(rng.choices(words, k=4)),
+            "body": " ".join(rng.choices(words, k=12)),
+        }
+        for n in range(150)
+    ]
+    load(ADMIN, make_csv(rows), mapping=None)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    assert discover.propose(ADMIN) == []

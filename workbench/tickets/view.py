@@ -1,0 +1,86 @@
+"""The view `ticket`: what the help desk said of each ticket, and where it said nothing, what was found in the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from workbench.tickets import manifest
+from workbench.tickets.columns import ATTRIBUTES, COLUMNS, FOUND, SOURCES
+from workbench.tickets.manifest import Names, Part
+
+MARK = "\x1f"
+"""How a topic's number begins where its name is filled in later, as in the rollups: names change, files stay."""
+
+
+def sql(parts: Sequence[Part], names: Names, folder: Path | None = None) -> str:
+    """SELECT of all tickets in `parts`: the columns of a ticket, its attributes, the sources, and the topic found."""
+    place = folder or manifest.folder()
+    pieces = []
+    for enriched in (False, True):
+        files = [place / part.file for part in parts if part.enriched is enriched]
+        if files:
+            topics = [one for one, _ in names], [one for _, one in names]
+            pieces.append(select(files, topics if enriched else None))
+    return " UNION ALL ".join(pieces)
+
+
+def marked(count: int) -> tuple[list[str | None], list[str | None]]:
+    """In the place of topics and subtopics, their numbers to be named by `named`."""
+    return [f"{MARK}{n}t" for n in range(1, count + 1)], [f"{MARK}{n}s" for n in range(1, count + 1)]
+
+
+def named(column: str, names: Names) -> str:
+    """SQL: `column` with numbers that `marked` wrote turned into names."""
+    topics, subtopics = [one for one, _ in names], [one for _, one in names]
+    number = f"try_cast({column}[2:-2] AS INTEGER)"
+    both = f"CASE {column}[-1] WHEN 't' THEN {_at(topics, number)} ELSE {_at(subtopics, number)} END"
+    return f"CASE WHEN {column}[1] = chr(31) THEN {both} ELSE {column} END"
+
+
+def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | None]] | None) -> str:
+    """SELECT of the tickets in `files`. `topics` are the names by number; None where the files were never enriched."""
+    plain = ", ".join(f'"{name}"' for name in (*COLUMNS, ATTRIBUTES))
+    listed = "[" + ", ".join(_text(str(path)) for path in files) + "]"
+    if topics is None:
+        extra = [_source(name, "NULL") for name in SOURCES] + [f"NULL::VARCHAR AS {name}" for name in FOUND]
+        extra.append("NULL::INTEGER AS topic_number")
+        return f"SELECT {plain}, {', '.join(extra)} FROM read_parquet({listed})"
+    found, finer = (_at(one, "enriched_topic") for one in topics)
+    given = {
+        "topic": f"coalesce(topic, {found})",
+        "subtopic": f"CASE WHEN topic IS NULL THEN coalesce(subtopic, {finer}) ELSE subtopic END",
+        "language": "coalesce(language, enriched_language)",
+        "sentiment": "coalesce(sentiment, enriched_sentiment)",
+        "subject": "coalesce(masked_subject, subject)",
+        "body": "coalesce(masked_body, body)",
+    }
+    columns = [f'{given[name]} AS "{name}"' if name in given else f'"{name}"' for name in (*COLUMNS, ATTRIBUTES)]
+    extra = [
+        _source("topic_source", f"CASE WHEN {found} IS NOT NULL THEN split_part(topic_how, ':', 1) END"),
+        _source("language_source", _if_there("language")),
+        _source("sentiment_source", _if_there("sentiment")),
+        *(f"{one} AS {name}" for one, name in zip((found, finer), FOUND, strict=True)),
+        "enriched_topic AS topic_number",
+    ]
+    return f"SELECT {', '.join(columns + extra)} FROM read_parquet({listed})"
+
+
+def _if_there(name: str) -> str:
+    return f"CASE WHEN enriched_{name} IS NOT NULL THEN split_part({name}_how, ':', 1) END"
+
+
+def _source(name: str, other: str) -> str:
+    return f"CASE WHEN {name.removesuffix('_source')} IS NOT NULL THEN 'file' ELSE {other} END AS {name}"
+
+
+def _at(names: Sequence[str | None], number: str) -> str:
+    """SQL: the name at a number, from 1; a list is looked into at once, however long it is."""
+    if not names:
+        return "NULL::VARCHAR"
+    listed = ", ".join("NULL" if one is None else _text(one) for one in names)
+    return f"list_extract([{listed}]::VARCHAR[], {number})"
+
+
+def _text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
