@@ -9,7 +9,7 @@ import streamlit as st
 from workbench.tickets.markers import Marker
 from workbench.ui import nav, show
 
-SHOWN = 4
+SHOWN = 6
 """So many links stand below a chart; the others are under a fold."""
 
 
