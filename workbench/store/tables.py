@@ -693,7 +693,7 @@ class DigestPlan(SQLModel, table=True):
 
     __tablename__ = "digest_plan"
     every: str = Field(primary_key=True)
-    on: bool = False
+    active: bool = False
     weekday: int = 0
     hour: int = 8
     destinations: list[str] = Field(default_factory=list, sa_column=_json())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.tickets import metrics
+from workbench.tickets.columns import title
 from workbench.tickets.metrics import Metric
 
 Page = Literal["trends", "signals", "ticket", "releases", "opportunities"]
@@ -67,7 +68,7 @@ def trend(
         **{name: list(values) for name, values in where.items() if values},
     }
     if movers:
-        state["movers"] = movers
+        state["movers"] = title(movers)
     return Figure(text, "trends", state)
 
 

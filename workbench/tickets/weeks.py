@@ -41,6 +41,14 @@ def single(day: dt.date) -> Period:
     return Period(day.isoformat(), day, day)
 
 
+def day(name: str) -> Period | None:
+    """The day called so, such as `2026-11-20`; None where it is no day."""
+    try:
+        return single(dt.date.fromisoformat(name)) if "W" not in name else None
+    except ValueError:
+        return None
+
+
 def named(name: str) -> Period:
     """The week or day called so. Raises Invalid."""
     try:

@@ -21,7 +21,7 @@ def upgrade() -> None:
     op.create_table(
         "digest_plan",
         sa.Column("every", sa.String(), primary_key=True),
-        sa.Column("on", sa.Boolean(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("weekday", sa.Integer(), nullable=False),
         sa.Column("hour", sa.Integer(), nullable=False),
         sa.Column("destinations", sa.JSON(), nullable=False),
