@@ -57,7 +57,7 @@ def numbers(app: AppTest) -> set[str]:
         for name in ("contribution", "value", "value_before"):
             if name in table.value:
                 found |= {f"{one:+,.0f}" for one in table.value[name]} | {f"{one:+.2f}" for one in table.value[name]}
-    return {one.replace("-", "−") if re.fullmatch(r"-[\d,]+", one) else one for one in found}
+    return found
 
 
 def test_every_number_of_the_brief_stands_on_the_page_that_it_leads_to(peak: Brief) -> None:

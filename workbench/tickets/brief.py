@@ -197,7 +197,7 @@ def _moved(
         trend(told(metric, before.value), metric, days.before, days.until, where),
         " before, ",
         trend(told(metric, now.value), metric, days.start, days.end, where),
-        f" now ({_change(metric, change)}; the difference is {_span(metric, apart)})",
+        f" now ({_change(metric, change)}; range of the difference {_span(metric, apart)})",
     ]
     share = row.get("contribution")
     if isinstance(share, float) and share == share and changes.splits(metric):
@@ -216,7 +216,7 @@ def _signed(metric: Metric, value: float) -> str:
     if metric.unit == "points":
         return f"{value:+.2f}"
     text = told(metric, abs(value))
-    return text if text in ("0", "—") else ("+" if value > 0 else "−") + text
+    return text if text in ("0", "—") else ("+" if value > 0 else "-") + text
 
 
 def _quiet(moves: Sequence[Move], looked_at: int, days: _Days) -> Sentence | None:
@@ -290,7 +290,8 @@ def _quotes(moves: Sequence[Move], at_work: Sequence[Incident], days: _Days) -> 
 
 
 def _words(*parts: object) -> str:
-    return " — ".join(" ".join(one.split()) for one in parts if isinstance(one, str) and one.strip())
+    said = [" ".join(one.split()) for one in parts if isinstance(one, str) and one.strip()]
+    return " — ".join(dict.fromkeys(said))
 
 
 def _masked(ticket: str, text: str) -> str:
@@ -304,8 +305,12 @@ def _asks(moves: Sequence[Move], at_work: Sequence[Incident], days: _Days) -> li
     """What Support asks of Product: by open incidents, by topics that grew, by what got worse."""
     found = []
     for one in at_work[:TOLD]:
-        story = Figure(f"since {one.started_at:%-d %b}", "signals", {"incident": one.id})
-        found.append(sentence(f"Say when “{one.title}” will be mended: it goes on ", story, "."))
+        if one.last_seen.date() < days.start:
+            seen = Figure(f"{one.last_seen:%-d %b}", "signals", {"incident": one.id})
+            found.append(sentence(f"Say whether “{one.title}” is mended: it was last seen on ", seen, ", and is open."))
+            continue
+        story = Figure(f"{one.started_at:%-d %b}", "signals", {"incident": one.id})
+        found.append(sentence(f"Say when “{one.title}” will be mended: it goes on since ", story, "."))
     for move in [one for one in moves if one.better is False][:TOLD]:
         if move.metric == "volume":
             found.append(_why(move, days))

@@ -49,7 +49,8 @@ def page(found: Brief) -> None:
         st.markdown(f"> {show.plain(quote.text)}")
         label = f"Ticket {quote.ticket_id}" + (f" ({quote.group})" if quote.group else "")
         nav.link("ticket", show.plain(label), {"ticket": quote.ticket_id})
-    st.caption(f"Each number leads to where the same number stands. {noise.TEST}")
+    with st.expander("How a change is judged", icon=":material/functions:"):
+        st.caption(f"Each number leads to the page where the same number stands. {noise.TEST}")
 
 
 def files(found: Brief) -> None:

@@ -59,6 +59,13 @@ PLACES = (
     ),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
     Place(
+        "opportunities",
+        "Opportunities",
+        "savings",
+        "Watch",
+        "Which kinds of tickets a flow could answer, and how many hours that would likely save.",
+    ),
+    Place(
         "ask", "Ask", "forum", "Watch", "Ask the tickets in plain English; see how it was understood, and change it."
     ),
     Place(
