@@ -6,42 +6,21 @@ Every sentence is made of figures by fixed rules, and every number leads to the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.errors import NotFound
-from workbench.tickets import changes, fixes, metrics, noise, signals, trends
+from workbench.tickets import changes, fixes, metrics, moves, signals, trends
 from workbench.tickets.columns import NONE
 from workbench.tickets.figures import Figure, Sentence, sentence, told, trend
 from workbench.tickets.metrics import Metric
-from workbench.tickets.noise import Difference, Side
+from workbench.tickets.moves import Days, Move
+from workbench.tickets.noise import Difference
 from workbench.tickets.signals import Incident
 from workbench.tickets.weeks import Period
 
 HEADLINES = ("volume", "first_response", "resolution", "csat", "reopened", "backlog")
-LOOKED_AT = (("volume", "topic"), ("resolution", "topic"), ("csat", "vendor"))
-"""Each metric with the dimension by which its movers are looked for."""
-TOLD = 3
-"""So many movers of each metric are told."""
 QUOTES, LENGTH = 4, 220
-
-
-@dataclass(frozen=True)
-class Move:
-    """A group that moved a metric: both sides, the difference with its range, and what is said of it."""
-
-    metric: str
-    by: str
-    group: str
-    now: Side
-    before: Side
-    difference: Difference
-    said: Sentence
-
-    @property
-    def better(self) -> bool | None:
-        """Whether the change is for the good."""
-        return metrics.is_better(metrics.get(self.metric), self.difference.value)
 
 
 @dataclass(frozen=True)
@@ -68,7 +47,7 @@ class Brief:
     tickets: int
     headlines: tuple[Sentence, ...]
     moves: tuple[Move, ...]
-    quiet: Sentence | None
+    quiet: Sentence
     incidents: tuple[Sentence, ...]
     fixes: tuple[Sentence, ...]
     quotes: tuple[Quote, ...]
@@ -77,19 +56,8 @@ class Brief:
     @property
     def said(self) -> list[Sentence]:
         """All sentences, in order."""
-        quiet = [self.quiet] if self.quiet else []
         moved = [one.said for one in self.moves]
-        return [*self.headlines, *moved, *quiet, *self.incidents, *self.fixes, *self.asks]
-
-
-@dataclass(frozen=True)
-class _Days:
-    start: dt.date
-    end: dt.date
-    before: dt.date
-    until: dt.date
-    comparable: bool
-    oldest: dt.date
+        return [*self.headlines, *moved, self.quiet, *self.incidents, *self.fixes, *self.asks]
 
 
 def brief(period: Period) -> Brief:
@@ -101,9 +69,10 @@ def brief(period: Period) -> Brief:
         last = f"The tickets are of {fresh.first:%-d %b %Y} to {fresh.last:%-d %b %Y}."
         raise NotFound(f"There are no tickets of {period.said}.", remedy=f"{last} Choose another week.")
     window = trends.window(filters, "weekdays")
-    days = _Days(window.start, end, window.before, window.until_before, window.comparable, window.oldest)
+    days = Days(window.start, end, window.before, window.until_before, window.comparable, window.oldest)
     overview = trends.overview(filters, against="weekdays", names=HEADLINES, exact=True)
-    moves, looked_at = _moves(days)
+    count = int(overview.tiles[0].value or 0)
+    moved = moves.moves(days)
     at_work = [one for one in _incidents(period) if one.at_work]
     return Brief(
         period=period,
@@ -111,18 +80,18 @@ def brief(period: Period) -> Brief:
         end=end,
         before=days.before,
         whole=end == period.end,
-        tickets=int(overview.tiles[0].value or 0),
-        headlines=tuple(_headline(tile, days, len(HEADLINES)) for tile in overview.tiles),
-        moves=tuple(moves),
-        quiet=_quiet(moves, looked_at, days),
+        tickets=count,
+        headlines=tuple(_headline(tile, days, len(HEADLINES), count) for tile in overview.tiles),
+        moves=moved.told,
+        quiet=moves.quiet(moved, days),
         incidents=tuple(_incident(one) for one in _incidents(period)),
         fixes=tuple(fixes.sentences(period.start - dt.timedelta(days=7), end)),
-        quotes=tuple(_quotes(moves, at_work, days)),
-        asks=tuple(_asks(moves, at_work, days)),
+        quotes=tuple(_quotes(moved.told, at_work, days)),
+        asks=tuple(_asks(moved.told, at_work, days)),
     )
 
 
-def _headline(tile: trends.Tile, days: _Days, among: int) -> Sentence:
+def _headline(tile: trends.Tile, days: Days, among: int, tickets: int) -> Sentence:
     """A metric of all tickets, its change, and whether that is more than chance."""
     metric = tile.metric
     now = trend(told(metric, tile.value), metric, days.start, days.end, {})
@@ -134,15 +103,14 @@ def _headline(tile: trends.Tile, days: _Days, among: int) -> Sentence:
     if not days.comparable or tile.previous is None:
         return sentence(f"{metric.title}: ", now, f"{rests}; there is nothing earlier to compare with.")
     before = trend(told(metric, tile.previous), metric, days.before, days.until, {})
-    change = _change(metric, tile.change)
+    change = moves.change(metric, tile.change)
     said = sentence(f"{metric.title}: ", now, f"{rests}, {change} against ", before, " the week before; ")
-    return Sentence((*said.parts, _judged(_compare(metric, {}, days, among)[2], metric) + "."))
-
-
-def _change(metric: Metric, change: float | None) -> str:
-    """A change in words; one that rounds to nothing is none."""
-    said = metrics.say_change(metric, change)
-    return said if any(digit in said for digit in "123456789") else "no change"
+    judged = (
+        _judged(moves.compare(metric, {}, days, among)[2], metric)
+        if moves.settled(metric, tile.n, tickets)
+        else moves.OPEN
+    )
+    return Sentence((*said.parts, judged + "."))
 
 
 def _judged(found: Difference | None, metric: Metric) -> str:
@@ -151,84 +119,6 @@ def _judged(found: Difference | None, metric: Metric) -> str:
     if found is None:
         return "there are too few weeks before it to say whether that is usual"
     return "more than chance and the usual ups and downs" if found.beyond else "within the usual ups and downs"
-
-
-def _compare(
-    metric: Metric, where: Mapping[str, Sequence[str]], days: _Days, among: int
-) -> tuple[Side | None, Side | None, Difference | None]:
-    usual = noise.usual(days.start, days.end, where, days.oldest) if metric.interval == "poisson" else 1.0
-    now = noise.side(metric, days.start, days.end, where, usual=usual)
-    before = noise.side(metric, days.before, days.until, where, usual=usual)
-    if now is None or before is None:
-        return now, before, None
-    return now, before, noise.difference(now, before, among=among)
-
-
-def _moves(days: _Days) -> tuple[list[Move], int]:
-    """The groups that moved a metric by more than chance, by metric and strength; and how many were looked at."""
-    if not days.comparable:
-        return [], 0
-    there = trends.facets()
-    found, looked_at = [], 0
-    for name, by in LOOKED_AT:
-        if not there.get(by):
-            continue
-        metric = metrics.get(name)
-        filters = trends.Filters(days.start, days.end)
-        rows = changes.movers(by, metric=name, filters=filters, against="weekdays", limit=500, exact=True)
-        rows = rows[~rows["few"] & rows["value"].notna() & rows["value_before"].notna()]
-        looked_at += len(rows)
-        for row in rows.head(TOLD).to_dict("records"):
-            group = str(row["label"])
-            now, before, apart = _compare(metric, {by: [group]}, days, len(rows))
-            if now and before and apart and apart.beyond:
-                said = _moved(metric, by, {str(key): value for key, value in row.items()}, now, before, apart, days)
-                found.append(Move(name, by, group, now, before, apart, said))
-    return found, looked_at
-
-
-def _moved(
-    metric: Metric, by: str, row: Mapping[str, object], now: Side, before: Side, apart: Difference, days: _Days
-) -> Sentence:
-    group, where = str(row["label"]), {by: [str(row["label"])]}
-    change = metrics.change(metric, now.value, before.value)
-    parts: list[str | Figure] = [
-        f"{metric.title} of {by.replace('_', ' ')} {group}: ",
-        trend(told(metric, before.value), metric, days.before, days.until, where),
-        " before, ",
-        trend(told(metric, now.value), metric, days.start, days.end, where),
-        f" now ({_change(metric, change)}; range of the difference {_span(metric, apart)})",
-    ]
-    share = row.get("contribution")
-    if isinstance(share, float) and share == share and changes.splits(metric):
-        added = trend(_signed(metric, share), metric, days.start, days.end, {}, movers=by)
-        parts += ["; to the change of all tickets it adds ", added]
-    rests = f"; {now.n:,} tickets now, {before.n:,} before" if not metric.counts else ""
-    return sentence(*parts, f"{rests}.")
-
-
-def _span(metric: Metric, apart: Difference) -> str:
-    return f"{_signed(metric, apart.low)} to {_signed(metric, apart.high)}"
-
-
-def _signed(metric: Metric, value: float) -> str:
-    """A difference in the metric's own unit, with its sign."""
-    if metric.unit == "points":
-        return f"{value:+.2f}"
-    text = told(metric, abs(value))
-    return text if text in ("0", "—") else ("+" if value > 0 else "-") + text
-
-
-def _quiet(moves: Sequence[Move], looked_at: int, days: _Days) -> Sentence | None:
-    if not days.comparable:
-        return sentence("There are no tickets of the week before, so nothing can be said about what moved.")
-    within = looked_at - len(moves)
-    if not looked_at:
-        return sentence("No group has enough tickets in both weeks to say what moved.")
-    pairs = ", ".join(f"{metrics.get(name).title.lower()} by {by}" for name, by in LOOKED_AT)
-    if not moves:
-        return sentence(f"Nothing moved by more than chance: all {within} changes ({pairs}) are within noise.")
-    return sentence(f"The other {within} changes that were looked at ({pairs}) are within noise.")
 
 
 def _incidents(period: Period) -> list[Incident]:
@@ -275,9 +165,9 @@ def _took(span: dt.timedelta) -> str:
     return f"{minutes / 60:.1f} h" if minutes < 72 * 60 else f"{minutes / 1440:.1f} days"
 
 
-def _quotes(moves: Sequence[Move], at_work: Sequence[Incident], days: _Days) -> list[Quote]:
+def _quotes(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> list[Quote]:
     """Words of customers of what moved most and of incidents at work, the newest tickets first."""
-    groups = [({one.by: [one.group]}, one.group) for one in moves]
+    groups = [({one.by: [one.group]}, one.group) for one in moved]
     groups += [({name: list(v) for name, v in one.conditions.items()}, one.title) for one in at_work]
     each = max(1, QUOTES // max(1, len(groups)))
     found: dict[str, Quote] = {}
@@ -301,17 +191,17 @@ def _masked(ticket: str, text: str) -> str:
     return masked if len(masked) <= LENGTH else masked[: LENGTH - 1] + "…"
 
 
-def _asks(moves: Sequence[Move], at_work: Sequence[Incident], days: _Days) -> list[Sentence]:
+def _asks(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> list[Sentence]:
     """What Support asks of Product: by open incidents, by topics that grew, by what got worse."""
     found = []
-    for one in at_work[:TOLD]:
+    for one in at_work[: moves.TOLD]:
         if one.last_seen.date() < days.start:
             seen = Figure(f"{one.last_seen:%-d %b}", "signals", {"incident": one.id})
             found.append(sentence(f"Say whether “{one.title}” is mended: it was last seen on ", seen, ", and is open."))
             continue
         story = Figure(f"{one.started_at:%-d %b}", "signals", {"incident": one.id})
         found.append(sentence(f"Say when “{one.title}” will be mended: it goes on since ", story, "."))
-    for move in [one for one in moves if one.better is False][:TOLD]:
+    for move in [one for one in moved if one.better is False][: moves.TOLD]:
         if move.metric == "volume":
             found.append(_why(move, days))
         else:
@@ -325,16 +215,16 @@ def _asks(moves: Sequence[Move], at_work: Sequence[Incident], days: _Days) -> li
     return found
 
 
-def _why(move: Move, days: _Days) -> Sentence:
+def _why(move: Move, days: Days) -> Sentence:
     """Why a topic grew is for Product to find out; its strongest part is where to begin."""
     metric, where = metrics.get(move.metric), {move.by: [move.group]}
-    more = trend(_signed(metric, move.difference.value), metric, days.start, days.end, {}, movers=move.by)
+    more = trend(moves.signed(metric, move.difference.value), metric, days.start, days.end, {}, movers=move.by)
     parts: list[str | Figure] = [f"Find out why {move.group} has ", more, " tickets against the week before"]
     if move.by == "topic" and trends.facets().get("subtopic"):
         filters = trends.Filters(days.start, days.end, where)
         rows = changes.movers("subtopic", filters=filters, against="weekdays", limit=1, exact=True).to_dict("records")
         if rows and rows[0]["label"] != NONE and float(rows[0]["contribution"]) > 0:
-            added = _signed(metric, float(rows[0]["contribution"]))
+            added = moves.signed(metric, float(rows[0]["contribution"]))
             part = trend(added, metric, days.start, days.end, where, movers="subtopic")
             parts += [f"; {rows[0]['label']} is the strongest part of it (", part, ")"]
     return sentence(*parts, ".")

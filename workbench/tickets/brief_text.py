@@ -28,7 +28,7 @@ def address(figure: Figure) -> str:
 
 def sections(found: Brief) -> list[tuple[str, list[Sentence]]]:
     """The parts of a brief with their titles, in order; parts without sentences are left out."""
-    moved = [*(one.said for one in found.moves), *([found.quiet] if found.quiet else [])]
+    moved = [*(one.said for one in found.moves), found.quiet]
     parts = [
         ("The week in figures" if found.period.start != found.period.end else "The day in figures", found.headlines),
         ("What moved", moved),
