@@ -1,7 +1,8 @@
 """Repeated touchpoints: which kinds of tickets a flow could answer, by volume, work, and how often it has succeeded.
 
-Hours that could be saved = tickets a month x minutes of work a ticket / 60 x likely success. Tickets a month are those of
-the days looked at, times 30 over the days. Minutes are the mean of what the file tells (attribute handling_minutes), or an
+Hours that could be saved = tickets a month that no flow has answered x minutes of work a ticket / 60 x likely success.
+Tickets a month are those of the days looked at, times 30 over the days. Hours of work are those on tickets that no run has
+solved. Minutes are the mean of what the file tells (attribute handling_minutes), or an
 assumption that a person sets. Likely success is the share of runs on such tickets that ended with an answer, without a
 person, and whose ticket was not opened again. It is shrunk towards the share of all runs, as if PRIOR more runs had gone
 like those (Beta prior; posterior mean, and the interval between its 2.5 % and 97.5 % quantiles). Where no run was made,
@@ -52,7 +53,7 @@ class Likely:
 class Opportunity:
     """A kind of tickets. `minutes` is the work on one, `measured` whether the file tells it.
 
-    `hours` are of a month. `success` is None where no run was made; `repeated` is the share of tickets whose customer
+    `hours` are those of people in a month. `success` is None where no run was made; `repeated` is the share of tickets whose customer
     wrote more than once about the same, None where the file names no customers.
     """
 
@@ -183,15 +184,16 @@ def _kind(
     measured = 2 * int(row["timed"]) >= tickets
     minutes = float(row["minutes"]) if measured else assumed
     a_month = tickets * MONTH / span
-    hours, success = a_month * minutes / 60, likely(solved, runs, prior)
-    saved = None if success is None else Likely(*(hours * one for one in (success.value, success.low, success.high)))
+    each, success = MONTH / span * minutes / 60, likely(solved, runs, prior)
+    left = each * (tickets - runs)
+    saved = None if success is None else Likely(*(left * one for one in (success.value, success.low, success.high)))
     return Opportunity(
         where={name: str(row[name]) for name in names},
         tickets=tickets,
         a_month=a_month,
         minutes=minutes,
         measured=measured,
-        hours=hours,
+        hours=each * (tickets - solved),
         repeated=int(row["repeated"]) / int(row["known"]) if row["known"] else None,
         runs=runs,
         solved=solved,

@@ -130,7 +130,7 @@ def explained() -> None:
     with st.expander("How this is reckoned", icon=":material/functions:"):
         st.markdown(
             f"""
-*Hours that could be saved* = tickets a month × minutes of work on one ÷ 60 × likely success.
+*Hours that could be saved* = tickets a month that no flow has answered × minutes of work on one ÷ 60 × likely success.
 
 - **Tickets a month**: those of the days looked at, for {opportunities.MONTH} days. Kinds with fewer than
   {opportunities.LEAST} tickets are left out.
