@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from workbench.tickets import changes, metrics, noise, source, trends
 from workbench.tickets.figures import Figure, Sentence, sentence, told, trend
@@ -118,30 +119,35 @@ def quiet(found: Moves, days: Days) -> Sentence:
 
 @lru_cache(maxsize=16)
 def _moves(_signature: source.Signature, days: Days) -> Moves:
-    there, one_by_one = trends.facets(), []
+    rows = [(metrics.get(name), by, _candidates(name, by, days)) for name, by in LOOKED_AT if trends.facets().get(by)]
+    among = sum(len(candidates) for _, _, candidates in rows)
+    one_by_one: list[Move] = []
     more = within = unknown = 0
-    for name, by in LOOKED_AT:
-        if not there.get(by):
-            continue
-        metric, filters = metrics.get(name), trends.Filters(days.start, days.end)
-        rows = changes.movers(by, metric=name, filters=filters, against="weekdays", limit=500, exact=True)
-        if rows.empty:
-            continue
-        rows = rows[~rows["few"] & rows["value"].notna() & rows["value_before"].notna()].head(TESTED)
+    for metric, by, candidates in rows:
         moved = 0
-        for row in rows.to_dict("records"):
-            now, before, apart = compare(metric, {by: [str(row["label"])]}, days, len(rows))
+        for row in candidates:
+            now, before, apart = compare(metric, {by: [str(row["label"])]}, days, among)
             if now is None or before is None or apart is None or not settled(metric, now.n, int(row["tickets"])):
                 unknown += 1
             elif not apart.beyond:
                 within += 1
             elif moved < TOLD:
                 moved += 1
-                said = _moved(metric, by, {str(key): value for key, value in row.items()}, now, before, apart, days)
-                one_by_one.append(Move(name, by, str(row["label"]), now, before, apart, said))
+                said = _moved(metric, by, row, now, before, apart, days)
+                one_by_one.append(Move(metric.name, by, str(row["label"]), now, before, apart, said))
             else:
                 more += 1
     return Moves(tuple(one_by_one), more, within, unknown)
+
+
+def _candidates(name: str, by: str, days: Days) -> list[dict[str, Any]]:
+    """The groups that add most to a metric's change and rest on enough tickets on both sides."""
+    filters = trends.Filters(days.start, days.end)
+    rows = changes.movers(by, metric=name, filters=filters, against="weekdays", limit=500, exact=True)
+    if rows.empty:
+        return []
+    enough = rows[~rows["few"] & rows["value"].notna() & rows["value_before"].notna()]
+    return [{str(key): value for key, value in row.items()} for row in enough.head(TESTED).to_dict("records")]
 
 
 def _moved(

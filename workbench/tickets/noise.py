@@ -17,7 +17,7 @@ WEEKS, LEAST = 8, 4
 """The usual ups and downs of a count are those of so many weeks before, of which so many must be there."""
 TEST = (
     "A change counts where the range of 95 % of the difference leaves out zero. That range is made of the ranges of both "
-    "sides (MOVER; Zou and Donner 2008), and is widened where several groups are looked at together (Bonferroni). The "
+    "sides (MOVER; Zou and Donner 2008), and is widened so that it holds for all groups of a brief together (Bonferroni). The "
     "range of a count is widened to the ups and downs of the same days in the 8 weeks before; with less than 4 of them, "
     "nothing is claimed."
 )
