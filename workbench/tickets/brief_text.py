@@ -17,7 +17,7 @@ STYLE = (
     "h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:1.4rem 0 .3rem}ul{margin:0;padding-left:1.2rem}"
     "blockquote{margin:.5rem 0;padding-left:.8rem;border-left:3px solid #0b6e6e}small,.note{color:#5a666a}"
     "a{color:#0b6e6e;font-variant-numeric:tabular-nums}pre{white-space:pre-wrap;font:inherit}"
-    "@media print{body{margin:0;max-width:none}a{color:inherit}}"
+    "@page{margin:12mm}@media print{body{margin:0;max-width:none;font-size:11px}a{color:inherit}h2{margin:.7rem 0 .2rem}}"
 )
 
 

@@ -15,7 +15,11 @@ from workbench.ui import nav, session, show
 PRINT = """<style>
 @media print {
   [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-brief-tools, .st-key-brief-write,
-  .st-key-brief-send {display: none !important;}
+  .st-key-brief-send, .st-key-brief-judged {display: none !important;}
+  @page {margin: 12mm;}
+  [data-testid="stMainBlockContainer"] {zoom: .68;}
+  [data-testid="stVerticalBlock"] {gap: .45rem !important;}
+  .st-key-brief-page {max-width: none !important;}
   [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important;}
   [data-testid="stAppViewContainer"], [data-testid="stMain"] {position: static !important; overflow: visible !important;}
   .stMarkdown li, .stMarkdown blockquote {break-inside: avoid;}
@@ -49,7 +53,7 @@ def page(found: Brief) -> None:
         st.markdown(f"> {show.plain(quote.text)}")
         label = f"Ticket {quote.ticket_id}" + (f" ({quote.group})" if quote.group else "")
         nav.link("ticket", show.plain(label), {"ticket": quote.ticket_id})
-    with st.expander("How a change is judged", icon=":material/functions:"):
+    with st.container(key="brief-judged"), st.expander("How a change is judged", icon=":material/functions:"):
         st.caption(f"Each number leads to the page where the same number stands. {noise.TEST}")
 
 

@@ -62,7 +62,7 @@ def chart(
     st.caption(f"{metric.definition} Whole {grain}s, UTC.{near}")
     if many:
         known = markers.markers(filters.where)
-        figure = charts.multiples(frame, metric, grain=grain, markers=known)
+        figure = charts.multiples(frame, metric, grain=grain, markers=known, by=by)
         st.plotly_chart(figure, config=BUTTONS, alt=f"{metric.title} by {grain}, one chart for each group")
         marks.below(charts.within(known, _periods(frame)))
         return metric, filters, ""

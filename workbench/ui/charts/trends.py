@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.tickets.markers import Marker
+from workbench.tickets.markers import Marker, concerns
 from workbench.tickets.metrics import Metric, say
 
 COLOURS = (
@@ -87,8 +87,13 @@ def series(
     return figure
 
 
-def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Sequence[Marker] = ()) -> go.Figure:
-    """One small chart for each label of `frame`, all on the same scale, the largest first."""
+def multiples(
+    frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Sequence[Marker] = (), by: str | None = None
+) -> go.Figure:
+    """One small chart for each label of `frame`, all on the same scale, the largest first.
+
+    Where the labels are values of the dimension `by`, a chart has only the markers that may concern its own.
+    """
     shown = frame[frame["complete"]] if frame["complete"].any() else frame
     scale, unit = _scale(metric, shown["value"])
     labels = list(dict.fromkeys(shown["label"]))
@@ -108,7 +113,9 @@ def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Seque
     figure.update_xaxes(showgrid=False, fixedrange=True, nticks=4)
     figure.update_yaxes(range=[low, high], ticksuffix=unit, zeroline=False, fixedrange=True, nticks=4, automargin=True)
     figure.update_annotations(font_size=13)
-    _mark_each(figure, drawn, shown["period"])
+    for i, label in enumerate(labels):
+        own = [one for one in drawn if by is None or concerns(one, {by: [str(label)]})]
+        _mark_small(figure, own, shown["period"], i // columns + 1, i % columns + 1)
     return figure
 
 
@@ -277,18 +284,25 @@ def _mark(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any])
         )
 
 
-def _mark_each(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any]) -> None:
-    """The same on every one of several small charts: there is no room for names, so they are told on hover."""
+def _mark_small(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any], row: int, column: int) -> None:
+    """The same on one of several small charts: there is no room for names, so they are told on hover."""
     if not markers:
         return
     first, last = _ends(periods, markers)
     for one in markers:
         at, colour = max(_utc(one.at), first), ALARM if one.kind == "incident" else QUIET
         sign = {"annotation_text": SIGNS[one.kind], "annotation_hovertext": _told(one), "annotation_font_size": 10}
-        figure.add_vline(x=at, line={"dash": "dot", "width": 1, "color": colour}, **sign)
+        figure.add_vline(x=at, row=row, col=column, line={"dash": "dot", "width": 1, "color": colour}, **sign)
         if one.until:
             figure.add_vrect(
-                x0=at, x1=min(_utc(one.until), last), line_width=0, fillcolor=colour, opacity=0.12, layer="below"
+                x0=at,
+                x1=min(_utc(one.until), last),
+                row=row,
+                col=column,
+                line_width=0,
+                fillcolor=colour,
+                opacity=0.12,
+                layer="below",
             )
 
 
