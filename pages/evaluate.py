@@ -3,7 +3,7 @@
 import streamlit as st
 
 from workbench import datasets, flows
-from workbench.ui import backtesting, declining, experiments, nav, session, show
+from workbench.ui import backtesting, chain_links, declining, experiments, nav, session, show
 
 CASES, RECORDED = "The cases of a dataset", "Recorded runs"
 
@@ -28,6 +28,8 @@ with show.errors():
         nav.link("label", "Label some runs")
     else:
         experiments.follow(names)
+        if (named := session.asked("case")) and (among := session.asked("dataset")):
+            chain_links.case(among, named)
         flow, dataset = experiments.start_form(actor, names, sets)
         if chosen := experiments.choose(flow):
             experiments.result(actor, chosen)

@@ -26,7 +26,7 @@ ROLES: tuple[tuple[str, str, tuple[tuple[str, str, dict[str, str]], ...]], ...] 
     (
         "Manager",
         "See what changed in the tickets, by topic, channel and vendor, and look into the tickets behind it.",
-        (("trends", "Look at the trends", {}),),
+        (("trends", "Look at the trends", {}), ("brief", "Read the brief of the week", {})),
     ),
 )
 

@@ -19,5 +19,5 @@ with show.errors():
         chosen = st.selectbox("Queue", queues, key="queue", bind="query-params", width=320)
         labelling.fill(actor, chosen)
         st.caption(show.plain(labelling.queue(chosen).instructions))
-        session.forget("last")
+        session.forget("last", "last-case")
         labelling_forms.work(actor, chosen)

@@ -21,6 +21,7 @@ with show.errors():
         if words := session.get("promoted"):
             st.success(show.plain(words), icon=":material/check_circle:")
             session.forget("promoted")
+            nav.link("trends", "See it on the charts")
         with show.errors():
             proposal = releases.propose(flow, to)
             left, right = st.container(key="split").columns(2, gap="large")

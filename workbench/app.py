@@ -9,10 +9,11 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from workbench.ui import frame, nav  # noqa: E402
+from workbench.ui import frame, nav, session  # noqa: E402
 
 st.set_page_config(page_title="Workbench", page_icon=frame.MARK, layout="wide")
 page = nav.menu()
+session.come_to(page.url_path)
 frame.sidebar()
 page.run()
 frame.drawn.set()

@@ -28,6 +28,8 @@ EMPTY = {
     "failures": "No runs yet",
     "label": "No labelling queue yet",
     "load": "No tickets yet",
+    "brief": "There are no tickets yet",
+    "opportunities": "There are no tickets yet",
     "trends": "There are no tickets yet",
     "ticket": "There are no tickets yet",
     "signals": "Nothing is watched yet",

@@ -8,17 +8,21 @@ from typing import Annotated, cast
 
 import typer
 
-from workbench import access, tickets
+from workbench import access, settings, tickets
 from workbench.cli import topics
 from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
-from workbench.tickets import metrics, trends
+from workbench.operations import digest
+from workbench.tickets import brief as briefs
+from workbench.tickets import brief_notes, brief_text, metrics, opportunities, trends, weeks
 
 app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
 app.add_typer(topics.app, name="topics")
 app.command("enrich")(topics.enrich)
 
 SHOWN = 5
+SCHEDULED = digest.CRON
+"""Whoever starts the product knows when briefs are due."""
 
 
 @app.command()
@@ -56,6 +60,48 @@ def query(
         where=_conditions(where or []),
     )
     emit(answer, _say_answer(answer), as_json=as_json)
+
+
+@app.command()
+def brief(
+    week: Annotated[str, typer.Option(help="Such as 2026-W47; the newest whole week where it is left out.")] = "",
+    markdown: Annotated[Path | None, typer.Option(help="Write it to this file as Markdown.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The brief for Product: what moved in a week, and whether that is more than chance."""
+    period = weeks.named(week) if week else weeks.latest()
+    found, note = briefs.brief(period), brief_notes.note(period)
+    if markdown is not None:
+        try:
+            markdown.write_text(brief_text.markdown(found, note, settings.load().url), encoding="utf-8")
+        except OSError as error:
+            raise Invalid(f"{markdown} cannot be written: {error.strerror}.", remedy="Name another file.") from error
+        progress(f"Written to {markdown}")
+    emit(
+        {"brief": found, "note": note}, f"{brief_text.title(found)}\n\n{brief_text.lines(found, note)}", as_json=as_json
+    )
+
+
+@app.command(name="opportunities")
+def opportunities_(
+    by: Annotated[str, typer.Option(help="channel (topic and channel) or subtopic (with product).")] = "channel",
+    days: Annotated[int, typer.Option(min=1, help="So many days, up to the newest ticket.")] = 90,
+    minutes: Annotated[float, typer.Option(help="Work on a ticket, where the tickets do not tell it.")] = 12.0,
+    as_json: Json = False,
+) -> None:
+    """Kinds of tickets that repeat, by the hours a month that could likely be saved."""
+    found = opportunities.opportunities(trends.last_days(days), by=cast(opportunities.Kind, by), minutes=minutes)
+    emit(found, _say_opportunities(found), as_json=as_json)
+
+
+def _say_opportunities(found: opportunities.Found) -> str:
+    assumed = f"{found.minutes:g} minutes of work a ticket are assumed where the tickets do not tell it."
+    lines = [f"{found.window.first} to {found.window.last}. {assumed} {opportunities.HONEST}"]
+    for one in found.kinds:
+        told = f"{one.a_month:,.0f} tickets and {one.hours:,.1f} h a month"
+        told += f"; likely success {opportunities.say_success(one)}; could be saved {opportunities.say_saved(one)}"
+        lines.append(f"{one.name}: {told}")
+    return "\n".join(lines)
 
 
 def _conditions(texts: list[str]) -> dict[str, list[str]]:

@@ -126,6 +126,29 @@ def cases(name: str) -> list[Case]:
         return _cases(open_session, name)
 
 
+def case(name: str, case_id: str) -> tuple[Case, str]:
+    """A case of a dataset and the id of the run it came from, empty where it came from none. Raises NotFound."""
+    with session() as open_session:
+        row = open_session.get(CaseRow, (name, case_id))
+        if row is None:
+            raise NotFound(f"There is no case {case_id} in {name}.", remedy="It may have been taken back.")
+        return Case.model_validate(row.body), row.run_id
+
+
+def from_run(run_id: str) -> list[tuple[str, str]]:
+    """The cases that came from a run, as (dataset, id), oldest first."""
+    query = select(CaseRow.dataset, CaseRow.id).where(CaseRow.run_id == run_id).order_by(col(CaseRow.created_at))
+    with session() as open_session:
+        return [(dataset, identity) for dataset, identity in open_session.exec(query)]
+
+
+def runs_of(name: str) -> dict[str, str]:
+    """The run that each case of a dataset came from, by the case's id; cases that came from none are left out."""
+    query = select(CaseRow.id, CaseRow.run_id).where(CaseRow.dataset == name, CaseRow.run_id != "")
+    with session() as open_session:
+        return dict(open_session.exec(query).all())
+
+
 def questions(name: str, limit: int = 3) -> list[str]:
     """The first questions of a dataset, as examples of what customers write; empty where there is no such dataset."""
     with session() as open_session:

@@ -147,10 +147,18 @@ def fill(actor: Actor, name: str) -> int:
         return len(reasons)
 
 
-def take(actor: Actor, name: str) -> Item | None:
+def waiting(run_id: str) -> list[Item]:
+    """The queues in which a run waits for a verdict."""
+    query = select(QueueItem).where(QueueItem.run_id == run_id, QueueItem.state == "open").order_by(QueueItem.queue)
+    with session() as open_session:
+        return [_item(row) for row in open_session.exec(query)]
+
+
+def take(actor: Actor, name: str, *, first: str = "") -> Item | None:
     """The reviewer's next item, locked for ten minutes; None where nothing waits. Raises Refused or NotFound.
 
-    An item that the reviewer holds already comes first; one held by somebody else is not given.
+    The run `first` comes before all others while it waits, then an item that the reviewer holds already; one held by
+    somebody else is not given.
     """
     require(actor, "label")
     with session() as open_session:
@@ -164,7 +172,9 @@ def take(actor: Actor, name: str) -> Item | None:
         waiting = (
             select(QueueItem)
             .where(col(QueueItem.queue) == name, col(QueueItem.state) == "open", free)
-            .order_by((col(QueueItem.reviewer) != actor.name), col(QueueItem.position))
+            .order_by(
+                (col(QueueItem.run_id) != first), (col(QueueItem.reviewer) != actor.name), col(QueueItem.position)
+            )
             .limit(20)
         )
         while rows := open_session.exec(waiting.execution_options(populate_existing=True)).all():

@@ -36,6 +36,8 @@ AN_HOUR = 10
 """So many messages at most go to one destination in an hour."""
 TOGETHER = 5
 """From so many waiting notices on, a destination gets one digest instead."""
+BRIEF = "brief"
+"""The kind of a notice that is a brief; its `incident` is this word with the period's name."""
 OLDEST = dt.timedelta(days=1)
 """What happened longer ago is told nobody any more."""
 WAITING, SENDING, SENT, FAILED, UNSETTLED, GATHERED, NOBODY = (
@@ -174,6 +176,11 @@ def link(identity: str) -> str:
     return f"{settings.load().url}/signals?{urlencode({'incident': identity})}"
 
 
+def brief_link(period: str) -> str:
+    """The address of the brief of a week in the app."""
+    return f"{settings.load().url}/brief?{urlencode({'week': period})}"
+
+
 def _message(found: Incident, kind: str, why: str, turn: int) -> Message:
     begins = {
         "opened": "New",
@@ -210,20 +217,16 @@ def _gather(open_session: Session) -> None:
     """Where many notices wait for one destination, or it had too many lately, make one digest of them."""
     open_session.flush()
     loose = select(Notice).where(Notice.state == WAITING, Notice.job_id == "", Notice.digest_of == 0, Notice.tries == 0)
+    loose = loose.where(Notice.kind != BRIEF)
     waiting: dict[str, list[Notice]] = {}
     for row in open_session.exec(loose.order_by(col(Notice.made_at))):
         waiting.setdefault(row.destination, []).append(row)
     for name, rows in waiting.items():
-        recent = open_session.exec(
-            select(Notice.sent_at)
-            .where(Notice.destination == name, col(Notice.sent_at) > now() - dt.timedelta(hours=1))
-            .order_by(col(Notice.sent_at))
-        ).all()
+        recent = _recent(open_session, name)
         full = len(recent) + len(rows) > AN_HOUR
         if len(rows) < TOGETHER and not full:
             continue
-        later = len(recent) >= AN_HOUR and recent[0] is not None
-        due_at = recent[0] + dt.timedelta(hours=1) if later and recent[0] else now()
+        due_at = _free(recent)
         digest = f"digest-{uuid.uuid4().hex[:12]}"
         lines = [row.text.split("\n")[0] + "\n  " + link(row.incident) for row in rows]
         text = f"{len(rows)} notices about incidents\n" + "\n".join(lines)
@@ -234,6 +237,29 @@ def _gather(open_session: Session) -> None:
         for row in rows:
             row.state, row.result = GATHERED, digest
             open_session.add(row)
+
+
+def add_brief(open_session: Session, period: str, turn: int, destination: str, text: str) -> None:
+    """Within the caller's transaction, have a brief sent to a destination; one that is there already changes nothing.
+
+    A destination that had as many messages as it may in the last hour gets it later.
+    """
+    values = {"incident": f"{BRIEF}-{period}", "turn": turn, "destination": destination, "kind": BRIEF, "text": text}
+    values |= {"state": WAITING, "tries": 0, "digest_of": 0, "job_id": "", "result": "", "made_at": now()}
+    insert_missing(open_session, Notice, {**values, "due_at": _free(_recent(open_session, destination))})
+
+
+def _recent(open_session: Session, destination: str) -> list[dt.datetime]:
+    """When a destination had its messages of the last hour, oldest first."""
+    query = select(Notice.sent_at).where(
+        Notice.destination == destination, col(Notice.sent_at) > now() - dt.timedelta(hours=1)
+    )
+    return [moment for moment in open_session.exec(query.order_by(col(Notice.sent_at))) if moment is not None]
+
+
+def _free(recent: Sequence[dt.datetime]) -> dt.datetime:
+    """When one more message may go to a destination that had these."""
+    return recent[-AN_HOUR] + dt.timedelta(hours=1) if len(recent) >= AN_HOUR else now()
 
 
 def _let_go(open_session: Session) -> None:
@@ -296,6 +322,10 @@ def _said(row: Notice) -> Message:
     subject, _, text = row.text.partition("\n")
     if row.digest_of:
         return Message(row.incident, subject, text, {"kind": "digest", "notices": row.digest_of})
+    if row.kind == BRIEF:
+        period = row.incident.removeprefix(f"{BRIEF}-")
+        facts = {"kind": BRIEF, "period": period, "link": brief_link(period)}
+        return Message(f"{row.incident}-{row.turn}", subject, text, facts)
     found = signals.incident(row.incident)
     facts = _message(found, row.kind, "", row.turn).facts
     return Message(f"{row.incident}-{row.turn}", subject, text, facts)
@@ -331,7 +361,7 @@ def _settle(key: Key, write: Callable[[Notice], None]) -> None:
         open_session.add(row)
         told = {"to": row.destination, "turn": row.turn, "state": row.state}
         audit.append(open_session, watch.CLOCK, "set where notices go", row.incident, told)
-        if row.state == SENT and row.sent_at is not None:
+        if row.state == SENT and row.sent_at is not None and row.kind != BRIEF:
             about = [row.incident]
             if row.digest_of:
                 gathered = select(Notice.incident).where(Notice.result == row.incident, Notice.state == GATHERED)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from workbench import datasets, evals, flows, jobs, prompts, releases, runtime, settings, traces
 from workbench.access import Actor, audit, require
 from workbench.datasets import labelling
 from workbench.errors import WorkbenchError
-from workbench.operations.messages import CONVERSATIONS, FLAGS
+from workbench.operations.messages import CONVERSATIONS, FLAGS, TOPICS
 from workbench.runtime import seal
 from workbench.runtime.record import Finished
 from workbench.store import migrate, now, session
 from workbench.tickets import detectors, history, manifest, signals, watch
 from workbench.tickets.defaults import DEFAULTS
-from workbench.tickets.seed import INCIDENTS
+from workbench.tickets.seed import INCIDENTS, Answered
 from workbench.tickets.seed import seed as seed_tickets
 from workbench.traces import capture
 
@@ -28,8 +29,12 @@ DRAFTS = (FLOW, "help-answers")
 
 WATCHED = {"slow rise": "Operations", "low ratings": "Vendors"}
 """The detectors that are live from the start, with their areas."""
+MENDED = {"Parcel scans lost": "a repair by the carrier", "Double charges": "a repair by the payment provider"}
+"""What ended the incidents of the sample tickets."""
 SEEN = dt.timedelta(days=30)
 """So much of the sample tickets they have watched."""
+RECORDED = dt.timedelta(days=21)
+"""Over so long the sample runs are spread: the first of them fall into the newest incident of the sample tickets."""
 
 Progress = Callable[[str, float], None]
 
@@ -57,30 +62,34 @@ def seed(actor: Actor, progress: Progress, *, count: int = 50_000, days: int = 5
     require(actor, "seed")
     progress("setting up the database", 0.0)
     migrate()
-    made_tickets = 0
-    if not manifest.exists():
-        seed_tickets(
-            actor, count=count, days=days, seed=number, progress=lambda what, x: progress(what, 0.05 + 0.45 * x)
-        )
-        made_tickets = count
-    progress("taking in prompts and flows", 0.5)
+    progress("taking in prompts and flows", 0.05)
     prompts.take_in()
     known = {one.name for one in flows.drafts(archived=True)}
     fresh = [one for one in flows.templates() if one.name in DRAFTS and one.name not in known]
     for one in fresh:
         flows.create(actor, one.spec)
-    if made_tickets:
-        progress("watching the sample tickets", 0.52)
+    recorded = [] if traces.count() else _record(actor, progress)
+    made_tickets = 0
+    if not manifest.exists():
+        seed_tickets(
+            actor,
+            count=count,
+            days=days,
+            seed=number,
+            progress=lambda what, x: progress(what, 0.4 + 0.4 * x),
+            answered=_answered(recorded),
+        )
+        made_tickets = count
+        progress("watching the sample tickets", 0.82)
         _watch(actor)
     made_cases = _cases(actor)
-    made_runs = 0 if traces.count() else _record(actor, progress)
     _queue(actor)
     progress("evaluating and releasing the sample flow", 0.9)
     released = _release(actor)
     with session() as open_session:
-        audit.append(open_session, actor, "seed", "sample workspace", {"tickets": made_tickets, "runs": made_runs})
+        audit.append(open_session, actor, "seed", "sample workspace", {"tickets": made_tickets, "runs": len(recorded)})
     progress("done", 1.0)
-    return Seeded(made_tickets, len(fresh), made_runs, made_cases, released)
+    return Seeded(made_tickets, len(fresh), len(recorded), made_cases, released)
 
 
 def _watch(actor: Actor) -> None:
@@ -92,7 +101,7 @@ def _watch(actor: Actor) -> None:
         start = midnight - (newest.date() - first)
         where = {"topic": one.topic, "vendor": one.vendor}
         end = start + (last - first) + dt.timedelta(days=1)
-        signals.record(actor, one.name, start=start, end=end, where=where, fix="written down afterwards")
+        signals.record(actor, one.name, start=start, end=end, where=where, fix=MENDED[one.name])
     for name, area in WATCHED.items():
         spec = DEFAULTS[name].model_copy(update={"area": area, "escalate": 0})
         made = detectors.save(actor, spec)
@@ -114,30 +123,42 @@ def _cases(actor: Actor) -> int:
     )
 
 
-def _record(actor: Actor, progress: Progress) -> int:
-    """Run the sample conversations through the engine, and date them over the last two weeks."""
+def _record(actor: Actor, progress: Progress) -> list[dict[str, Any]]:
+    """Run the sample conversations through the engine, dated over the last three weeks; their records, oldest first."""
     release = flows.freeze(flows.draft(FLOW).spec)
     finished = asyncio.run(_converse(release, progress))
-    newest, step = now(), dt.timedelta(days=14) / max(1, len(finished))
+    newest, step = now(), RECORDED / max(1, len(finished))
     dated = []
+    for place, one in enumerate(finished):
+        jitter = int(hashlib.sha256(one.recorder.question.encode()).hexdigest()[:6], 16) % 7200
+        moment = newest - step * (len(finished) - place) + dt.timedelta(seconds=jitter)
+        record = {**one.plain, "started_at": moment.isoformat(timespec="milliseconds")}
+        dated.append(seal.sealed(record))
     with session() as open_session:
-        for place, one in enumerate(finished):
-            jitter = int(hashlib.sha256(one.recorder.question.encode()).hexdigest()[:6], 16) % 7200
-            moment = newest - step * (len(finished) - place) + dt.timedelta(seconds=jitter)
-            record = {**one.plain, "started_at": moment.isoformat(timespec="milliseconds")}
-            dated.append((seal.sealed(record), release))
-        capture.put(open_session, dated)
+        capture.put(open_session, [(record, release) for record in dated])
     for one in finished:
         if reason := FLAGS.get(one.recorder.question):
             traces.flag(actor, one.recorder.id, reason)
-    return len(finished)
+    return dated
+
+
+def _answered(recorded: Sequence[Mapping[str, Any]]) -> list[Answered]:
+    """The tickets that the sample runs answered: one for each run of a conversation with a topic."""
+    topics, made = dict[str, str](), []
+    for one in recorded:
+        topic = topics.setdefault(one["conversation"], TOPICS.get(one["question"], ""))
+        if topic:
+            at = dt.datetime.fromisoformat(one["started_at"])
+            solved = one["outcome"] == "answered"
+            made.append(Answered(one["id"], at, topic, one["question"], one["question"], solved))
+    return made
 
 
 async def _converse(release: runtime.Release, progress: Progress) -> list[Finished]:
     models, done = runtime.Models(), []
     try:
         for place, messages in enumerate(CONVERSATIONS):
-            progress("recording sample runs", 0.55 + 0.3 * place / len(CONVERSATIONS))
+            progress("recording sample runs", 0.1 + 0.3 * place / len(CONVERSATIONS))
             talk = None
             for message in messages:
                 result = await runtime.run(release, message, models=models, conversation=talk, source="sample")

@@ -739,3 +739,28 @@ class ModelAnswer(SQLModel, table=True):
     usd: float | None = None
     model: str = ""
     at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class BriefNote(SQLModel, table=True):
+    """One version of what people write under the brief of a week or a day. Rows are never changed."""
+
+    __tablename__ = "brief_note"
+    period: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    text: str
+    author: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class DigestPlan(SQLModel, table=True):
+    """A brief that is sent again and again: how often, when (UTC), and to whom, since somebody turned it on."""
+
+    __tablename__ = "digest_plan"
+    every: str = Field(primary_key=True)
+    active: bool = False
+    weekday: int = 0
+    hour: int = 8
+    destinations: list[str] = Field(default_factory=list, sa_column=_json())
+    changes: int = 1
+    set_by: str
+    set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())

@@ -71,6 +71,18 @@ class Incident:
         return first, first + dt.timedelta(days=self.length - 1)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A run that answered a ticket: when (aware), of which topic, the customer's words, and whether that solved it."""
+
+    run_id: str
+    at: dt.datetime
+    topic: str
+    subject: str
+    body: str
+    solved: bool
+
+
 TOPICS = (
     Topic("Delivery", 0.22, 1.15, 20, -0.25, "Shop", "Logistics", ("Late parcel", "Tracking stuck", "Wrong address")),
     Topic("Refunds", 0.14, 0.75, 30, -0.35, "Shop", "Payments", ("Refund status", "Partial refund", "Refund refused")),
@@ -110,8 +122,11 @@ def seed(
     seed: int = 7,
     until: dt.date | None = None,
     progress: Progress = lambda _what, _share: None,
+    answered: Sequence[Answered] = (),
 ) -> int:
     """Put sample tickets in the place of the current ones; returns how many. The last day is `until`, or yesterday.
+
+    Some of them become those that runs `answered`.
 
     Raises Refused, Invalid, or Unavailable with nothing changed.
     """
@@ -120,7 +135,7 @@ def seed(
     blocks = generated(count, days, seed, until=until or store.now().date() - dt.timedelta(days=1))
     made = put_frames(
         actor,
-        blocks,
+        (with_runs(block, answered) for block in blocks),
         source=SOURCE,
         verb="seed",
         progress=lambda done: progress(f"Writing {done:,} of {count:,} sample tickets", 0.9 * done / count),
@@ -135,6 +150,29 @@ def generate(count: int = 50_000, days: int = 548, seed: int = 7, *, until: dt.d
     What lies after `until` has not happened yet: such tickets are open, or unanswered. Raises Invalid for no days.
     """
     return pd.concat(list(generated(count, days, seed, until=until)), ignore_index=True)
+
+
+def with_runs(block: pd.DataFrame, answered: Sequence[Answered]) -> pd.DataFrame:
+    """`block` with one ticket of the same topic and day, where there is one, made that which each run answered."""
+    if not answered:
+        return block
+    made = block.reset_index(drop=True)
+    created, taken = made["created_at"], np.zeros(len(made), dtype=bool)
+    for one in answered:
+        at = pd.Timestamp(one.at.astimezone(dt.UTC).replace(tzinfo=None)).floor("s")
+        near = (created - at).abs().where((made["topic"] == one.topic) & ~taken)
+        if near.isna().all() or near.min() > pd.Timedelta(days=1):
+            continue
+        place = int(near.argmin())
+        taken[place] = True
+        work = made["resolved_at"].iloc[place] - created.iloc[place]
+        told: dict[str, Any] = {"created_at": at, "first_response_at": at + pd.Timedelta(seconds=4)}
+        told |= {"resolved_at": at + (pd.Timedelta(minutes=3) if one.solved else work)}
+        told |= {"channel": "chat", "subject": one.subject, "body": one.body, "run_id": one.run_id}
+        told |= {"status": "solved"} if one.solved else {}
+        for name, value in told.items():
+            made.loc[made.index == place, name] = value
+    return made
 
 
 def generated(count: int, days: int, seed: int, *, until: dt.date) -> Iterator[pd.DataFrame]:

@@ -19,8 +19,8 @@ from workbench.errors import Invalid, NotFound
 from workbench.store import now, session
 from workbench.store.engine import changed_elsewhere
 from workbench.store.tables import IncidentEvent, IncidentRow, Run, SignalRow
-from workbench.tickets import detectors
-from workbench.tickets.columns import dimension
+from workbench.tickets import detectors, trends
+from workbench.tickets.columns import DIMENSIONS, dimension
 from workbench.tickets.firing import Known
 
 OPEN, ACKNOWLEDGED, FIXED, DISMISSED = "open", "acknowledged", "fixed", "not an incident"
@@ -280,13 +280,23 @@ def record(
         return _end(open_session, actor, row, "written down", "")
 
 
+def answered(found: Incident, *, limit: int = 200) -> list[dict[str, str]]:
+    """The tickets of an incident's time and filter that a run answered, newest first: ticket_id, subject, run_id."""
+    where = {name: list(values) for name, values in found.conditions.items() if name in DIMENSIONS}
+    try:
+        filters = trends.Filters(found.started_at.date(), found.last_seen.date(), where)
+        return trends.answered(filters, limit=limit)
+    except NotFound:
+        return []
+
+
 def to_queue(actor: Actor, identity: str, queue: str) -> int:
     """Put the runs behind an incident's tickets into a labelling queue; returns how many are new there.
 
     Raises Refused, NotFound, or Invalid where no ticket of the incident has a recorded run.
     """
     found = incident(identity)
-    asked = list(found.evidence.get("runs", ()))
+    asked = list(dict.fromkeys([*found.evidence.get("runs", ()), *(one["run_id"] for one in answered(found))]))
     with session() as open_session:
         there = set(open_session.exec(select(Run.id).where(col(Run.id).in_(asked)))) if asked else set()
     if not there:

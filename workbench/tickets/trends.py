@@ -279,6 +279,19 @@ def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame
     return source.fetch(statement("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
 
 
+def answered(filters: Filters, *, limit: int = 50) -> list[dict[str, str]]:
+    """The newest tickets that `filters` mean and a run answered: ticket_id, subject and run_id."""
+    days = window(filters)
+    where, values = condition(filters, days.start, days.end)
+    sql = (
+        "SELECT ticket_id, coalesce(subject, '') AS subject, run_id FROM ticket "
+        f"WHERE run_id IS NOT NULL AND {where} ORDER BY created_at DESC, ticket_id LIMIT $limit"
+    )
+    return [
+        {name: str(value) for name, value in row.items()} for row in source.records(sql, {**values, "limit": limit})
+    ]
+
+
 def ticket(ticket_id: str) -> dict[str, Any]:
     """One ticket, every column of it; attributes come back as their text. Raises NotFound where there is none."""
     found = source.records("SELECT * FROM ticket WHERE ticket_id = $ticket_id LIMIT 1", {"ticket_id": ticket_id})

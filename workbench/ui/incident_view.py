@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +18,7 @@ from workbench.operations import notices, routes
 from workbench.tickets import detectors, metrics, signals
 from workbench.tickets.columns import DIMENSIONS
 from workbench.tickets.signals import Incident
-from workbench.ui import nav, session, show
+from workbench.ui import chain_links, nav, session, show
 from workbench.ui.charts import detectors as charts
 
 AROUND = dt.timedelta(days=21)
@@ -106,6 +107,7 @@ def one(actor: Actor, found: Incident) -> None:
     st.subheader(f":material/{icon}: {show.plain(found.title)}", anchor=False)
     st.markdown(f":{colour}-badge[{show.plain(found.severity)}] {show.plain(str(found.evidence.get('say', '')))}")
     st.caption(show.plain(_facts(found)))
+    chain_links.mended_with(found)
     buttons(actor, found)
     left, right = st.container(key="split").columns([3, 2], gap="large")
     with left:
@@ -196,36 +198,43 @@ def quotes(found: Incident) -> None:
     said = list(found.evidence.get("quotes", ()))
     if said:
         st.markdown("**What customers write**")
-        for quote in said:
-            st.markdown(f"> {show.plain(quote['text'])}  \n> :gray[{show.plain(quote['ticket'])}]")
+        for one in said:
+            st.markdown(f"> {show.plain(one['text'])}")
+            nav.link("ticket", show.plain(f"Ticket {one['ticket']}"), {"ticket": one["ticket"]})
 
 
 def behind(actor: Actor, found: Incident) -> None:
     """The tickets, their runs, and a labelling queue filled from them."""
     ids = list(found.evidence.get("tickets", ()))
-    if not ids:
-        return
+    if ids:
+        _tickets(found, ids)
+    chain_links.of_incident(found)
+    if signals.answered(found, limit=1):
+        _queue(actor, found)
+
+
+def _tickets(found: Incident, ids: list[str]) -> None:
     st.markdown(f"**Tickets behind it: {len(ids)}**")
     where = {name: values for name, values in found.conditions.items() if name in DIMENSIONS}
     filters = tickets.Filters(found.started_at.date(), found.last_seen.date(), where)
     frame = tickets.tickets(filters, limit=10_000)
     frame = frame[frame["ticket_id"].isin(ids)].head(LISTED)
+    frame["ticket"] = [f"/ticket?ticket={quote(str(one), safe='')}" for one in frame["ticket_id"]]
     frame["run"] = [f"/runs?run={run}" if isinstance(run, str) and run else None for run in frame["run_id"]]
-    shown = ["ticket_id", "created_at", "subject", "topic", "vendor", "status", "run"]
+    shown = ["ticket", "ticket_id", "created_at", "subject", "topic", "vendor", "status", "run"]
     st.dataframe(
         frame[shown].dropna(axis="columns", how="all"),
         hide_index=True,
         height=38 + 35 * min(len(frame), 10),
         key=f"incident-tickets-{found.id}",
         column_config={
-            "ticket_id": "ticket",
+            "ticket": st.column_config.LinkColumn("ticket", display_text="read", width=60),
+            "ticket_id": "id",
             "created_at": st.column_config.DatetimeColumn("created (UTC)", format="D MMM, HH:mm"),
             "subject": st.column_config.TextColumn("subject", width="medium"),
             "run": st.column_config.LinkColumn("run", display_text="open"),
         },
     )
-    if found.evidence.get("runs"):
-        _queue(actor, found)
 
 
 def _queue(actor: Actor, found: Incident) -> None:
@@ -294,6 +303,8 @@ def write_down(actor: Actor) -> None:
 
 def _trends(found: Incident) -> None:
     state = {"period": "All" if found.last_seen < tickets.freshness().last - dt.timedelta(days=80) else "90 days"}
+    around = AROUND - dt.timedelta(days=7)
+    state |= {"from": f"{found.started_at - around:%Y-%m-%d}", "to": f"{found.last_seen + around:%Y-%m-%d}"}
     if found.metric in metrics.METRICS:
         state["metric"] = metrics.get(found.metric).title
     for name in FILTERED:

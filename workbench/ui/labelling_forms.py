@@ -27,6 +27,7 @@ def _act(actor: Actor, key: str, queue: labelling.Queue, item: labelling.Item | 
         session.keep("sheet", not session.get("sheet", False))
     elif key == "u":
         taken = labelling.undo(actor, queue.name)
+        session.forget("last-case")
         session.keep("last", f"Took back “{taken.value}”." if taken else "There is nothing to take back.")
     elif item is not None and key == "s":
         labelling.skip(actor, item.id)
@@ -45,22 +46,23 @@ def _act(actor: Actor, key: str, queue: labelling.Queue, item: labelling.Item | 
         )
         made = f" It made the case {given.case_id} in {queue.dataset}." if given.case_id else ""
         session.keep("last", f"Labelled “{given.value}”.{made}")
+        session.keep("last-case", (queue.dataset, given.case_id) if given.case_id else None)
         session.forget("note", "contains", "right-outcome")
 
 
 @st.fragment
 def work(actor: Actor, name: str) -> None:
     """The item under the reviewer's eyes. A fragment, so that a verdict redraws nothing else."""
-    queue = labelling.queue(name)
+    queue, asked = labelling.queue(name), session.asked("run")
     choices = [(c.key, c.title) for c in queue.criterion.choices]
     top = st.container()
     with top:
         seen = session.get(f"shown-{name}")
         for key in keys.pressed(name.replace(" ", "-"), [*choices, ("s", "Skip"), ("u", "Undo"), ("?", "Keys")]):
             with show.errors():
-                _act(actor, key, queue, seen or labelling.take(actor, name))
+                _act(actor, key, queue, seen or labelling.take(actor, name, first=asked))
             seen = None if key not in "u?" else seen
-    queue, item = labelling.queue(name), labelling.take(actor, name)
+    queue, item = labelling.queue(name), labelling.take(actor, name, first=asked)
     session.keep(f"shown-{name}", item)
     whole = queue.waiting + queue.labelled
     st.progress(
@@ -68,6 +70,8 @@ def work(actor: Actor, name: str) -> None:
     )
     if last := session.get("last"):
         st.caption(show.plain(last))
+        if made := session.get("last-case"):
+            nav.link("evaluate", "See the case", {"dataset": made[0], "case": made[1]})
     if session.get("sheet"):
         st.markdown(HELP)
     if item is None:

@@ -50,6 +50,13 @@ PLACES = (
     Place("runs", "Runs", "timeline", "Improve", "Find a run, read what happened, replay it, flag it."),
     Place("failures", "Failures", "troubleshoot", "Improve", "Why runs fail: by cause, flow, release and topic."),
     Place("label", "Label", "label", "Improve", "Judge flagged runs by keyboard; each verdict can become a case."),
+    Place(
+        "brief",
+        "Brief",
+        "newspaper",
+        "Watch",
+        "What moved in a week, whether it is more than chance, and what Support asks.",
+    ),
     Place("trends", "Trends", "trending_up", "Watch", "What changed in the tickets, by topic, channel and vendor."),
     Place(
         "topics",
@@ -57,6 +64,13 @@ PLACES = (
         "topic",
         "Watch",
         "What tickets are about, found in their words: share, growth, ratings; rename, merge, split and move.",
+    ),
+    Place(
+        "opportunities",
+        "Opportunities",
+        "savings",
+        "Watch",
+        "Which kinds of tickets a flow could answer, and how many hours that would likely save.",
     ),
     Place(
         "ask", "Ask", "forum", "Watch", "Ask the tickets in plain English; see how it was understood, and change it."

@@ -7,7 +7,7 @@ import streamlit as st
 
 from workbench import releases
 from workbench.access import Actor
-from workbench.ui import nav, session, show
+from workbench.ui import chain_links, nav, session, show
 
 
 def changes(proposal: releases.Proposal, to: str) -> None:
@@ -82,6 +82,12 @@ def history(actor: Actor, flow: str) -> None:
         ]
     )
     show.table(rows, key="released", column_config={"made": show.moments("made")})
+    titles = {f"v{r.number}": f"v{r.number}" + (f" · {r.note}" if r.note else "") for r in found}
+    chosen = session.pick(
+        "What a release rests on", "release", titles, thing=f"release of {flow}", fresh=found[0].digest
+    )
+    if chosen:
+        chain_links.of_release(flow, int(chosen[1:]))
     with st.container(horizontal=True):
         for name, number in releases.environments(flow).items():
             _way_back(actor, flow, name, number)

@@ -49,7 +49,7 @@ def sent() -> None:
             "sent": one.sent_at,
             "tries": one.tries,
             "text": one.text,
-            "incident": f"/signals?incident={one.incident}" if one.incident.startswith("inc_") else None,
+            "about": _about(one),
         }
         for one in found
     ]
@@ -60,9 +60,16 @@ def sent() -> None:
             "made": show.moments("Made"),
             "sent": show.moments("Sent"),
             "text": st.column_config.TextColumn("text", width="large"),
-            "incident": st.column_config.LinkColumn("incident", display_text="open"),
+            "about": st.column_config.LinkColumn("about", display_text="open"),
         },
     )
+
+
+def _about(one: notices.Sent) -> str | None:
+    """The address of what a notice is about: an incident or a brief."""
+    if one.kind == notices.BRIEF:
+        return f"/brief?week={one.incident.removeprefix(notices.BRIEF + '-')}"
+    return f"/signals?incident={one.incident}" if one.incident.startswith("inc_") else None
 
 
 def failed(actor: Actor) -> None:

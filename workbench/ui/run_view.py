@@ -13,6 +13,7 @@ from workbench import traces
 from workbench.access import Actor
 from workbench.ui import (
     cause_chips,
+    chain_links,
     charts,
     compare_view,
     fork_forms,
@@ -49,6 +50,7 @@ def reading(actor: Actor, run_id: str) -> None:
         other = compare_view.picker(record)
     cause_chips.chips(actor, run_id)
     run_beside.origin(record)
+    chain_links.of_run(run_id)
     _verdict(run_id)
     if other:
         with show.errors():

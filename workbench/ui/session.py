@@ -45,6 +45,17 @@ def has(key: str) -> bool:
     return key in st.session_state
 
 
+def come_to(page: str) -> None:
+    """Keep which page is drawn, so that a page knows whether somebody has just come to it."""
+    keep("page-before", get("page-now"))
+    keep("page-now", page)
+
+
+def arrived() -> bool:
+    """Whether the page before this run was another one, so that the address is a link that was followed."""
+    return bool(get("page-before") != get("page-now"))
+
+
 def address(names: Sequence[str]) -> dict[str, list[str]]:
     """What the address holds under these names."""
     return {name: found for name in names if (found := st.query_params.get_all(name))}

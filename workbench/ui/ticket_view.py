@@ -10,10 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from workbench import traces
-from workbench.datasets import labelling
-from workbench.errors import NotFound, WorkbenchError
+from workbench.errors import NotFound
 from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, title
-from workbench.ui import nav, show
+from workbench.ui import chain_links, nav, show
 
 MOMENTS = (("created_at", "Created"), ("first_response_at", "First response"), ("resolved_at", "Resolved"))
 
@@ -65,19 +64,7 @@ def _run(run_id: str | None) -> None:
         return
     st.markdown(show.plain(f"{run.flow} {run.version} ended “{run.outcome}”, {show.when(run.started_at)}."))
     nav.link("runs", "Read the run", {"run": run_id})
-    try:
-        labels = labelling.labels(run_id=run_id)
-    except WorkbenchError as error:
-        show.failure(error)
-        return
-    if not labels:
-        st.caption("Nobody has labelled this run yet.")
-        return
-    rows = [(one.criterion, one.value, one.reviewer, one.note) for one in labels]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["Criterion", "Verdict", "Reviewer", "Note"]), hide_index=True, alt="Labels"
-    )
-    nav.link("label", "Label runs")
+    chain_links.of_run(run_id)
 
 
 def _more(ticket: dict[str, Any]) -> None:

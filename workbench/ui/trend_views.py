@@ -13,7 +13,7 @@ from workbench.errors import Invalid
 from workbench.tickets import changes, markers, metrics, trends
 from workbench.tickets.metrics import Metric
 from workbench.ui import charts as themes
-from workbench.ui import session, show
+from workbench.ui import marks, session, show
 from workbench.ui import trends as parts
 from workbench.ui.charts import trends as charts
 
@@ -61,8 +61,10 @@ def chart(
     near = f" {metrics.APPROXIMATE}" if frame.attrs["approximate"] else ""
     st.caption(f"{metric.definition} Whole {grain}s, UTC.{near}")
     if many:
-        figure = charts.multiples(frame, metric, grain=grain, markers=markers.markers())
+        known = markers.markers(filters.where)
+        figure = charts.multiples(frame, metric, grain=grain, markers=known, by=by)
         st.plotly_chart(figure, config=BUTTONS, alt=f"{metric.title} by {grain}, one chart for each group")
+        marks.below(charts.within(known, _periods(frame)))
         return metric, filters, ""
     narrowed, picked = _lines(frame, metric, by, grain, filters)
     with st.expander("The figures of this chart"):
@@ -75,8 +77,9 @@ def chart(
 def _lines(
     frame: Any, metric: Metric, by: str | None, grain: trends.Grain, filters: tickets.Filters
 ) -> tuple[tickets.Filters, str]:
+    known = markers.markers(filters.where)
     event: Any = st.plotly_chart(
-        charts.series(frame, metric, grain=grain, markers=markers.markers()),
+        charts.series(frame, metric, grain=grain, markers=known),
         key=f"trends-{session.get(parts.CLICKS, 0)}-{metric.name}-{by}-{grain}-{filters}",
         on_select="rerun",
         selection_mode=("points", "box"),
@@ -84,6 +87,7 @@ def _lines(
         alt=f"{metric.title} by {grain}",
     )
     _zooming(event["selection"], grain, filters)
+    marks.below(charts.within(known, _periods(frame)))
     if not (points := event["selection"]["points"]):
         return filters, ""
     label, day = points[0]["customdata"]
@@ -135,8 +139,15 @@ def _distribution(metric: Metric, filters: tickets.Filters, grain: trends.Grain,
     if frame["value"].isna().all():
         st.info(f"No ticket here has a value for “{shown.title}”.", icon=":material/info:")
         return
-    st.plotly_chart(charts.series(frame, shown, grain=grain, markers=markers.markers()), config=BUTTONS,
+    known = markers.markers(filters.where)
+    st.plotly_chart(charts.series(frame, shown, grain=grain, markers=known), config=BUTTONS,
                     alt=f"{shown.title}, median and slowest tenth, by {grain}")  # fmt: skip
+    marks.below(charts.within(known, _periods(frame)))
+
+
+def _periods(frame: Any) -> Any:
+    """The periods that a chart of `frame` shows: the whole ones, or all where there is no whole one."""
+    return (frame[frame["complete"]] if frame["complete"].any() else frame)["period"]
 
 
 def _hours(filters: tickets.Filters) -> None:
@@ -197,7 +208,7 @@ def _segments(filters: tickets.Filters, facets: Mapping[str, list[str]], *, exac
         return
     texts = [_said({str(key): value for key, value in row.items()}, *sides) for row in rows.to_dict("records")]
     st.dataframe(texts, hide_index=True, alt="Two segments")
-    st.caption("Apart: the two ranges of 95 % do not touch..")
+    st.caption("Apart: the two ranges of 95 % do not touch.")
     parts.download(rows, "two-segments")
 
 

@@ -70,7 +70,7 @@ def choose(facets: Mapping[str, list[str]]) -> tuple[tickets.Filters, trends.Aga
 
 def _zoom(period: str) -> tuple[dt.date, dt.date] | None:
     """The days that were dragged over, or that the address names; gone when another period is chosen."""
-    if not session.has(ZOOM):
+    if not session.has(ZOOM) or session.arrived():
         session.keep(ZOOM, (period, _asked_days()))
     chosen_in, days = session.get(ZOOM)
     if days and chosen_in != period:

@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.tickets.markers import Marker
+from workbench.tickets.markers import Marker, concerns
 from workbench.tickets.metrics import Metric, say
 
 COLOURS = (
@@ -37,6 +37,9 @@ ALARM = "#d9604c"
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 PLAIN = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": False}
 SOON = dt.timedelta(days=31)
+CROWDED = 8
+"""From more markers on, their names would cover each other."""
+SIGNS = {"incident": "▲", "release": "◆"}
 LABEL_PIXELS = 17
 LETTER_PIXELS = 7.2
 FORMS = {"day": "%a %-d %b %Y", "week": "week of %-d %b %Y", "month": "%B %Y"}
@@ -68,7 +71,7 @@ def series(
             ends.append((str(label), colour, float(known.iloc[-1]) / scale))
     low, high = _range(metric, shown["value"] / scale)
     _label_ends(figure, ends, (high - low) * LABEL_PIXELS / (height - 70), (low, high))
-    drawn = _within(markers, shown["period"])
+    drawn = within(markers, shown["period"])
     _mark(figure, drawn, shown["period"])
     figure.update_layout(
         height=height,
@@ -84,8 +87,13 @@ def series(
     return figure
 
 
-def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Sequence[Marker] = ()) -> go.Figure:
-    """One small chart for each label of `frame`, all on the same scale, the largest first."""
+def multiples(
+    frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Sequence[Marker] = (), by: str | None = None
+) -> go.Figure:
+    """One small chart for each label of `frame`, all on the same scale, the largest first.
+
+    Where the labels are values of the dimension `by`, a chart has only the markers that may concern its own.
+    """
     shown = frame[frame["complete"]] if frame["complete"].any() else frame
     scale, unit = _scale(metric, shown["value"])
     labels = list(dict.fromkeys(shown["label"]))
@@ -97,8 +105,7 @@ def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Seque
     for i, (label, part) in enumerate(shown.groupby("label", sort=False)):
         line = _line(str(label), part, COLOURS[0], metric, scale, grain)
         figure.add_trace(line, row=i // columns + 1, col=i % columns + 1)
-    for one in _within(markers, shown["period"]):
-        figure.add_vline(x=_utc(one.at), line={"dash": "dot", "width": 1, "color": QUIET})
+    drawn = within(markers, shown["period"])
     low, high = _range(metric, shown["value"] / scale)
     figure.update_layout(
         height=60 + 150 * rows, margin={"l": 8, "r": 8, "t": 30, "b": 8}, dragmode=False, hovermode="closest", **PLAIN
@@ -106,6 +113,9 @@ def multiples(frame: pd.DataFrame, metric: Metric, *, grain: str, markers: Seque
     figure.update_xaxes(showgrid=False, fixedrange=True, nticks=4)
     figure.update_yaxes(range=[low, high], ticksuffix=unit, zeroline=False, fixedrange=True, nticks=4, automargin=True)
     figure.update_annotations(font_size=13)
+    for i, label in enumerate(labels):
+        own = [one for one in drawn if by is None or concerns(one, {by: [str(label)]})]
+        _mark_small(figure, own, shown["period"], i // columns + 1, i % columns + 1)
     return figure
 
 
@@ -210,13 +220,17 @@ def _ends(periods: pd.Series[Any], markers: Sequence[Marker]) -> tuple[dt.dateti
     return periods.min().to_pydatetime(), max([last, *(_utc(one.at) for one in markers)])
 
 
-def _within(markers: Sequence[Marker], periods: pd.Series[Any]) -> list[Marker]:
-    """The markers on the chart, in their order; one soon after the last whole period is on it too."""
+def within(markers: Sequence[Marker], periods: pd.Series[Any]) -> list[Marker]:
+    """The markers on a chart of these periods, in their order.
+
+    One soon after the last whole period is on it too, and an incident that began before the first and went on.
+    """
     if periods.empty:
         return []
     first, last = _ends(periods, ())
     latest = last + max((last - first) / 4, SOON)
-    return sorted((one for one in markers if first <= _utc(one.at) <= latest), key=lambda one: _utc(one.at))
+    found = (one for one in markers if _utc(one.until or one.at) >= first and _utc(one.at) <= latest)
+    return sorted((one for one in found if one.until or _utc(one.at) >= first), key=lambda one: _utc(one.at))
 
 
 def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: float, within: tuple[float, float]) -> None:
@@ -235,14 +249,18 @@ def _label_ends(figure: go.Figure, ends: list[tuple[str, str, float]], gap: floa
 
 
 def _mark(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any]) -> None:
-    """A dotted line for each marker, with a shade up to its end; names of neighbours stand on different lines."""
+    """A dotted line for each marker, with a shade up to its end; names of neighbours stand on different lines.
+
+    Of many markers only the kind stands there; the name is told on hover.
+    """
     if not markers:
         return
     first, last = _ends(periods, markers)
     near = (last - first) / 8
     before, row = None, 0
+    crowded = len(markers) > CROWDED
     for one in markers:
-        at = _utc(one.at)
+        at = max(_utc(one.at), first)
         row = (row + 1) % 3 if before is not None and at - before < near else 0
         before = at
         colour = ALARM if one.kind == "incident" else QUIET
@@ -261,8 +279,42 @@ def _mark(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any])
             yshift=12 - 15 * row,
             xanchor="right" if at > last - near else "left",
             showarrow=False,
-            text=("▲ " if one.kind == "incident" else "") + html.escape(_short(one.label)),
+            hovertext=_told(one),
+            text=SIGNS[one.kind] if crowded else _name(one),
         )
+
+
+def _mark_small(figure: go.Figure, markers: Sequence[Marker], periods: pd.Series[Any], row: int, column: int) -> None:
+    """The same on one of several small charts: there is no room for names, so they are told on hover."""
+    if not markers:
+        return
+    first, last = _ends(periods, markers)
+    for one in markers:
+        at, colour = max(_utc(one.at), first), ALARM if one.kind == "incident" else QUIET
+        sign = {"annotation_text": SIGNS[one.kind], "annotation_hovertext": _told(one), "annotation_font_size": 10}
+        figure.add_vline(x=at, row=row, col=column, line={"dash": "dot", "width": 1, "color": colour}, **sign)
+        if one.until:
+            figure.add_vrect(
+                x0=at,
+                x1=min(_utc(one.until), last),
+                row=row,
+                col=column,
+                line_width=0,
+                fillcolor=colour,
+                opacity=0.12,
+                layer="below",
+            )
+
+
+def _name(one: Marker) -> str:
+    return ("▲ " if one.kind == "incident" else "") + html.escape(_short(one.label))
+
+
+def _told(one: Marker) -> str:
+    """What is told of a marker on hover: its whole name, when, and what became of it."""
+    days = f"{_utc(one.at):%-d %b %Y}" + (f" to {_utc(one.until):%-d %b %Y}" if one.until else "")
+    lines = [f"<b>{html.escape(one.label)}</b>", f"{one.kind.capitalize()}, {days}", html.escape(one.note)]
+    return "<br>".join(line for line in lines if line)
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:
