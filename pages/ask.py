@@ -15,8 +15,9 @@ with show.errors():
     except NotFound as nothing:
         show.empty(nothing.message, "Load tickets first; then ask them how many, how fast, how good, by what and when.")
         st.stop()
-    if text := asking.box():
-        question = asking.understood(actor, text, facets)
+    text, reader = asking.box(actor)
+    if text:
+        question = asking.understood(actor, text, reader, facets)
         if question is not None:
             asking.answer(question)
     with st.expander("Ask in SQL", key="in-sql", icon=":material/database:"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
@@ -24,6 +24,10 @@ from workbench.tickets.measure import Grain
 
 LONGEST = 400
 """Characters of a question."""
+SHOWN = 60
+"""Characters of a name nobody knows that are told back."""
+MOST = 1000
+"""Groups that can be asked for, and values that a filter can have."""
 
 Order = Literal["", "highest", "lowest"]
 Against = Literal["", "previous", "year"]
@@ -51,8 +55,20 @@ class Question:
         metrics.get(self.metric)
         for name in (*self.by, *self.where):
             dimension(name)
-        if self.grain not in (None, *trends.GRAINS):
-            raise Invalid(f"There is no grain {self.grain!r}.", remedy=f"Use {', '.join(trends.GRAINS)}.")
+        for said, known, what in (
+            (self.grain, (None, *trends.GRAINS), "grain"),
+            (self.against, get_args(Against), "comparison"),
+            (self.order, get_args(Order), "order"),
+        ):
+            if said not in known:
+                names = ", ".join(str(one) for one in known if one)
+                raise Invalid(f"There is no {what} {str(said)[:SHOWN]!r}.", remedy=f"Use {names}.")
+        if not 0 <= self.limit <= MOST:
+            raise Invalid(f"There are no {self.limit:g} groups to ask for.", remedy=f"Ask for at most {MOST:,}.")
+        if self.start and self.end and self.start > self.end:
+            raise Invalid("The period ends before it begins.", remedy="Swap the two days.")
+        if any(len(values) > MOST for values in self.where.values()):
+            raise Invalid(f"A filter has at most {MOST:,} values.", remedy="Choose fewer.")
 
     @property
     def filters(self) -> trends.Filters:
@@ -116,6 +132,25 @@ def of(body: Mapping[str, Any]) -> Question:
         raise Invalid("This is no question over the metrics.", remedy="Ask it in words.") from error
 
 
+def fitting(question: Question, facets: Mapping[str, Sequence[str]], today: dt.date) -> Question:
+    """`question` as the tickets can answer it, whoever made it; its time ends with the newest ticket's day, `today`.
+
+    Raises Invalid naming a dimension or a value that no ticket has, or a time that lies ahead.
+    """
+    for name in (*question.by, *question.where):
+        if not facets.get(name):
+            raise Invalid(
+                f"These tickets have no {name.replace('_', ' ')}.", remedy="Load them with a mapping that has it."
+            )
+    trends.known_values(question.where)
+    if question.start and question.start > today:
+        raise Invalid(
+            f"{question.start:%-d %b %Y} lies after the newest ticket ({today:%-d %b %Y}).",
+            remedy="Ask about a time that has tickets.",
+        )
+    return replace(question, end=question.end and min(question.end, today))
+
+
 def read(text: str, facets: Mapping[str, Sequence[str]], today: dt.date) -> Reading:
     """What `text` asks of tickets whose dimensions have the values `facets`, seen from `today`, the newest ticket's day."""
     if len(text) > LONGEST:
@@ -149,6 +184,16 @@ def read(text: str, facets: Mapping[str, Sequence[str]], today: dt.date) -> Read
     )
     relative = bool(period and not re.search(r"\d{4}", period.words))
     return Reading(question, tuple(meant), relative=relative)
+
+
+def words(question: Question, *, dated: bool = False) -> str:
+    """What is asked in one line, such as `CSAT by vendor, channel is email`; with its days where it is to be `dated`."""
+    told = metrics.get(question.metric).title + "".join(f" by {name.replace('_', ' ')}" for name in question.by)
+    if question.grain:
+        told += f" a {question.grain}"
+    for name, values in question.where.items():
+        told += f", {name.replace('_', ' ')} is {' or '.join(values)}"
+    return f"{told}, {_days(question.start, question.end)}" if dated else told
 
 
 def key(text: str) -> str:

@@ -304,7 +304,7 @@ def query(
     Raises Invalid naming what is unknown and what is nearest to it.
     """
     chosen, names = get(metric), [dimension(name) for name in dict.fromkeys(by)]
-    filters = Filters(start, end, _known(where or {}))
+    filters = Filters(start, end, known_values(where or {}))
     days = window(filters)
     if grain is not None and grain not in GRAINS:
         raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(GRAINS)}.")
@@ -453,7 +453,8 @@ def condition(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict
     return " AND ".join([*span, *parts]), {**values, "since": start, "until": end}
 
 
-def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def known_values(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """`where`, when some ticket has each of its values; raises Invalid with the nearest one."""
     found = facets()
     for name, values in where.items():
         for value in values:
