@@ -120,6 +120,8 @@ def _app(state: Server) -> Starlette:
         state.asked.append(body)
         state.headers.append(dict(request.headers))
         turn = next(state.script, Status(500))
+        if isinstance(turn, Status):
+            return JSONResponse({"error": {"message": "scripted"}}, status_code=turn.code, headers=turn.headers)
         assert isinstance(turn, list)
         if body.get("stream"):
             return StreamingResponse(iter(list(_chunks(body, turn))), media_type="text/event-stream")
