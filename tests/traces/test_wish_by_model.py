@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.loopback import Server, Status, message, serve
+from tests.loopback import Server, Status, Turn, message, serve
 from tests.pages.test_approvals_page import told
 from tests.pages.test_every_page import opened
 from tests.pages.test_run_list import chips
@@ -127,7 +127,7 @@ def test_an_answer_that_cannot_be_used_leaves_the_rules_reading(asked: tuple[lis
 def test_on_the_page_a_models_filters_are_seen_before_they_filter(
     seeded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = [says(outcome=["blocked"], missed=["purple"]), Status(400)]
+    script: list[Turn] = [says(outcome=["blocked"], missed=["purple"]), Status(400)]
     with serve(script) as server:
         use(server, monkeypatch)
         app = opened("runs", "rep")

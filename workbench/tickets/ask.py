@@ -52,9 +52,9 @@ class Question:
     limit: int = 0
 
     def __post_init__(self) -> None:
-        metrics.get(self.metric)
+        metrics.get(self.metric[:SHOWN])
         for name in (*self.by, *self.where):
-            dimension(name)
+            dimension(name[:SHOWN])
         for said, known, what in (
             (self.grain, (None, *trends.GRAINS), "grain"),
             (self.against, get_args(Against), "comparison"),
@@ -67,8 +67,8 @@ class Question:
             raise Invalid(f"There are no {self.limit:g} groups to ask for.", remedy=f"Ask for at most {MOST:,}.")
         if self.start and self.end and self.start > self.end:
             raise Invalid("The period ends before it begins.", remedy="Swap the two days.")
-        if any(len(values) > MOST for values in self.where.values()):
-            raise Invalid(f"A filter has at most {MOST:,} values.", remedy="Choose fewer.")
+        if any(len(values) > MOST or any(len(one) > MOST for one in values) for values in self.where.values()):
+            raise Invalid(f"A filter has at most {MOST:,} values, each as long at most.", remedy="Choose fewer.")
 
     @property
     def filters(self) -> trends.Filters:
@@ -120,7 +120,7 @@ def of(body: Mapping[str, Any]) -> Question:
         where = {str(name): tuple(map(str, values)) for name, values in body.get("where", {}).items()}
         return Question(
             metric=str(body["metric"]),
-            by=tuple(map(str, body.get("by", ()))),
+            by=tuple(dict.fromkeys(map(str, body.get("by", ())))),
             grain=body.get("grain"),
             where=where,
             against=body.get("against", ""),
@@ -128,7 +128,7 @@ def of(body: Mapping[str, Any]) -> Question:
             limit=int(body.get("limit", 0)),
             **days,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Invalid("This is no question over the metrics.", remedy="Ask it in words.") from error
 
 

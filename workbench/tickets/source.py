@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import hours, manifest, outcomes, rollups
+from workbench.tickets import alone, hours, manifest, outcomes, rollups
 from workbench.tickets.columns import ATTRIBUTES, COLUMNS
 
 Signature = tuple[str, int, int, int]
@@ -47,20 +47,6 @@ def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str
 def cubes() -> frozenset[str]:
     """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
     return _connection()[1]
-
-
-def private(memory: str) -> duckdb.DuckDBPyConnection:
-    """A connection of its own to the current tickets, as `ticket` alone, that may use so much `memory` and no disk.
-
-    Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
-    """
-    limits = (f"SET memory_limit = '{memory}'", "SET temp_directory = ''", "SET threads = 2")
-    return _locked(_parts(manifest.read()), (), limits)
-
-
-def literals(paths: list[Path]) -> str:
-    """Paths as a list in SQL, none of them taken for a pattern."""
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
 
 
 def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -114,18 +100,12 @@ def _connect(parts: list[Path]) -> tuple[duckdb.DuckDBPyConnection, frozenset[st
     return connection, known
 
 
-def _locked(parts: list[Path], more: Sequence[Path], settings: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+def _locked(parts: list[Path], more: Sequence[Path]) -> duckdb.DuckDBPyConnection:
     """A connection with the view `ticket` over `parts`, which can reach no file but these and change no setting."""
-    connection = duckdb.connect(":memory:")
-    reach = f"SET allowed_paths = {literals([*parts, *more])}"
-    for setting in (*settings, reach, "SET enable_external_access = false", "SET lock_configuration = true"):
-        connection.execute(setting)
-    columns = ", ".join(f'"{name}"' for name in (*COLUMNS, ATTRIBUTES))
     try:
-        connection.execute(f"CREATE VIEW ticket AS SELECT {columns} FROM read_parquet({literals(parts)})")
+        return alone.locked(parts, more, [*COLUMNS, ATTRIBUTES])
     except duckdb.Error as error:
         raise _unreadable(error) from error
-    return connection
 
 
 def _parts(found: manifest.Manifest) -> list[Path]:

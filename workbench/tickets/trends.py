@@ -178,7 +178,7 @@ def overview(
     earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
     sparks = {(row["metric"], row["period"]): row for row in course.rows}
     if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
-        since = days.before if days.comparable else days.start
+        since = days.before if days.comparable else min(days.first, days.end)
         for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
             name, day = str(row["metric"]), row["period"]
             if day == days.end:
@@ -376,7 +376,9 @@ def _over_time(
     """The metric for each period and each of the groups, a period without tickets too, the largest groups first."""
     days = window(filters)
     keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
-    asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
+    # Only the days that have tickets: an open question that begins in the year 1 asks for 740,000 days.
+    start, end = (days.first, days.last) if days.first <= days.last else (days.start, days.start)
+    asked = _asked(filters, start, end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
     rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
     frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain)
