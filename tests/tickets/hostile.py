@@ -357,13 +357,11 @@ STOPPED = {
     "SELECT list(a.body || b.body) FROM ticket a, ticket b, range(1000)": "longer|memory|more than it may use",
     "SELECT repeat('x', 10000000) FROM range(5000)": "longer|too long to show|memory|more than it may use",
     "SELECT length(lpad('x', 2000000000, 'y')) FROM range(20)": "longer|memory|more than it may use",
-    "SELECT list_sum(range(1000000000))": "memory|more than it may use",
-    "SELECT range(100000000) FROM range(50)": "longer|memory|more than it may use",
-    "SELECT subject, repeat(subject, 1000) FROM ticket, range(100)": "too long to show",
+    "SELECT list_sum(range(1000000000))": "longer|memory|more than it may use",
+    "SELECT subject, repeat(subject, 1000) FROM ticket, range(100)": "longer|too long to show",
     "SELECT 1 / 0 + 'x'::INTEGER": "DuckDB says",
     "SELECT nothing FROM ticket": "DuckDB says",
     "SELECT filename FROM ticket": "DuckDB says",
-    "SELECT file_row_number FROM ticket": "DuckDB says",
 }
 """Runs, and is stopped or fails with these words."""
 
