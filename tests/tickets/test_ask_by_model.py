@@ -108,6 +108,11 @@ def test_what_a_model_made_of_a_question_is_the_same_query_that_the_grammar_make
     assert access.audit.newest()[0].detail == {"model": "large-1", "tokens": 120, "usd": 0.0014}
 
 
+def test_an_answer_with_empty_fields_is_a_plain_question(told: list[Turn]) -> None:
+    told.append(says(answer(metric="volume", by=[], where=[], start="", end="", against="none", order="none", limit=5)))
+    assert read().reading.question == ask.Question("volume")
+
+
 def test_the_model_is_told_names_and_values_and_the_day_but_no_ticket_and_no_address(told: list[Turn]) -> None:
     told.append(says(RIGHT))
     read("tickets of jane.roe@example.com by vendor")
@@ -227,7 +232,7 @@ def test_on_the_page_a_model_is_asked_by_a_click_and_its_reading_can_be_changed(
     assert "The tickets say nothing about" in said(made)
     assert ASKED[0].asked == []
     made.button(key="ask-model").click().run()
-    assert "as: CSAT by vendor, topic is Refunds, channel is email, 1 Mar 2026 to 31 Mar 2026" in said(made)
+    assert "Understood as CSAT by vendor, topic is Refunds, channel is email, 1 Mar 2026 to 31 Mar 2026" in said(made)
     assert "120 tokens, $0.0014" in said(made)
     assert len(ASKED[0].asked) == 1
     next(one for one in made.selectbox if one.label == "Metric").set_value("volume").run()

@@ -116,7 +116,7 @@ class Reading:
 def of(body: Mapping[str, Any]) -> Question:
     """The question in `Question.plain`; raises Invalid where it is none."""
     try:
-        days = {name: body.get(name) and dt.date.fromisoformat(body[name]) for name in ("start", "end")}
+        days = {name: dt.date.fromisoformat(body[name]) if body.get(name) else None for name in ("start", "end")}
         where = {str(name): tuple(map(str, values)) for name, values in body.get("where", {}).items()}
         return Question(
             metric=str(body["metric"]),

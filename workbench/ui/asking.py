@@ -28,7 +28,7 @@ EXAMPLES = (
 NONE = "all together"
 ONCE = "once"
 TOLD = (
-    "It is told the question (personal data masked), the metrics, the names and values of the dimensions, and the day; no"
+    "The model is told the question (personal data masked), the metrics, the names and values of the dimensions, and the day; no"
     " ticket. Until then our grammar's reading stands."
 )
 GRAINS: dict[str, Grain | None] = {ONCE: None, "day": "day", "week": "week", "month": "month"}
@@ -93,7 +93,7 @@ def _by_model(actor: Actor, text: str, role: str) -> by_model.ByModel | None:
     if found is None:
         readers.offer(role, TOLD, "ask-model", lambda: by_model.read(actor, text, role))
         return None
-    said = f" as: {ask.words(found.reading.question, dated=True)}" if found.reading.question else ""
+    said = f" Understood as {ask.words(found.reading.question, dated=True)}." if found.reading.question else ""
     st.caption(f":material/neurology: {show.plain(readers.took(found.record) + said)}")
     if found.record.problem:
         st.warning(f"{show.plain(found.record.problem)} Our grammar reads it instead.", icon=":material/warning:")

@@ -57,4 +57,4 @@ def offer(role: str, told: str, key: str, asked: Callable[[], Coroutine[Any, Any
 
 def took(record: readings.Read[Any]) -> str:
     """Which model read, for whom, when, and at what cost, in one line."""
-    return f"Read by {record.model} for {record.by}, {show.when(record.at)}: {record.cost}."
+    return f"Read by {record.model} for {record.by}, {show.when(record.at)}; {record.cost}."

@@ -44,7 +44,7 @@ COUNTED = (
 )
 """The filters whose values are counted beside the list."""
 TOLD = (
-    "It is told the wish (personal data masked), the filters with their values, and the day; no run and no person. Until"
+    "The model is told the wish (personal data masked), the filters with their values, and the day; no run and no person. Until"
     " then our grammar's reading stands."
 )
 FEW = 6
