@@ -188,8 +188,13 @@ def test_a_job_is_cancelled_by_who_may_start_it(
 def test_what_a_schedule_did_long_ago_is_taken_away(
     migrated: Path, at_home: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    did: list[int] = []
-    jobs.schedule("tick", "* * * * * *", lambda: did.append(1) or [])
+    did: list[str] = []
+
+    def tick() -> list[str]:
+        did.append("tick")
+        return []
+
+    jobs.schedule("tick", "* * * * * *", tick)
     monkeypatch.setattr(durable, "KEPT", dt.timedelta(0))
     try:
         assert jobs.launch(worker=True)

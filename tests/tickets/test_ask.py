@@ -18,8 +18,9 @@ from tests.tickets.questions import ANSWERED, NEWEST, UNANSWERABLE
 from workbench import settings, store
 from workbench.access import Actor
 from workbench.errors import Invalid, Refused
-from workbench.tickets import ask, expert, periods, report, trends, verified
+from workbench.tickets import ask, expert, report, trends, verified
 from workbench.tickets import seed as samples
+from workbench.traces import periods
 
 REP = Actor("Rita", "rep")
 TODAY = dt.date.fromisoformat(NEWEST)

@@ -18,9 +18,10 @@ from typing import Any, Literal, cast, get_args
 import yaml
 
 from workbench.errors import Invalid
-from workbench.tickets import metrics, periods, trends
+from workbench.tickets import metrics, trends
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension
 from workbench.tickets.measure import Grain
+from workbench.traces import periods
 
 LONGEST = 400
 """Characters of a question."""
