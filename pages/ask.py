@@ -4,7 +4,7 @@ import streamlit as st
 
 from workbench import tickets
 from workbench.errors import NotFound
-from workbench.ui import asking, nav, session, show
+from workbench.ui import asking, nav, session, show, trends
 
 actor = session.actor()
 place = nav.place("ask")
@@ -12,11 +12,12 @@ show.head(place.title, place.purpose)
 with show.errors():
     try:
         facets = tickets.facets()
-    except NotFound as nothing:
-        show.empty(nothing.message, "Load tickets first; then ask them how many, how fast, how good, by what and when.")
+    except NotFound:
+        trends.no_tickets("Load tickets first; then ask them how many, how fast, how good, by what and when.")
         st.stop()
-    if text := asking.box():
-        question = asking.understood(actor, text, facets)
+    text, reader = asking.box(actor)
+    if text:
+        question = asking.understood(actor, text, reader, facets)
         if question is not None:
             asking.answer(question)
     with st.expander("Ask in SQL", key="in-sql", icon=":material/database:"):

@@ -5,7 +5,7 @@ import streamlit as st
 from workbench.errors import NotFound
 from workbench.tickets import detectors
 from workbench.ui import detector_forms as forms
-from workbench.ui import nav, session, show
+from workbench.ui import nav, session, show, trends
 
 actor = session.actor()
 place = nav.place("detectors")
@@ -14,8 +14,8 @@ show.head(place.title, place.purpose)
 with show.errors():
     try:
         facets = forms.facets()
-    except NotFound as nothing:
-        show.empty(nothing.message, nothing.remedy, icon="confirmation_number")
+    except NotFound:
+        trends.no_tickets("Load tickets first; a detector then watches them and tells when something is unusual.")
         st.stop()
     listed = detectors.detectors()
     if not listed:

@@ -13,8 +13,8 @@ show.head(place.title, place.purpose)
 with show.errors():
     try:
         fresh = tickets.freshness()
-    except NotFound as nothing:
-        show.empty(nothing.message, "Load tickets first; each group is then compared at the same mix of them.")
+    except NotFound:
+        parts.no_tickets("Load tickets first; each group is then compared at the same mix of them.")
         st.stop()
     parts.origin(fresh)
     facets = tickets.facets()

@@ -5,6 +5,7 @@ A test gives it a script: for each request in turn, the output items, or a failu
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import socket
@@ -37,7 +38,14 @@ class Cut:
     """Begin to answer, then cut the connection."""
 
 
-Turn = list[Item] | Status | Cut
+@dataclass(frozen=True)
+class Late:
+    """Answer nothing for so many seconds."""
+
+    seconds: float
+
+
+Turn = list[Item] | Status | Cut | Late
 
 
 @dataclass
@@ -97,6 +105,9 @@ def _app(state: Server) -> Starlette:
         if isinstance(turn, Status):
             error = {"error": {"message": "scripted", "type": "scripted", "code": "scripted"}}
             return JSONResponse(error, status_code=turn.code, headers=turn.headers)
+        if isinstance(turn, Late):
+            await asyncio.sleep(turn.seconds)
+            return JSONResponse({}, status_code=500)
         if isinstance(turn, Cut):
             return StreamingResponse(_cut(), media_type="text/event-stream", headers={"content-length": "100000"})
         done = _envelope(body, turn)
@@ -109,6 +120,8 @@ def _app(state: Server) -> Starlette:
         state.asked.append(body)
         state.headers.append(dict(request.headers))
         turn = next(state.script, Status(500))
+        if isinstance(turn, Status):
+            return JSONResponse({"error": {"message": "scripted"}}, status_code=turn.code, headers=turn.headers)
         assert isinstance(turn, list)
         if body.get("stream"):
             return StreamingResponse(iter(list(_chunks(body, turn))), media_type="text/event-stream")

@@ -155,6 +155,9 @@ def test_the_whole_loop_by_commands(seeded: Path, tmp_path: Path) -> None:
 def test_tickets_and_health_answer_as_one_json_document(seeded: Path) -> None:
     monthly = ask("tickets", "query", "volume", "--grain", "month", "--by", "channel")
     assert sum(row["value"] for row in monthly["rows"]) == 4000
+    told = ask("tickets", "ask", "How many tickets by channel?")
+    assert sum(row["value"] for row in told["rows"]) == 4000
+    assert told["question"]["by"] == ["channel"]
     lines = {one["name"]: one for one in look("check", code=1)}
     assert [name for name, one in lines.items() if not one["well"]] == ["worker"]
     assert "chain intact" in lines["audit"]["words"]
@@ -201,6 +204,9 @@ BAD = {
         ("releases promote order-desk", "order-desk v1 is in production already"),
         ("releases rollback order-desk production", "v1 is the first release in production"),
         ("tickets load wrong.csv", "wrong.csv"),
+        ("tickets ask revenue", "Tickets carry no sales figures."),
+        ("tickets ask tickets --read-by gpt", "There is no model 'gpt' that could read this."),
+        ("runs list --wish errors --read-by gpt", "There is no model 'gpt' that could read this."),
         ("nonsense", "No such command 'nonsense'"),
     ],
 )

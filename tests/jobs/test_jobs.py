@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import datetime as dt
 import pickle
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlmodel import select
@@ -22,11 +23,22 @@ from sqlmodel import select
 from tests.conftest import ROOT
 from tests.jobs import process
 from workbench import datasets, evals, flows, jobs, prompts, releases, settings, store
-from workbench.access import Actor
-from workbench.errors import NotFound
-from workbench.jobs import seat
+from workbench.access import Actor, Role
+from workbench.errors import NotFound, Refused
+from workbench.evals.experiments import KIND as EXPERIMENT
+from workbench.jobs import durable, seat, work
 from workbench.store.tables import ExperimentRow
+from workbench.store.tables import Job as JobRow
+from workbench.tickets import incoming
+from workbench.traces import approvals, forget_job
 
+KINDS = {
+    "experiment": EXPERIMENT,
+    "load": incoming.KIND,
+    "forget": forget_job.KIND,
+    "continue": approvals.KIND,
+    "gone": "gone",
+}
 FLOW = """
 format: 1
 flow: slow
@@ -147,6 +159,54 @@ def test_a_cancelled_job_stops_after_the_shard_under_way(
     assert state(made) == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("kind", "may", "may_not"),
+    [
+        ("experiment", "architect", "rep"),
+        ("load", "manager", "architect"),
+        ("forget", "manager", "architect"),
+        ("continue", "rep", ""),
+        ("gone", "admin", "manager"),
+    ],
+)
+def test_a_job_is_cancelled_by_who_may_start_it(
+    migrated: Path, architect: Actor, kind: str, may: Role, may_not: Role | Literal[""]
+) -> None:
+    row = jobs.row(KINDS[kind], "A job", {}, architect, total=1)
+    with store.session() as open_session:
+        open_session.add(row)
+    if may_not:
+        with pytest.raises(Refused, match=f"A {may_not} may not"):
+            jobs.cancel(Actor("Nina", may_not), row.id)
+    jobs.cancel(Actor("Maya", may), row.id)
+    with store.session() as open_session:
+        assert open_session.exec(select(JobRow.cancel)).one() is True
+    with pytest.raises(NotFound, match="There is no job job_0"):
+        jobs.cancel(architect, "job_0")
+
+
+def test_what_a_schedule_did_long_ago_is_taken_away(
+    migrated: Path, at_home: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    def tick() -> list[str]:
+        did.append("tick")
+        return []
+
+    jobs.schedule("tick", "* * * * * *", tick)
+    monkeypatch.setattr(durable, "KEPT", dt.timedelta(0))
+    try:
+        assert jobs.launch(worker=True)
+        until(lambda: len(did) >= 4)
+    finally:
+        work._schedules.pop("tick")
+    jobs.stop()
+    with contextlib.closing(sqlite3.connect(settings.load().local / "jobs.db")) as connection:
+        asked = "select count(*) from workflow_status where name = 'scheduled' and status = 'SUCCESS'"
+        assert connection.execute(asked).fetchone()[0] <= 2
+
+
 def test_a_job_handed_over_twice_is_done_once(migrated: Path, architect: Actor, log: Path, at_home: None) -> None:
     made = experiment(architect, 5)
     jobs.launch(worker=True)
@@ -164,7 +224,7 @@ def test_a_job_that_fails_says_why_and_ends(migrated: Path, architect: Actor, at
         ("crash", "ZeroDivisionError"),
     ):
         if name == "crash":
-            jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0)
+            jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0, verb="seed")
         row = jobs.row(name, "A job", {}, architect, total=1)
         with store.session() as open_session:
             open_session.add(row)
@@ -176,7 +236,7 @@ def test_a_job_that_fails_says_why_and_ends(migrated: Path, architect: Actor, at
 
 
 def test_a_job_run_here_that_crashes_does_not_stay_running(migrated: Path, architect: Actor) -> None:
-    jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0)
+    jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0, verb="seed")
     row = jobs.row("crash", "A job", {}, architect, total=1)
     with store.session() as open_session:
         open_session.add(row)
@@ -286,7 +346,7 @@ def test_nothing_that_is_stored_is_a_pickle(migrated: Path, architect: Actor, lo
     made = experiment(architect, 25)
     jobs.launch(worker=True)
     jobs.start(made.job_id)
-    jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0)
+    jobs.kind("crash", lambda _: [1], lambda *_: 1 // 0, verb="seed")
     row = jobs.row("crash", "A job", {}, architect, total=1)
     with store.session() as open_session:
         open_session.add(row)

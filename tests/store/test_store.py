@@ -33,7 +33,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database: str) -> No
 
 
 def test_migrating_twice_changes_nothing(database: str) -> None:
-    assert store.migrate() == store.revision()[0] == store.revision()[1] == "0013"
+    assert store.migrate() == store.revision()[0] == store.revision()[1] == "0014"
 
 
 def test_a_failed_transaction_leaves_nothing(database: str, admin: Actor) -> None:

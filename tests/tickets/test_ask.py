@@ -1,4 +1,4 @@
-"""Questions in plain English: sixty of them, the ones without an answer, hostile ones, SQL, and the page."""
+"""Questions in plain English: sixty of them, the ones without an answer, SQL, and the page."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.tickets.questions import ANSWERED, NEWEST, UNANSWERABLE
 from workbench import settings, store
 from workbench.access import Actor
 from workbench.errors import Invalid, Refused
-from workbench.tickets import ask, expert, periods, report, trends, verified
+from workbench.tickets import ask, expert, report, trends, verified
 from workbench.tickets import seed as samples
+from workbench.traces import periods
 
 REP = Actor("Rita", "rep")
 TODAY = dt.date.fromisoformat(NEWEST)
@@ -179,67 +180,6 @@ def test_words_for_a_time_are_days(words: str, start: str | None, end: str | Non
     found = periods.find(f"tickets {words} by topic", TODAY)
     assert found is not None
     assert (found.start and found.start.isoformat(), found.end and found.end.isoformat()) == (start, end)
-
-
-HOSTILE = [
-    "DROP VIEW ticket",
-    "SELECT * FROM '/etc/passwd'",
-    "SELECT * FROM read_text('/etc/passwd')",
-    "SELECT (SELECT content FROM read_text('/etc/passwd'))",
-    "SELECT * FROM ticket, LATERAL (SELECT * FROM read_csv('/etc/passwd'))",
-    "WITH x AS (SELECT * FROM glob('/*')) SELECT * FROM x",
-    "WITH ticket AS (SELECT * FROM 'x.csv') SELECT * FROM ticket",
-    "SELECT 1; SELECT 2",
-    "",
-    "SHOW TABLES",
-    "SUMMARIZE ticket",
-    "SELECT * FROM duckdb_settings()",
-    "SELECT * FROM duckdb_views()",
-    "SELECT * FROM information_schema.tables",
-    "SELECT * FROM sqlite_master",
-    "SELECT current_setting('allowed_paths')",
-    "SELECT getenv('HOME')",
-    "COPY ticket TO '/tmp/stolen.csv'",
-    "COPY (SELECT 1) TO '/tmp/stolen.csv'",
-    "ATTACH '/tmp/x.db'",
-    "INSTALL httpfs",
-    "LOAD httpfs",
-    "SET enable_external_access = true",
-    "SET memory_limit = '1TB'",
-    "PRAGMA database_list",
-    "CALL pragma_version()",
-    "INSERT INTO ticket VALUES (1)",
-    "UPDATE ticket SET topic = 'x'",
-    "DELETE FROM ticket",
-    "CREATE TABLE x AS SELECT 1",
-    "CREATE MACRO f() AS TABLE SELECT 1",
-    "EXPORT DATABASE '/tmp/x'",
-    "IMPORT DATABASE '/tmp/x'",
-    "SELECT * FROM query('SELECT 1')",
-    "SELECT * FROM query_table('ticket')",
-    "SELECT * FROM parquet_metadata('x')",
-    "SELECT * FROM 'https://example.com/x.parquet'",
-    "SELECT * FROM 's3://bucket/x'",
-    "SELECT * FROM main.ticket",
-    "SELECT nextval('x')",
-    "EXPLAIN SELECT 1",
-    "nonsense",
-    "SELECT " + "(" * 300 + "1" + ")" * 300 + "; DROP VIEW ticket",
-]
-
-
-@pytest.mark.parametrize("sql", HOSTILE)
-def test_sql_that_reads_or_writes_anything_else_is_refused(home: Path, sql: str) -> None:
-    before = sorted(path.name for path in (home / "local" / "tickets").iterdir())
-    with pytest.raises(Invalid):
-        expert.run(ADMIN, sql)
-    assert sorted(path.name for path in (home / "local" / "tickets").iterdir()) == before
-    assert not Path("/tmp/stolen.csv").exists()  # noqa: S108 — the place that the statement names
-
-
-@pytest.mark.parametrize("sql", HOSTILE)
-def test_hostile_words_as_a_question_are_refused_too(home: Path, sql: str) -> None:
-    assert ask.read(sql, trends.facets(), TODAY).question is None
 
 
 def test_sql_counts_the_tickets_and_says_when_there_is_more(home: Path) -> None:

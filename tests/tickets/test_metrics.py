@@ -23,6 +23,7 @@ from workbench.errors import Invalid
 from workbench.store.tables import Run
 from workbench.tickets import (
     Filters,
+    alone,
     changes,
     hours,
     load,
@@ -233,7 +234,7 @@ def test_the_same_tickets_published_again_change_no_figure(sample: pd.DataFrame)
 
 
 def test_rollups_of_two_parts_together_are_that_of_the_whole(sample: pd.DataFrame, tmp_path: Path) -> None:
-    whole = source.literals(parts())
+    whole = alone.literals(parts())
     pieces = []
     for i, sign in enumerate(("<", ">=")):
         part, target = tmp_path / f"{i}.parquet", tmp_path / f"{i}.rollup.parquet"

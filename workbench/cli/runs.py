@@ -14,7 +14,7 @@ from workbench.cli.output import Json, emit, no, progress, read_file, write_file
 from workbench.errors import Invalid
 from workbench.evals import backtests
 from workbench.flows import transcripts
-from workbench.traces import exchange, filters, phrases, query, search, step_words
+from workbench.traces import by_model, exchange, filters, phrases, query, readings, search, step_words
 from workbench.traces.compare import Comparison, Pair
 from workbench.traces.fork import change_words, read_change, read_tools
 
@@ -112,13 +112,17 @@ def list_(
     cheaper: Annotated[str, typer.Option(help="Less than so many US dollars.")] = "",
     customer: Annotated[str, typer.Option(help="An e-mail address or conversation.")] = "",
     wish: Annotated[str, typer.Option(help="The runs you want, in plain English; the filters are told.")] = "",
+    read_by: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="Let this model (its role or name) read the wish; else our grammar does."),
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
     json: Json = False,
 ) -> None:
     """The newest runs that fit every filter."""
     given: dict[str, Any] = {name: value for name, value in locals().items() if name in filters.Filters.model_fields}
     state = {name: list(value) if isinstance(value, list) else [str(value)] for name, value in given.items() if value}
-    state = {**(_wished(wish) if wish else {}), **state}
+    state = {**(_wished(wish, read_by) if wish else {}), **state}
     state |= {
         name: [found.isoformat()] for name in ("since", "until") if (found := moment((state.get(name) or [""])[0]))
     }
@@ -131,14 +135,23 @@ def list_(
     emit(runs, "\n".join(lines) or "No runs fit.", as_json=json)
 
 
-def _wished(wish: str) -> dict[str, list[str]]:
+def _wished(wish: str, model: str) -> dict[str, list[str]]:
     """The filters of a wish, told on standard error. Raises Invalid for words that were not understood."""
-    read = phrases.parse(wish, search.known(), now=dt.datetime.now(dt.UTC))
+    known, now = search.known(), dt.datetime.now(dt.UTC)
+    read = _by_model(wish, known, model, now) if model else phrases.parse(wish, known, now=now)
     if read.missed:
         missed = ", ".join(read.missed)
         raise Invalid(f"Not understood: {missed}.", remedy="Say it in other words, or use the options.")
     progress("; ".join(words for _, _, words in filters.told(read.filters)) or "every run")
     return read.filters.address()
+
+
+def _by_model(wish: str, known: phrases.Known, model: str, now: dt.datetime) -> phrases.Read:
+    found = asyncio.run(by_model.read(access.local(), wish, known, readings.reader(model), now=now))
+    progress(f"{found.record.model}: {found.record.cost}")
+    if found.understood is None:
+        raise Invalid(found.record.problem, remedy="Leave --read-by out: our grammar reads.")
+    return found.understood
 
 
 @app.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -14,7 +16,19 @@ from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
 from workbench.operations import digest
 from workbench.tickets import brief as briefs
-from workbench.tickets import brief_notes, brief_text, metrics, opportunities, trends, weeks
+from workbench.tickets import (
+    brief_notes,
+    brief_text,
+    by_model,
+    metrics,
+    opportunities,
+    report,
+    trends,
+    verified,
+    weeks,
+)
+from workbench.tickets.ask import words
+from workbench.traces import readings
 
 app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
 app.add_typer(topics.app, name="topics")
@@ -102,6 +116,31 @@ def _say_opportunities(found: opportunities.Found) -> str:
         told += f"; likely success {opportunities.say_success(one)}; could be saved {opportunities.say_saved(one)}"
         lines.append(f"{one.name}: {told}")
     return "\n".join(lines)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="In plain English.")],
+    read_by: Annotated[
+        str, typer.Option(metavar="MODEL", help="Let this model (its role or name) read it; else our grammar does.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Ask the current tickets; what was understood is told on standard error."""
+    if read_by:
+        role = readings.reader(read_by)
+        by = asyncio.run(by_model.read(access.local(), question, role))
+        progress(f"{by.record.model}: {by.record.cost}")
+        reading = by.reading
+    else:
+        reading = verified.read(question).reading
+    if reading.question is None:
+        raise Invalid(reading.refused, remedy=reading.remedy)
+    progress(f"Understood as {words(reading.question, dated=True)}.")
+    told = report.answer(reading.question)
+    rows = json.loads(told.frame.to_json(orient="records"))
+    data = {"question": told.question.plain, "sentences": told.sentences, "rows": rows}
+    emit(data, "\n".join(told.sentences), as_json=as_json)
 
 
 def _conditions(texts: list[str]) -> dict[str, list[str]]:

@@ -368,4 +368,4 @@ def _pair(row: BacktestRow, question: str) -> Pair:
     )
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="run an experiment")

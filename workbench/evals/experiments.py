@@ -284,4 +284,4 @@ def _scored(row: ExperimentRow) -> Scored:
     return Scored(row.case_id, row.repeat, row.run_id, row.outcome, row.passed, why, row.seconds, row.usd)
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="run an experiment")

@@ -18,6 +18,10 @@ from workbench.jobs.work import cancelled_job, do_due, do_shard, end_job, open_j
 
 log = logging.getLogger("workbench.jobs")
 
+KEPT = dt.timedelta(days=7)
+"""So long it stays written down that a schedule was done at a time."""
+PRUNED = 1000
+"""At most so many of these rows are taken away at once."""
 QUEUE = "workbench"
 APPLICATION = "workbench-1"
 
@@ -133,7 +137,20 @@ def _scheduled(at: dt.datetime, name: str) -> None:
     """One time of a schedule: what is due is found in a checkpointed step, and handed over as jobs."""
     for job_id in _due_step(name):
         _enqueue(job_id)
+    _prune_step()
     log.debug("did %s of %s", name, at)
+
+
+@DBOS.step(name="prune")
+def _prune_step() -> int:
+    """Take away what is written down of times of schedules that ended long ago; how many they were."""
+    before = (dt.datetime.now(dt.UTC) - KEPT).isoformat()
+    ended = DBOS.list_workflows(
+        name="scheduled", completed_before=before, limit=PRUNED, load_input=False, load_output=False
+    )
+    if ended:
+        DBOS.delete_workflows([one.workflow_id for one in ended])
+    return len(ended)
 
 
 @DBOS.step(name="due")

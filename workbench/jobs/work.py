@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from workbench.access import Actor, audit, require
+from workbench.access import Actor, Verb, audit, require
 from workbench.errors import NotFound, WorkbenchError
 from workbench.store import now, session
 from workbench.store.tables import Job as Row
@@ -27,6 +27,8 @@ Due = Callable[[], list[str]]
 """What a schedule does each time: it returns the ids of stored jobs to be started. Done twice, it must come to the same."""
 
 ENDED = ("done", "cancelled", "failed")
+UNKNOWN: Verb = "seed"
+"""What somebody must be allowed to do to cancel a job of a kind that this version does not know."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,16 @@ class Job:
         return self.state in ENDED
 
 
-_kinds: dict[str, tuple[Plan, Work]] = {}
+_kinds: dict[str, tuple[Plan, Work, Verb]] = {}
 _schedules: dict[str, tuple[str, Due]] = {}
 
 
-def kind(name: str, plan: Plan, work: Work) -> None:
-    """Register a kind of job. `plan(arguments)` lists its shards; `work(job_id, arguments, shard)` returns the units done."""
-    _kinds[name] = (plan, work)
+def kind(name: str, plan: Plan, work: Work, *, verb: Verb) -> None:
+    """Register a kind of job. `plan(arguments)` lists its shards; `work(job_id, arguments, shard)` returns the units done.
+
+    `verb` is what somebody must be allowed to do to start such a job, and to cancel it.
+    """
+    _kinds[name] = (plan, work, verb)
 
 
 def schedule(name: str, cron: str, due: Due) -> None:
@@ -125,10 +130,14 @@ def jobs(limit: int = 20) -> list[Job]:
 
 
 def cancel(actor: Actor, job_id: str) -> None:
-    """Ask a job to stop after the shard under way. Raises Refused."""
-    require(actor, "run an experiment")
+    """Ask a job to stop after the shard under way. Who may start such a job may cancel it. Raises Refused or NotFound."""
     with session() as open_session:
-        audit.append(open_session, actor, "run an experiment", job_id, {"cancelled": True})
+        found = open_session.exec(select(Row.kind).where(Row.id == job_id)).first()
+        if found is None:
+            raise NotFound(f"There is no job {job_id}.")
+        verb = _kinds[found][2] if found in _kinds else UNKNOWN
+        require(actor, verb)
+        audit.append(open_session, actor, verb, job_id, {"cancelled": True})
         open_session.execute(update(Row).where(col(Row.id) == job_id, col(Row.state).not_in(ENDED)).values(cancel=True))
 
 

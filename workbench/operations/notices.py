@@ -379,5 +379,5 @@ def _mark(open_session: Session, incidents: Sequence[str], destination: str, mom
         open_session.add(IncidentEvent(incident=identity, kind="sent", person="", text=f"to {destination}", at=moment))
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="set where notices go")
 jobs.schedule("watch", EVERY, every_time)

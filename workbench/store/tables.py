@@ -764,3 +764,25 @@ class DigestPlan(SQLModel, table=True):
     changes: int = 1
     set_by: str
     set_at: dt.datetime = Field(default_factory=now, sa_column=_moment())
+
+
+class ModelReading(SQLModel, table=True):
+    """What a model made of a sentence that a person wrote, masked, and what that took; `usd` is null where it is unknown.
+
+    `key` is a digest of the sentence, of the model and of all that it was told, so that the same is asked only once.
+    """
+
+    __tablename__ = "model_reading"
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(index=True)
+    kind: str
+    asked: str
+    model: str
+    answer: dict[str, Any] = Field(sa_column=_json())
+    problem: str = ""
+    input_tokens: int
+    output_tokens: int
+    usd: float | None = None
+    seconds: float
+    by: str
+    at: dt.datetime = Field(default_factory=now, sa_column=_moment(index=True))

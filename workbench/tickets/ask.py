@@ -13,17 +13,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
 from workbench.errors import Invalid
-from workbench.tickets import metrics, periods, trends
+from workbench.tickets import metrics, trends
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension
 from workbench.tickets.measure import Grain
+from workbench.traces import periods
 
 LONGEST = 400
 """Characters of a question."""
+SHOWN = 60
+"""Characters of a name nobody knows that are told back."""
+MOST = 1000
+"""Groups that can be asked for, and values that a filter can have."""
 
 Order = Literal["", "highest", "lowest"]
 Against = Literal["", "previous", "year"]
@@ -48,11 +53,23 @@ class Question:
     limit: int = 0
 
     def __post_init__(self) -> None:
-        metrics.get(self.metric)
+        metrics.get(self.metric[:SHOWN])
         for name in (*self.by, *self.where):
-            dimension(name)
-        if self.grain not in (None, *trends.GRAINS):
-            raise Invalid(f"There is no grain {self.grain!r}.", remedy=f"Use {', '.join(trends.GRAINS)}.")
+            dimension(name[:SHOWN])
+        for said, known, what in (
+            (self.grain, (None, *trends.GRAINS), "grain"),
+            (self.against, get_args(Against), "comparison"),
+            (self.order, get_args(Order), "order"),
+        ):
+            if said not in known:
+                names = ", ".join(str(one) for one in known if one)
+                raise Invalid(f"There is no {what} {str(said)[:SHOWN]!r}.", remedy=f"Use {names}.")
+        if not 0 <= self.limit <= MOST:
+            raise Invalid(f"There are no {self.limit:g} groups to ask for.", remedy=f"Ask for at most {MOST:,}.")
+        if self.start and self.end and self.start > self.end:
+            raise Invalid("The period ends before it begins.", remedy="Swap the two days.")
+        if any(len(values) > MOST or any(len(one) > MOST for one in values) for values in self.where.values()):
+            raise Invalid(f"A filter has at most {MOST:,} values, each as long at most.", remedy="Choose fewer.")
 
     @property
     def filters(self) -> trends.Filters:
@@ -100,11 +117,11 @@ class Reading:
 def of(body: Mapping[str, Any]) -> Question:
     """The question in `Question.plain`; raises Invalid where it is none."""
     try:
-        days = {name: body.get(name) and dt.date.fromisoformat(body[name]) for name in ("start", "end")}
+        days = {name: dt.date.fromisoformat(body[name]) if body.get(name) else None for name in ("start", "end")}
         where = {str(name): tuple(map(str, values)) for name, values in body.get("where", {}).items()}
         return Question(
             metric=str(body["metric"]),
-            by=tuple(map(str, body.get("by", ()))),
+            by=tuple(dict.fromkeys(map(str, body.get("by", ())))),
             grain=body.get("grain"),
             where=where,
             against=body.get("against", ""),
@@ -112,8 +129,27 @@ def of(body: Mapping[str, Any]) -> Question:
             limit=int(body.get("limit", 0)),
             **days,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Invalid("This is no question over the metrics.", remedy="Ask it in words.") from error
+
+
+def fitting(question: Question, facets: Mapping[str, Sequence[str]], today: dt.date) -> Question:
+    """`question` as the tickets can answer it, whoever made it; its time ends with the newest ticket's day, `today`.
+
+    Raises Invalid naming a dimension or a value that no ticket has, or a time that lies ahead.
+    """
+    for name in (*question.by, *question.where):
+        if not facets.get(name):
+            raise Invalid(
+                f"These tickets have no {name.replace('_', ' ')}.", remedy="Load them with a mapping that has it."
+            )
+    trends.known_values(question.where)
+    if question.start and question.start > today:
+        raise Invalid(
+            f"{question.start:%-d %b %Y} lies after the newest ticket ({today:%-d %b %Y}).",
+            remedy="Ask about a time that has tickets.",
+        )
+    return replace(question, end=question.end and min(question.end, today))
 
 
 def read(text: str, facets: Mapping[str, Sequence[str]], today: dt.date) -> Reading:
@@ -149,6 +185,16 @@ def read(text: str, facets: Mapping[str, Sequence[str]], today: dt.date) -> Read
     )
     relative = bool(period and not re.search(r"\d{4}", period.words))
     return Reading(question, tuple(meant), relative=relative)
+
+
+def words(question: Question, *, dated: bool = False) -> str:
+    """What is asked in one line, such as `CSAT by vendor, channel is email`; with its days where it is to be `dated`."""
+    told = metrics.get(question.metric).title + "".join(f" by {name.replace('_', ' ')}" for name in question.by)
+    if question.grain:
+        told += f" a {question.grain}"
+    for name, values in question.where.items():
+        told += f", {name.replace('_', ' ')} is {' or '.join(values)}"
+    return f"{told}, {_days(question.start, question.end)}" if dated else told
 
 
 def key(text: str) -> str:

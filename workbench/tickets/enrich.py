@@ -390,5 +390,5 @@ def _joined(part: Part, job_id: str) -> str:
     )
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="enrich tickets")
 jobs.schedule("look at new tickets", EVERY, due)

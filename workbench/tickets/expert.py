@@ -1,34 +1,31 @@
 """Free SQL over the current tickets, for people who write it: read only, and nothing but the tickets within reach.
 
 The statement is parsed by DuckDB itself before it runs: one SELECT, from the view `ticket`, from its own common table
-expressions and from a few functions that make rows. It then runs in a connection that can reach no file but the
-tickets', cannot change its own settings, and is stopped after some seconds.
+expressions and from a few functions that make rows. It then runs in a process of its own, in a connection that can reach
+no file but the tickets' and cannot change its own settings. That process gets no variable of ours, writes no file, and
+is ended when it uses more time or memory than it may.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import threading
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import pandas as pd
 
 from workbench import access
-from workbench.errors import Invalid
-from workbench.tickets import source
+from workbench.errors import Invalid, Unavailable
+from workbench.tickets import alone, manifest, source, view
 
-SECONDS, ROWS, LONGEST = 10.0, 5_000, 20_000
-MEMORY = "1GB"
-MAKERS = frozenset({"unnest", "range", "generate_series"})
-"""Functions that may stand where a table stands."""
-REFUSED = re.compile(
-    r"^(duckdb_|pragma_|read_|glob$|sniff_|parquet_|query(_table)?$|getenv$|current_setting$|which_secret$|getvariable$|nextval$|setseed$|icu_|load_|sleep|write_|set)"
-)
+SECONDS, ROWS = 10.0, 5_000
+MEMORY, BYTES = "1GB", 3_000_000_000
+"""What DuckDB may use for rows, and its process for everything."""
+GRACE = 5.0
+"""Seconds that the process has to begin and to end beside those of the statement."""
 
 
 @dataclass(frozen=True)
@@ -47,92 +44,60 @@ def run(actor: access.Actor, sql: str, *, seconds: float = SECONDS, rows: int = 
     than `MEMORY`, or takes longer than `seconds`; NotFound where there are no tickets.
     """
     access.require(actor, "ask in SQL")
-    checked = _checked(sql)
-    connection = source.private(MEMORY)
-    stopped = threading.Event()
-
-    def stop() -> None:
-        stopped.set()
-        connection.interrupt()
-
-    clock = threading.Timer(seconds, stop)
     began = time.monotonic()
-    clock.start()
+    before = source.signature()
+    told = _told(sql, seconds, rows)
+    if told.get("unreadable") and source.signature() != before:
+        told = _told(sql, seconds, rows)  # The tickets were changed meanwhile; the files that were named are gone.
+    if told.get("unreadable"):
+        raise Unavailable("The ticket file cannot be read.", remedy="Load the tickets again on the page Load tickets.")
+    if "refused" in told:
+        raise Invalid(told["refused"], remedy=told["remedy"])
+    return Found(_frame(told), bool(told["more"]), time.monotonic() - began)
+
+
+def _told(sql: str, seconds: float, rows: int) -> dict[str, Any]:
+    """What the process says that runs the statement. Raises Invalid where it had to be ended."""
+    found = manifest.read()
+    parts = [str(manifest.folder() / part.file) for part in found.parts]
+    job = {
+        "sql": sql,
+        "parts": parts,
+        "view": view.sql(found.parts, found.topics),
+        "memory": MEMORY,
+        "bytes": BYTES,
+        "seconds": seconds,
+        "rows": rows,
+    }
     try:
-        answer = connection.execute(checked)
-        names = [str(column[0]) for column in answer.description or ()]
-        found = answer.fetchmany(rows + 1)
-    except duckdb.Error as error:
-        if stopped.is_set():
-            raise Invalid(
-                f"The statement took longer than {seconds:g} seconds and was stopped.",
-                remedy="Ask for fewer tickets, or group them.",
-            ) from error
-        raise Invalid(f"DuckDB says: {_line(error)}", remedy="Correct the statement; the view is `ticket`.") from error
-    finally:
-        clock.cancel()
-        connection.close()
-    frame = pd.DataFrame(found[:rows], columns=_distinct(names))
-    return Found(frame, len(found) > rows, time.monotonic() - began)
-
-
-def _checked(sql: str) -> str:
-    """`sql` as it may run; raises Invalid where it is no single SELECT over the tickets."""
-    if len(sql) > LONGEST:
-        raise Invalid(f"A statement has at most {LONGEST:,} characters.", remedy="Make it shorter.")
-    with duckdb.connect(":memory:") as parser:
-        try:
-            told = parser.execute("SELECT json_serialize_sql($sql)", {"sql": sql}).fetchone()
-        except duckdb.Error as error:
-            raise Invalid(f"DuckDB says: {_line(error)}", remedy="Write one SELECT over `ticket`.") from error
-    tree: dict[str, Any] = json.loads(told[0]) if told else {"error": True}
-    if tree.get("error"):
-        reason = str(tree.get("error_message", "")).splitlines()[:1]
-        raise Invalid(
-            f"This is no SELECT that can run here{': ' + reason[0] if reason else ''}.",
-            remedy="Write one SELECT over `ticket`; nothing can be changed from here.",
+        ended = subprocess.run(  # noqa: S603 — our own script in our own Python
+            [sys.executable, "-I", alone.__file__],
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            timeout=seconds + GRACE,
+            env={"TZ": "UTC"},
+            check=False,
         )
-    if len(tree["statements"]) != 1:
-        raise Invalid("Exactly one statement can run.", remedy="Write one SELECT over `ticket`.")
-    _only_tickets(tree)
-    return sql
+    except subprocess.TimeoutExpired:
+        raise Invalid(
+            f"The statement took longer than {seconds:g} seconds and was stopped.",
+            remedy="Ask for fewer tickets, or group them.",
+        ) from None
+    if ended.returncode:
+        raise Invalid(
+            "The statement needed more than it may use, and was stopped.", remedy="Make it smaller or simpler."
+        )
+    said: dict[str, Any] = json.loads(ended.stdout)
+    return said
 
 
-def _only_tickets(tree: Any) -> None:
-    nodes = list(_nodes(tree))
-    named = {"ticket"} | {str(entry.get("key", "")).casefold() for node in nodes for entry in _expressions(node)}
-    for node in nodes:
-        kind = node.get("type")
-        if kind == "BASE_TABLE":
-            name = str(node.get("table_name", ""))
-            if name.casefold() not in named or node.get("schema_name") or node.get("catalog_name"):
-                raise Invalid(f"There is no table {name!r} here.", remedy="The view is `ticket`.")
-        elif kind in ("SHOW_REF", "COLUMN_DATA", "DELIM_GET"):
-            raise Invalid("Only the tickets themselves can be read.", remedy="The view is `ticket`.")
-        if kind == "TABLE_FUNCTION":
-            name = str(node.get("function", {}).get("function_name", ""))
-            if name.casefold() not in MAKERS:
-                raise Invalid(f"The function {name!r} cannot stand for a table here.", remedy="The view is `ticket`.")
-        if REFUSED.match(name := str(node.get("function_name", "")).casefold()):
-            raise Invalid(f"The function {name!r} cannot be used here.", remedy="Use what counts and groups tickets.")
-
-
-def _expressions(node: dict[str, Any]) -> list[dict[str, Any]]:
-    """The common table expressions that a node brings."""
-    found = node.get("cte_map")
-    entries = found.get("map") if isinstance(found, dict) else None
-    return [entry for entry in entries or [] if isinstance(entry, dict)]
-
-
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    waiting = [tree]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            yield one
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
+def _frame(told: dict[str, Any]) -> pd.DataFrame:
+    frame = pd.DataFrame(told["rows"], columns=_distinct(told["names"]))
+    for name, kind in zip(frame.columns, told["kinds"], strict=True):
+        if kind.startswith(("TIMESTAMP", "DATE")):
+            moments = pd.to_datetime(frame[name], errors="coerce", format="ISO8601")
+            frame[name] = frame[name] if (moments.isna() & frame[name].notna()).any() else moments
+    return frame
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -144,7 +109,3 @@ def _distinct(names: list[str]) -> list[str]:
             new, n = f"{name} ({n})", n + 1
         made.append(new)
     return made
-
-
-def _line(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0][:300]

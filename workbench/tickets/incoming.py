@@ -241,4 +241,4 @@ def _work(job_id: str, arguments: Named[str, Any], shard: Any) -> int:
     return size
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="load tickets")

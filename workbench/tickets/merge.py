@@ -18,10 +18,10 @@ import duckdb
 
 from workbench.errors import Invalid
 from workbench.tickets import manifest, rollups
+from workbench.tickets.alone import literals
 from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, Part
-from workbench.tickets.source import literals
 
 MEMORY = "600MB"
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)

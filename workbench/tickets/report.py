@@ -48,17 +48,6 @@ def answer(question: ask.Question) -> Report:
     return Report(question, frame, tuple(sentences), tuple(_quotes(question, frame)), window)
 
 
-def title(question: ask.Question) -> str:
-    """What is asked in one line, such as `CSAT by vendor, channel is email`."""
-    metric = metrics.get(question.metric)
-    words = metric.title + "".join(f" by {name.replace('_', ' ')}" for name in question.by)
-    if question.grain:
-        words += f" a {question.grain}"
-    for name, values in question.where.items():
-        words += f", {name.replace('_', ' ')} is {' or '.join(values)}"
-    return words
-
-
 def _frame(question: ask.Question, window: trends.Window) -> pd.DataFrame:
     metric = metrics.get(question.metric)
     rows = _ask(question, window.start, window.end)

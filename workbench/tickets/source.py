@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import hours, manifest, outcomes, rollups, view
+from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
 
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
@@ -46,20 +45,6 @@ def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str
 def cubes() -> frozenset[str]:
     """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
     return _connection()[1]
-
-
-def private(memory: str) -> duckdb.DuckDBPyConnection:
-    """A connection of its own to the current tickets, as `ticket` alone, that may use so much `memory` and no disk.
-
-    Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
-    """
-    limits = (f"SET memory_limit = '{memory}'", "SET temp_directory = ''", "SET threads = 2")
-    return _locked(manifest.read(), (), limits)
-
-
-def literals(paths: list[Path]) -> str:
-    """Paths as a list in SQL, none of them taken for a pattern."""
-    return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
 
 
 def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -102,8 +87,14 @@ def _connection() -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
 
 
 def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
-    daily = [manifest.rollup(part) for part in _parts(found)]
-    connection = _locked(found, [path for path in daily if path.is_file()])
+    parts = [manifest.folder() / part.file for part in found.parts]
+    daily = [manifest.rollup(part) for part in parts]
+    try:
+        connection = alone.locked(
+            [*parts, *(path for path in daily if path.is_file())], view.sql(found.parts, found.topics)
+        )
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
     hours.attach(connection)
     try:
         known = rollups.attach(connection, daily, found.topics)
@@ -111,23 +102,6 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection, known
-
-
-def _locked(found: manifest.Manifest, more: Sequence[Path], settings: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
-    """A connection with the view `ticket` over the tickets, which can reach no file but these and change no setting."""
-    connection = duckdb.connect(":memory:")
-    reach = f"SET allowed_paths = {literals([*_parts(found), *more])}"
-    for setting in (*settings, reach, "SET enable_external_access = false", "SET lock_configuration = true"):
-        connection.execute(setting)
-    try:
-        connection.execute(f"CREATE VIEW ticket AS {view.sql(found.parts, found.topics)}")
-    except duckdb.Error as error:
-        raise _unreadable(error) from error
-    return connection
-
-
-def _parts(found: manifest.Manifest) -> list[Path]:
-    return [manifest.folder() / part.file for part in found.parts]
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

@@ -178,7 +178,7 @@ def overview(
     earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
     sparks = {(row["metric"], row["period"]): row for row in course.rows}
     if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
-        since = days.before if days.comparable else days.start
+        since = days.before if days.comparable else min(days.first, days.end)
         for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
             name, day = str(row["metric"]), row["period"]
             if day == days.end:
@@ -317,7 +317,7 @@ def query(
     Raises Invalid naming what is unknown and what is nearest to it.
     """
     chosen, names = get(metric), [dimension(name) for name in dict.fromkeys(by)]
-    filters = Filters(start, end, _known(where or {}))
+    filters = Filters(start, end, known_values(where or {}))
     days = window(filters)
     if grain is not None and grain not in GRAINS:
         raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(GRAINS)}.")
@@ -389,7 +389,9 @@ def _over_time(
     """The metric for each period and each of the groups, a period without tickets too, the largest groups first."""
     days = window(filters)
     keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
-    asked = _asked(filters, days.start, days.end, by=tuple(names), grain=grain, keep=keep, exact=exact)
+    # Only the days that have tickets: an open question that begins in the year 1 asks for 740,000 days.
+    start, end = (days.first, days.last) if days.first <= days.last else (days.start, days.start)
+    asked = _asked(filters, start, end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
     rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
     frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain)
@@ -466,7 +468,8 @@ def condition(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict
     return " AND ".join([*span, *parts]), {**values, "since": start, "until": end}
 
 
-def _known(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def known_values(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """`where`, when some ticket has each of its values; raises Invalid with the nearest one."""
     found = facets()
     for name, values in where.items():
         for value in values:

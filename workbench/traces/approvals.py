@@ -318,4 +318,4 @@ def _arguments(text: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {"text": str(body)}
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="decide an approval")

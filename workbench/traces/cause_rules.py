@@ -237,4 +237,4 @@ _FINDINGS: Mapping[str, Callable[[Record, float], str]] = {
     "another error": _error,
 }
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="set the rules of causes")

@@ -111,4 +111,4 @@ def _work(job_id: str, arguments: dict[str, Any], shard: list[Any]) -> int:
     return int(done)
 
 
-jobs.kind(KIND, _plan, _work)
+jobs.kind(KIND, _plan, _work, verb="delete a customer's data")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.store import index
-from workbench.traces import masking
+from workbench.traces import masking, periods
 from workbench.traces.filters import Filters, read
 
 Known = Mapping[str, Sequence[str]]
@@ -86,26 +86,6 @@ MORE = _LEAD + r"(?:(?:more|dearer|slower|longer|greater|pricier) than|over|abov
 LESS = _LEAD + r"(?:(?:less|cheaper|faster|shorter|quicker) than|under|below|at most|up to|within|<=?)"
 MONEY = r"(cents?|c\b|¢|dollars?|usd|\$|euros?|bucks?)"
 TIME = r"(milliseconds?|ms|seconds?|secs?|s\b|minutes?|mins?|m\b)"
-MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
-DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTH = "|".join(f"{one}|{one[:3]}" for one in MONTHS)
-DATE = (
-    r"(\d{4}-\d{2}-\d{2}|\d{1,2}(?:st|nd|rd|th)?(?: of)? (?:" + _MONTH + r")(?: \d{4})?|(?:" + _MONTH + r") \d{1,2}(?:st|nd|rd|th)?"
-    r"(?:,? \d{4})?|yesterday|today|" + "|".join(DAYS) + ")"
-)  # fmt: skip
 
 
 @dataclass
@@ -263,8 +243,6 @@ def _scores(reader: _Reader) -> None:
 
 def _dates(reader: _Reader) -> None:
     today = reader.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    monday = today - dt.timedelta(days=today.weekday())
-    first = today.replace(day=1)
 
     def between(since: dt.datetime | None, until: dt.datetime | None) -> None:
         for name, value in (("since", since), ("until", until)):
@@ -294,34 +272,49 @@ def _dates(reader: _Reader) -> None:
     reader.take(r"\b(?:in |during |within )?(?:the )?past ()(hour|day|week|month|year|quarter)\b", period)
     reader.take(r"\b(?:in |during |within )?(?:the )?last ()(hour|day)\b", period)
     reader.take(r"\blast night\b", lambda _: between(today - dt.timedelta(hours=6), today + dt.timedelta(hours=6)))
-    reader.take(r"\b(?:from )?this week\b", lambda _: between(monday, None))
-    reader.take(
-        r"\b(?:from |in |during )?(?:the )?last week\b", lambda _: between(monday - dt.timedelta(days=7), monday)
+    _calendar(reader, today, between)
+
+
+def _calendar(
+    reader: _Reader, today: dt.datetime, between: Callable[[dt.datetime | None, dt.datetime | None], None]
+) -> None:
+    """Days, weeks, months, quarters and years, as `periods` knows them."""
+
+    def at(day: dt.date) -> dt.datetime:
+        return today.replace(year=day.year, month=day.month, day=day.day)
+
+    def take(pattern: str, days: Callable[[re.Match[str]], tuple[dt.date | None, dt.date | None]]) -> None:
+        """Take out what names days; words for a day that no calendar has are kept."""
+
+        def act(found: re.Match[str]) -> bool:
+            try:
+                since, last = days(found)
+                between(at(since) if since else None, at(last + periods.DAY) if last else None)
+            except (ValueError, OverflowError):
+                return False
+            return True
+
+        reader.take(pattern, act)
+
+    def point(words: str) -> tuple[dt.date, dt.date]:
+        return periods.point(words, today.date())
+
+    def whole(found: re.Match[str]) -> tuple[dt.date | None, dt.date | None]:
+        since, last = periods.whole(found[1].lower(), found[2].lower(), today.date())
+        return since, None if found[1].lower() in ("this", "current") else last
+
+    some = f"({periods.POINT})"
+    take(r"\b(?:from |in |during )?(?:the )?(this|current|last|previous) (week|month|quarter|year)\b", whole)
+    take(
+        rf"\b(?:between|from) {some} (?:and|to|until|till|-) {some}\b",
+        lambda f: (point(f[1])[0], point(f[2])[1]),
     )
-    reader.take(r"\b(?:from )?this month\b", lambda _: between(first, None))
-    reader.take(r"\b(?:from |in |during )?(?:the )?last month\b", lambda _: between(_month_before(first), first))
-    reader.take(r"\bthis year\b", lambda _: between(first.replace(month=1), None))
-
-    def day(text: str) -> dt.datetime:
-        return _day(text, today)
-
-    reader.take(
-        rf"\b(?:between|from) {DATE} (?:and|to|until|till|-) {DATE}\b",
-        lambda f: between(day(f[1]), day(f[2]) + dt.timedelta(days=1)),
-    )
-    reader.take(rf"\b(?:since|from|starting)(?: on)? {DATE}\b(?: on(?:wards)?)?", lambda f: between(day(f[1]), None))
-    reader.take(rf"\bafter {DATE}\b", lambda f: between(day(f[1]) + dt.timedelta(days=1), None))
-    reader.take(rf"\b(?:before|older than) {DATE}\b", lambda f: between(None, day(f[1])))
-    reader.take(rf"\b(?:until|till|up to) {DATE}\b", lambda f: between(None, day(f[1]) + dt.timedelta(days=1)))
-    reader.take(rf"\b(?:on |last )?{DATE}(?:'s)?\b", lambda f: between(day(f[1]), day(f[1]) + dt.timedelta(days=1)))
-
-    def month(found: re.Match[str]) -> None:
-        number = [one[:3] for one in MONTHS].index(found[1].lower()[:3]) + 1
-        year = int(found[2]) if found[2] else today.year - (number > today.month)
-        start = today.replace(year=year, month=number, day=1)
-        between(start, (start + dt.timedelta(days=32)).replace(day=1))
-
-    reader.take(rf"\b(?:in|during|of) ({_MONTH})(?: (\d{{4}}))?\b", month)
+    take(rf"\b(?:since|from|starting)(?: on)? {some}\b(?: on(?:wards)?)?", lambda f: (point(f[1])[0], None))
+    take(rf"\bafter {some}\b", lambda f: (point(f[1])[1] + periods.DAY, None))
+    take(rf"\b(?:before|older than) {some}\b", lambda f: (None, point(f[1])[0] - periods.DAY))
+    take(rf"\b(?:until|till|up to) {some}\b", lambda f: (None, point(f[1])[1]))
+    take(rf"\b(?:on |last )?({periods.ONE_DAY})(?:'s)?\b", lambda f: point(f[1]))
+    take(rf"\b(?:in|during|of) {some}\b", lambda f: point(f[1]))
 
 
 def _measures(reader: _Reader) -> None:
@@ -487,29 +480,3 @@ def _number(said: str) -> float:
 
 def _second(unit: str) -> float:
     return 0.001 if unit == "ms" or unit.startswith("mil") else 60.0 if unit.startswith("m") else 1.0
-
-
-def _month_before(first: dt.datetime) -> dt.datetime:
-    return (first - dt.timedelta(days=1)).replace(day=1)
-
-
-def _day(said: str, today: dt.datetime) -> dt.datetime:
-    """The day that somebody means; one without a year is the newest that is not in the future."""
-    said = said.lower()
-    if said in ("today", "yesterday"):
-        return today - dt.timedelta(days=said == "yesterday")
-    if said in DAYS:
-        return today - dt.timedelta(days=(today.weekday() - DAYS.index(said)) % 7)
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", said):
-        try:
-            return dt.datetime.fromisoformat(said).replace(tzinfo=today.tzinfo)
-        except ValueError:
-            return today
-    month = [one[:3] for one in MONTHS].index(re.findall(_MONTH, said)[0][:3]) + 1
-    numbers = [int(one) for one in re.findall(r"\d+", said)]
-    year = next((one for one in numbers if one > 31), today.year)
-    try:
-        found = today.replace(year=year, month=month, day=min(numbers))
-    except ValueError:
-        return today
-    return found.replace(year=year - 1) if found > today and max(numbers) <= 31 else found

@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from workbench.access import Actor, may
-from workbench.tickets import ask, expert, metrics, report, trends, verified
+from workbench.tickets import ask, by_model, expert, metrics, report, trends, verified
 from workbench.tickets.columns import title
 from workbench.tickets.measure import Grain
-from workbench.ui import charts, nav, session, show
+from workbench.ui import charts, nav, readers, session, show
 from workbench.ui.charts import answers
 
 EXAMPLES = (
@@ -27,21 +27,27 @@ EXAMPLES = (
 )
 NONE = "all together"
 ONCE = "once"
+TOLD = (
+    "The model is told the question (personal data masked), the metrics, the names and values of the dimensions, and the day; no"
+    " ticket. Until then our grammar's reading stands."
+)
 GRAINS: dict[str, Grain | None] = {ONCE: None, "day": "day", "week": "week", "month": "month"}
 AGAINST: dict[ask.Against, str] = {"": "nothing", "previous": "the time before", "year": "a year before"}
 ORDERS: dict[ask.Order, str] = {"": "as it comes", "highest": "highest first", "lowest": "lowest first"}
 
 
-def box() -> str:
-    """The question, which is in the address; and some to begin with."""
-    text = st.text_input(
-        "Question",
-        key="ask",
-        bind="query-params",
-        placeholder=EXAMPLES[0],
-        max_chars=ask.LONGEST,
-        label_visibility="collapsed",
-    )
+def box(actor: Actor) -> tuple[str, str]:
+    """The question and the role of the model that shall read it, both in the address; and some questions to begin with."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Question",
+            key="ask",
+            bind="query-params",
+            placeholder=EXAMPLES[0],
+            max_chars=ask.LONGEST,
+            label_visibility="collapsed",
+        )
+        role = readers.choose(actor, "read-by")
     if not text:
         show.empty("Ask the tickets", "Write a question above, or begin with one of these.", icon="forum")
         with st.container(horizontal=True):
@@ -56,31 +62,50 @@ def box() -> str:
                     key=f"kept-{one.text}",
                     on_click=lambda words=one.text: session.keep("ask", words),
                 )
-    return text or ""
+    return text or "", role
 
 
-def understood(actor: Actor, text: str, facets: Mapping[str, list[str]]) -> ask.Question | None:
-    """How the question was read, as fields that can be changed; None where it was refused, with the reason."""
+def understood(actor: Actor, text: str, role: str, facets: Mapping[str, list[str]]) -> ask.Question | None:
+    """How the question was read, as fields that can be changed; None where it was refused, with the reason.
+
+    What somebody checked comes first; then the model of `role`, where it has read the question; then the grammar.
+    """
     read = verified.read(text)
-    reading = read.reading
+    asked = _by_model(actor, text, role) if role and not read.verified else None
+    usable = asked if asked and asked.record.answer else None
+    reading = usable.reading if usable else read.reading
     if reading.question is None:
         st.info(f"{show.plain(reading.refused)}  \n{show.plain(reading.remedy)}", icon=":material/help:")
         return None
     if read.verified:
         by = show.plain(f"Read as {read.verified.by} checked it, {show.when(read.verified.at)}.")
         st.caption(f":material/verified: {by}")
-    else:
+    elif usable is None:
         st.caption(show.plain("Understood: " + "; ".join(_said(one) for one in reading.meant) + "."))
     question = _fields(text, reading.question, facets)
     _keeping(actor, text, question, read)
     return question
 
 
+def _by_model(actor: Actor, text: str, role: str) -> by_model.ByModel | None:
+    """What the model took the question for, and what that took; else a button that asks it."""
+    found = by_model.kept(text, role)
+    if found is None:
+        readers.offer(role, TOLD, "ask-model", lambda: by_model.read(actor, text, role))
+        return None
+    said = f" Understood as {ask.words(found.reading.question, dated=True)}." if found.reading.question else ""
+    st.caption(f":material/neurology: {show.plain(readers.took(found.record) + said)}")
+    if found.record.problem:
+        st.warning(f"{show.plain(found.record.problem)} Our grammar reads it instead.", icon=":material/warning:")
+    readers.offer(role, "", "ask-model", lambda: by_model.read(actor, text, role), again=True)
+    return found
+
+
 def answer(question: ask.Question) -> None:
     """The answer: sentences, the picture, the rows, the tickets behind it."""
     told = report.answer(question)
     metric = metrics.get(question.metric)
-    st.subheader(show.plain(report.title(question)), anchor=False)
+    st.subheader(show.plain(ask.words(question)), anchor=False)
     st.caption(show.plain(f"{told.window.start:%-d %b %Y} to {told.window.end:%-d %b %Y}, UTC. {metric.definition}"))
     for sentence in told.sentences:
         st.markdown(f"- {show.plain(sentence)}")

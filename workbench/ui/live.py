@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.runtime.job import Answers
 
 Event = Step | Words | Result
+T = TypeVar("T")
 
 
 class _Loop:
@@ -46,6 +47,15 @@ class _Loop:
 @st.cache_resource(show_spinner=False, on_release=lambda one: one.close())
 def _loop() -> _Loop:
     return _Loop()
+
+
+def wait(asked: Coroutine[Any, Any, T]) -> T:
+    """What a question to a model comes to; it must end by itself. Leaving the page stops it."""
+    running = asyncio.run_coroutine_threadsafe(asked, _loop().loop)
+    try:
+        return running.result()
+    finally:
+        running.cancel()
 
 
 def converse(

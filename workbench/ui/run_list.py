@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,10 +15,10 @@ from workbench import traces
 from workbench.access import Actor
 from workbench.access.views import State
 from workbench.errors import WorkbenchError
+from workbench.traces import by_model, masking, phrases, search
 from workbench.traces import filters as wanted
-from workbench.traces import masking, phrases, search
 from workbench.traces.filters import CHOICES, PERIODS, Filters
-from workbench.ui import charts, compare_view, session, show, views
+from workbench.ui import charts, compare_view, readers, session, show, views
 from workbench.ui.charts import volume
 
 LIMIT = 50
@@ -43,6 +43,10 @@ COUNTED = (
     "source",
 )
 """The filters whose values are counted beside the list."""
+TOLD = (
+    "The model is told the wish (personal data masked), the filters with their values, and the day; no run and no person. Until"
+    " then our grammar's reading stands."
+)
 FEW = 6
 """So many values of a filter are counted in sight."""
 
@@ -50,7 +54,7 @@ FEW = 6
 def filters(actor: Actor) -> Filters:
     """Everything that says which runs are wanted, with its state in the address. Raises Invalid."""
     known = search.known()
-    _wish(known)
+    _wish(actor, known)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
             "Words",
@@ -140,19 +144,20 @@ def nothing(asked: Filters) -> None:
 # ---- the wish in plain English ---------------------------------------------------------------------------------------
 
 
-def _wish(known: phrases.Known) -> None:
+def _wish(actor: Actor, known: phrases.Known) -> None:
     """The box, and what it was understood as: nothing is filtered before the person has seen it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wish = st.text_input(
             "Describe the runs you want",
             key="run-wish",
             placeholder="refused refunds last week over 2 cents slower than 3 s flagged by Ana",
-            max_chars=500,
+            max_chars=by_model.LONGEST,
         )
+        role = readers.choose(actor, "wish-read-by")
     if not wish or session.get("wish-done") == wish:
         return
-    read = phrases.parse(wish, known, now=dt.datetime.now(show.zone()))
     with st.container(border=True, key="understood"):
+        read = _understood(actor, wish, known, role)
         told = wanted.told(read.filters)
         offered = [*told, *(("words", one, f"says “{one}”") for one in read.missed)]
         if told:
@@ -161,8 +166,13 @@ def _wish(known: phrases.Known) -> None:
             st.caption("No filter was understood. Name a flow, an outcome, a time, a cost, a tool or a person.")
         labels = [show.plain(words) for _, _, words in offered]
         chosen = st.pills(
-            "Filters", labels, selection_mode="multi", default=labels[: len(told)], key=f"wish-{wish}", label_visibility="collapsed"
-        )  # fmt: skip
+            "Filters",
+            labels,
+            selection_mode="multi",
+            default=labels[: len(told)],
+            key=f"wish-{role}-{len(told)}-{wish}",
+            label_visibility="collapsed",
+        )
         if read.missed:
             missed = ", ".join(f"“{one}”" for one in read.missed)
             st.warning(
@@ -175,6 +185,26 @@ def _wish(known: phrases.Known) -> None:
                 "Apply", key="apply-wish", type="primary", disabled=not kept, on_click=_take_up, args=(wish, kept)
             )
             st.button("Leave it", key="leave-wish", on_click=_leave)
+
+
+def _understood(actor: Actor, wish: str, known: phrases.Known, role: str) -> phrases.Read:
+    """What the wish was understood as: by the model of `role` where it has read it, else by our rules."""
+    now = dt.datetime.now(show.zone())
+
+    def asked() -> Coroutine[Any, Any, by_model.ByModel]:
+        return by_model.read(actor, wish, known, role, now=now)
+
+    found = by_model.kept(wish, known, role, now=now) if role else None
+    if role and found is None:
+        readers.offer(role, TOLD, "ask-model", asked)
+    if found is not None:
+        st.caption(f":material/neurology: {show.plain(readers.took(found.record))}")
+        if found.understood is None:
+            st.warning(f"{show.plain(found.record.problem)} Our grammar reads it instead.", icon=":material/warning:")
+        readers.offer(role, "", "ask-model", asked, again=True)
+        if found.understood is not None:
+            return found.understood
+    return phrases.parse(wish, known, now=now)
 
 
 def _take_up(wish: str, kept: Sequence[tuple[str, str, str]]) -> None:

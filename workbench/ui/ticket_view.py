@@ -15,6 +15,8 @@ from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, title
 from workbench.ui import chain_links, nav, show
 
 MOMENTS = (("created_at", "Created"), ("first_response_at", "First response"), ("resolved_at", "Resolved"))
+READ, BESIDE = 560, 320
+"""How wide the ticket's words are, and what stands beside them, in pixels."""
 
 
 def reading(ticket: dict[str, Any]) -> None:
@@ -26,13 +28,13 @@ def reading(ticket: dict[str, Any]) -> None:
                       width=280, border=True)  # fmt: skip
         st.metric("Rating", "—" if _empty(ticket["csat"]) else f"{ticket['csat']:g} of 5", width=130, border=True)
         st.metric("Reopened", {True: "yes", False: "no"}.get(ticket["reopened"], "—"), width=130, border=True)
-    left, right = st.columns([2, 1], gap="large")
-    with left:
-        with st.container(border=True):
-            st.markdown(show.plain(ticket["body"]) if ticket["body"] else ":gray[The ticket has no text.]")
-        _run(ticket["run_id"])
-    with right:
-        _belongs(ticket)
+    with st.container(horizontal=True, gap="large"):  # Side by side where there is room, else below one another.
+        with st.container(width=READ):
+            with st.container(border=True):
+                st.markdown(show.plain(ticket["body"]) if ticket["body"] else ":gray[The ticket has no text.]")
+            _run(ticket["run_id"])
+        with st.container(width=BESIDE):
+            _belongs(ticket)
     _more(ticket)
 
 

@@ -44,10 +44,9 @@ def switch(label: str, options: Iterable[str], default: str, key: str) -> str:
     return st.segmented_control(label, list(options), default=default, key=key, bind="query-params", required=True)
 
 
-def no_tickets() -> None:
-    """The empty state: what is not here yet, and the next step."""
-    show.empty("There are no tickets yet", "Load a file of your help desk's tickets to see what changed.",
-               icon="confirmation_number")  # fmt: skip
+def no_tickets(hint: str = "Load a file of your help desk's tickets to see what changed.") -> None:
+    """The empty state: what is not here yet, and the next step; `hint` says what the page will do with tickets."""
+    show.empty("There are no tickets yet", hint, icon="confirmation_number")
     if any(place.address == "load" for place in nav.PLACES):
         nav.link("load", "Load tickets")
 

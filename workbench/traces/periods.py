@@ -24,6 +24,7 @@ MONTHS = [
     "november",
     "december",
 ]
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 NUMBERS = {
     word: n
     for n, word in enumerate(
@@ -37,11 +38,13 @@ def _any(names: Iterable[str]) -> str:
 
 
 _ISO = r"\d{4}-\d{1,2}-\d{1,2}"
-_DATED = (
+_DAY = (
     rf"{_ISO}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_any(MONTHS)}(?:,? \d{{4}})?"
-    rf"|{_any(MONTHS)} \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?(?!\d)"
-    rf"|{_any(MONTHS)} \d{{4}}|q[1-4](?: \d{{4}})?|\d{{4}}-\d{{2}}|(?:19|20)\d{{2}}|today|yesterday"
+    rf"|{_any(MONTHS)} \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?(?!\d)|today|yesterday|(?:{'|'.join(DAYS)})"
 )
+ONE_DAY = f"(?:{_DAY})"
+"""A day as people write it; no groups."""
+_DATED = rf"{_DAY}|{_any(MONTHS)} \d{{4}}|q[1-4](?: \d{{4}})?|\d{{4}}-\d{{2}}|(?:19|20)\d{{2}}"
 POINT = f"(?:{_DATED}|{_any(MONTHS)})"
 """A day, a month, a quarter or a year, as people write it; no groups."""
 _BARE = f"(?:{_DATED}|{_any(name for name in MONTHS if name not in ('march', 'may'))})"
@@ -81,12 +84,19 @@ def find(text: str, today: dt.date) -> Period | None:
 
 
 def point(words: str, today: dt.date) -> tuple[dt.date, dt.date]:
-    """The first and the last day of a day, month, quarter or year in words; without a year the newest one that began."""
+    """The first and the last day of a day, month, quarter or year in words; without a year the newest one that began.
+
+    Raises ValueError for a day that no calendar has.
+    """
+    words = words.casefold()
     words = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", words.replace(",", " ").replace(" of ", " ")).strip()
     if words == "today":
         return today, today
     if words == "yesterday":
         return today - DAY, today - DAY
+    if words in DAYS:
+        day = today - (today.weekday() - DAYS.index(words)) % 7 * DAY
+        return day, day
     if re.fullmatch(_ISO, words):
         day = dt.date(*map(int, words.split("-")))
         return day, day
@@ -103,6 +113,14 @@ def point(words: str, today: dt.date) -> tuple[dt.date, dt.date]:
     if days:
         return _latest(lambda y: (dt.date(y, month, days[0]), dt.date(y, month, days[0])), year, today)
     return _latest(lambda y: _month(y, month), year, today)
+
+
+def whole(which: str, unit: str, today: dt.date) -> tuple[dt.date, dt.date]:
+    """The first and the last day of `this` week, month, quarter or year until today, or of the whole one before it."""
+    first = _first_of(unit, today)
+    if which in ("this", "current"):
+        return first, today
+    return _first_of(unit, first - DAY), first - DAY
 
 
 def _latest(
@@ -136,14 +154,6 @@ def _back(match: re.Match[str], today: dt.date) -> tuple[dt.date, dt.date]:
         raise Invalid(f"{match[0].capitalize()} is no time.", remedy="Ask about a time that has tickets.")
     days = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365}[match["unit"]] * _number(match["n"] or "one")
     return today - (days - 1) * DAY, today
-
-
-def _whole(match: re.Match[str], today: dt.date) -> tuple[dt.date, dt.date]:
-    """This or the last calendar week, month, quarter or year."""
-    first = _first_of(match["unit"], today)
-    if match["which"] in ("this", "current"):
-        return first, today
-    return _first_of(match["unit"], first - DAY), first - DAY
 
 
 def _first_of(unit: str, day: dt.date) -> dt.date:
@@ -185,7 +195,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
         (rf"(?:in |over |during |for |within )?(?:the )?(?:last|past|previous|recent) {_COUNT} {_UNIT}", _back),
         (
             rf"(?:in |during |over )?(?:the )?(?P<which>this|current|last|previous|past) {_UNIT}(?! than)",
-            lambda m, t: _whole(m, t) if m["unit"] != "day" else (t - DAY, t - DAY),
+            lambda m, t: whole(m["which"], m["unit"], t) if m["unit"] != "day" else (t - DAY, t - DAY),
         ),
         (rf"(?:in|on|during|for|of|at) (?P<a>{POINT})", lambda m, t: point(m["a"], t)),
         (rf"(?P<a>{_BARE})", lambda m, t: point(m["a"], t)),
