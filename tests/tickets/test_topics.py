@@ -170,7 +170,7 @@ def test_what_may_not_be_is_refused_with_the_reason(found: Path) -> None:
         topics.undo(ADMIN, change)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from(["rename", "merge", "move", "remove"]), st.integers(0, 9), st.integers(0, 9)),
                 min_size=1, max_size=4))  # fmt: skip
 def test_changes_and_then_undoing_them_is_as_if_nothing_had_been(
