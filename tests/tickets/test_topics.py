@@ -17,6 +17,7 @@ from tests.tickets.files import ADMIN, MakeCsv, parts
 from workbench import access, jobs, store
 from workbench.access import audit
 from workbench.errors import Conflict, Invalid, NotFound, Refused
+from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import (
     discover,
     enrich,
@@ -169,7 +170,7 @@ def test_what_may_not_be_is_refused_with_the_reason(found: Path) -> None:
         topics.undo(ADMIN, change)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from(["rename", "merge", "move", "remove"]), st.integers(0, 9), st.integers(0, 9)),
                 min_size=1, max_size=4))  # fmt: skip
 def test_changes_and_then_undoing_them_is_as_if_nothing_had_been(
@@ -269,3 +270,17 @@ def test_tickets_that_have_nothing_in_common_are_not_proposed(found: Path, make_
     load(ADMIN, make_csv(rows), mapping=None)
     jobs.run_here(enrich.create(ADMIN, ["topic"]))
     assert discover.propose(ADMIN) == []
+
+
+@pytest.mark.postgres
+def test_topics_are_kept_changed_and_undone_in_either_database(database: str, make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv(drones(3)), mapping=None)
+    rows = [TopicRow(number=n, name=name, terms=[name]) for n, name in enumerate(("Rotors", "Gimbals", "Bags"), 1)]
+    topics.store_rows(ADMIN, rows, {}, TextModel(kind="topics", number=1, made_by="ada"), what="found topics")
+    topics.merge(ADMIN, 2, 1)
+    topics.move(ADMIN, 3, 1)
+    assert manifest.read().topics == (("Rotors", None), ("Rotors", None), ("Rotors", "Bags"))
+    assert topics.members(1) == [1, 2, 3]
+    assert [topics.undo(ADMIN), topics.undo(ADMIN)] == ["moved “Bags” under “Rotors”", "merged “Gimbals” into “Rotors”"]
+    assert manifest.read().topics == (("Rotors", None), ("Gimbals", None), ("Bags", None))
+    assert [one.undone for one in topics.history()] == [True, True]

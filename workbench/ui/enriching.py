@@ -24,7 +24,9 @@ TOLD = {
 def states(actor: Actor) -> None:
     """How many tickets have each value and from where, what is still to be done, and the start."""
     rows = enrich.states()
-    st.caption("Only what your help desk left open is filled. Everything is found on this machine.")
+    st.caption(
+        "Only what your help desk left open is filled; each ticket says what was found and what the help desk gave."
+    )
     frame = pd.DataFrame(
         [
             {

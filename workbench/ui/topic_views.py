@@ -101,7 +101,7 @@ def overview() -> tickets.Filters:
         show.plain(f"{days.start:%-d %b %Y} to {days.end:%-d %b %Y}. {told}. The tick on a bar is its share before.")
     )
     with st.container(key="split-topics"):
-        left, right = st.columns([5, 6], gap="large")
+        left, right = st.columns([4, 6], gap="medium")
     with left:
         shown = frame[frame["topic"] != topic_figures.UNASSIGNED].head(SHOWN)
         event: Any = st.plotly_chart(
@@ -207,10 +207,10 @@ def one(actor: Actor, filters: tickets.Filters) -> None:
         left, right = st.columns([3, 2], gap="large")
     with left:
         _trend(topic, filters)
-        _examples(topic)
-    with right:
         _links(topic)
+    with right:
         _edit(actor, topic, tree)
+    _examples(topic)
 
 
 def _title(one: Topic, tree: list[Topic]) -> str:
@@ -239,8 +239,10 @@ def _examples(topic: Topic) -> None:
     rows = topic_figures.examples(topic)
     if rows.empty:
         st.caption("The tickets that it was found in are no longer here.")
-    for _, row in rows.iterrows():
-        with st.container(border=True):
+    with st.container(horizontal=True):
+        places = [st.container(border=True, width=330) for _ in range(len(rows))]
+    for place, (_, row) in zip(places, rows.iterrows(), strict=True):
+        with place:
             st.markdown(f"**{show.plain(str(row['subject'] or ''))}**  \n{show.plain(str(row['body'] or '')[:300])}")
             nav.link("ticket", f"Ticket {show.plain(str(row['ticket_id']))}", {"ticket": str(row["ticket_id"])})
 
