@@ -18,8 +18,9 @@ TITLES: dict[digest.Every, str] = {"week": "Every week", "day": "Every day"}
 RECENT = 5
 
 
+@st.fragment
 def panel(actor: Actor, period: Period) -> None:
-    """What is sent by itself, and a form for whoever may set it."""
+    """What is sent by itself, and a form for whoever may set it. A fragment, so that a choice reckons no brief anew."""
     with st.container(key="brief-send"), st.expander("Send it by itself", icon=":material/schedule_send:"):
         if done := session.get("brief-done"):
             session.forget("brief-done")
