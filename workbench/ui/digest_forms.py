@@ -101,9 +101,18 @@ def _buttons(actor: Actor, wanted: Plan, about: Period, period: Period) -> None:
                 st.rerun()
     if seen:
         with show.errors():
-            for name, body in digest.preview(about, names):
-                st.markdown(f"**{show.plain(name)}** would get, about {show.plain(about.said)}:")
-                st.code(body, language=None, wrap_lines=True, height=260)
+            _previewed(about, names)
+
+
+def _previewed(about: Period, names: list[str]) -> None:
+    """What would be said, as a person reads it; as it is sent, under a fold."""
+    made = digest.message(about)
+    st.markdown(f"**{show.plain(made.subject)}** would go to {show.plain(', '.join(names))}:")
+    st.code(made.text, language=None, wrap_lines=True, height=260)
+    with st.expander("Exactly as each destination gets it"):
+        for name, body in digest.preview(about, names):
+            st.markdown(f"**{show.plain(name)}**")
+            st.code(body, language=None, wrap_lines=True, height=200)
 
 
 def _recent() -> None:
