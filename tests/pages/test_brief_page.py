@@ -15,7 +15,7 @@ from tests.tickets.files import ADMIN
 from workbench import settings
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, NotFound, Refused
-from workbench.tickets import brief, brief_notes, brief_text, signals, weeks
+from workbench.tickets import brief, brief_notes, brief_text, metrics, moves, noise, signals, weeks
 from workbench.tickets import seed as samples
 from workbench.tickets.brief import Brief
 from workbench.tickets.figures import Figure
@@ -127,3 +127,17 @@ def test_files_hold_hostile_words_as_words_and_links_to_the_same_pages(peak: Bri
     first = next(iter(brief_text.figures(peak)))
     assert f"]({'http://here' + brief_text.address(first)})" in text
     assert isinstance(first, Figure)
+
+
+def test_a_topic_that_is_new_is_told_and_one_query_for_all_groups_says_what_each_alone_says(peak: Brief) -> None:
+    days = moves.Days(peak.start, peak.end, peak.before, peak.start - dt.timedelta(days=1), True, dt.date(2025, 12, 2))
+    usual = noise.usuals(days.start, days.end, "topic", days.oldest)
+    volume, csat = metrics.get("volume"), metrics.get("csat")
+    together = noise.sides(volume, days.start, days.end, "topic", ["Delivery", "Brand new"], usual)
+    alone = noise.usual(days.start, days.end, {"topic": ["Delivery"]}, days.oldest)
+    assert usual["Delivery"] == alone
+    assert together["Delivery"] == noise.side(volume, days.start, days.end, {"topic": ["Delivery"]}, usual=alone)
+    assert together["Brand new"] is not None
+    assert together["Brand new"].value == 0
+    vendors = noise.sides(csat, days.start, days.end, "vendor", ["Calder"], {})
+    assert vendors["Calder"] == noise.side(csat, days.start, days.end, {"vendor": ["Calder"]})

@@ -124,9 +124,13 @@ def _moves(_signature: source.Signature, days: Days) -> Moves:
     one_by_one: list[Move] = []
     more = within = unknown = 0
     for metric, by, candidates in rows:
-        moved = 0
+        moved, groups = 0, [str(row["label"]) for row in candidates]
+        usual = noise.usuals(days.start, days.end, by, days.oldest) if metric.interval == "poisson" else {}
+        here = noise.sides(metric, days.start, days.end, by, groups, usual)
+        there = noise.sides(metric, days.before, days.until, by, groups, usual)
         for row in candidates:
-            now, before, apart = compare(metric, {by: [str(row["label"])]}, days, among)
+            now, before = here[str(row["label"])], there[str(row["label"])]
+            apart = noise.difference(now, before, among=among) if now and before else None
             if now is None or before is None or apart is None or not settled(metric, now.n, int(row["tickets"])):
                 unknown += 1
             elif not apart.beyond:

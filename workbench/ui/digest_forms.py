@@ -18,8 +18,9 @@ TITLES: dict[digest.Every, str] = {"week": "Every week", "day": "Every day"}
 RECENT = 5
 
 
+@st.fragment
 def panel(actor: Actor, period: Period) -> None:
-    """What is sent by itself, and a form for whoever may set it."""
+    """What is sent by itself, and a form for whoever may set it. A fragment, so that a choice reckons no brief anew."""
     with st.container(key="brief-send"), st.expander("Send it by itself", icon=":material/schedule_send:"):
         if done := session.get("brief-done"):
             session.forget("brief-done")
@@ -100,9 +101,18 @@ def _buttons(actor: Actor, wanted: Plan, about: Period, period: Period) -> None:
                 st.rerun()
     if seen:
         with show.errors():
-            for name, body in digest.preview(about, names):
-                st.markdown(f"**{show.plain(name)}** would get, about {show.plain(about.said)}:")
-                st.code(body, language=None, wrap_lines=True, height=260)
+            _previewed(about, names)
+
+
+def _previewed(about: Period, names: list[str]) -> None:
+    """What would be said, as a person reads it; as it is sent, under a fold."""
+    made = digest.message(about)
+    st.markdown(f"**{show.plain(made.subject)}** would go to {show.plain(', '.join(names))}:")
+    st.code(made.text, language=None, wrap_lines=True, height=260)
+    with st.expander("Exactly as each destination gets it"):
+        for name, body in digest.preview(about, names):
+            st.markdown(f"**{show.plain(name)}**")
+            st.code(body, language=None, wrap_lines=True, height=200)
 
 
 def _recent() -> None:

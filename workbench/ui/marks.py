@@ -22,7 +22,7 @@ def below(drawn: Sequence[Marker]) -> None:
     if "incident" in kinds:
         words.append("▲ and a shade: an incident, from its first sign to its last")
     if "release" in kinds:
-        words.append("dotted line with a flow's name: a release went live")
+        words.append("dotted line with a flow's name, or ◆: a release went live")
     st.caption("; ".join(words) + ". Point at a name to read more.")
     newest = list(reversed(drawn))
     with st.container(horizontal=True, key="chart-marks"):
