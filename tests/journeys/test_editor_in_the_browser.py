@@ -286,6 +286,26 @@ def test_what_is_typed_is_saved_by_itself_and_survives_a_reload(seeded: Path) ->
         expect(page.get_by_text("Instructions · order-desk/shipping@2")).to_be_visible(timeout=SLOW)
 
 
+def test_an_open_popover_is_not_drawn_anew_by_saving(seeded: Path) -> None:
+    with opened(seeded) as (app, chromium):
+        page = flows_page(app, chromium, "order-desk")
+        hand = Hand(page, "order-desk")
+        hand.agent("shipping")
+        hand.button("Add an agent")
+        name = page.get_by_test_id("stPopoverBody").get_by_role("textbox", name="Name")
+        expect(name).to_be_visible(timeout=SLOW)
+        about = page.get_by_role("textbox", name="What it is for")
+        about.fill("Everything that is sent.")
+        about.press("Tab")
+        expect(page.get_by_text("Not saved yet.")).to_be_visible(timeout=SLOW)
+        page.wait_for_timeout(2_500)
+        expect(page.get_by_text("Not saved yet.")).to_be_visible()
+        expect(name).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(name).to_have_count(0, timeout=SLOW)
+        hand.saved(2)
+
+
 def test_two_people_who_edit_the_same_draft_lose_nothing(seeded: Path) -> None:
     with opened(seeded) as (app, chromium):
         one = Hand(flows_page(app, chromium, "order-desk"), "order-desk")

@@ -65,6 +65,7 @@ def test_a_page_opens_with_an_empty_database_and_says_what_to_do(migrated: Path,
     app = opened(place, role)
     assert [e.message for e in app.exception] == []
     assert EMPTY[place] in words(app)
+    assert "python -m" not in words(app)
 
 
 @pytest.mark.parametrize("role", ROLES)

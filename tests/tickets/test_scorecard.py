@@ -159,7 +159,8 @@ def test_the_page_says_in_words_who_does_better_with_the_same_tickets(home: Path
 
 
 def test_without_tickets_the_page_tells_the_next_step(home: Path) -> None:
-    page = AppTest.from_file(settings.ROOT / "pages" / "vendors.py", default_timeout=20).run()
+    page = AppTest.from_file(settings.ROOT / "workbench" / "app.py", default_timeout=60)
+    page.switch_page(str(settings.ROOT / "pages" / "vendors.py")).run()
     assert not page.exception
     assert any("There are no tickets yet" in element.value for element in page.markdown)
     assert any("Load tickets first" in element.value for element in page.caption)

@@ -311,20 +311,32 @@ function listen(mine) {
       rest(mine);
     }, mine.data.pause);
   };
+  const pressed = () => rest(mine);
   document.addEventListener("keydown", keys, true);
   document.addEventListener("input", input, true);
+  document.addEventListener("pointerdown", pressed, true);
   mine.stop = () => {
+    document.removeEventListener("pointerdown", pressed, true);
     document.removeEventListener("keydown", keys, true);
     document.removeEventListener("input", input, true);
   };
 }
 
-/* A while after the last change, say so once: then it is saved. */
+/* A while after the last change or press, say so once: then it is saved. A popover that is open is not drawn anew under
+   somebody's hands; what is unsaved waits until it is closed. */
 function rest(mine) {
   const { unsaved, quiet } = mine.data;
   clearTimeout(mine.timer);
   if (!unsaved || mine.quiet === unsaved) return;
-  mine.timer = setTimeout(() => { mine.quiet = unsaved; mine.send("quiet", unsaved); }, quiet);
+  const due = () => {
+    if (document.querySelector('[data-testid="stPopoverBody"]')) {
+      mine.timer = setTimeout(due, quiet);
+      return;
+    }
+    mine.quiet = unsaved;
+    mine.send("quiet", unsaved);
+  };
+  mine.timer = setTimeout(due, quiet);
 }
 """
 
