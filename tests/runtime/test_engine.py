@@ -16,6 +16,7 @@ from workbench import runtime
 from workbench.errors import Invalid
 from workbench.runtime import Finished, Result, Step, Words, Writer, release
 from workbench.runtime.guardrails import card_numbers, prompt_injection
+from workbench.traces.replay import replay_record
 
 
 def refund(amount: float = 5) -> list[Any]:
@@ -165,6 +166,33 @@ def test_limits_stop_a_run_with_their_reason() -> None:
     ]
     result = run(again, flow=DESK + "limits: {turns: 3}\n")
     assert (result.outcome, result.error) == ("limit", "stopped after 3 turns")
+
+
+ASKING = """
+format: 1
+flow: desk
+entry: front
+agents:
+  front: {prompt: desk/front, model: small, tools: [ask_money]}
+  money: {prompt: desk/money, model: small, tools: [], handoffs: [front]}
+tools:
+  ask_money: {kind: agent, agent: money, description: Asks money.}
+variables: {shop: Fernhill}
+limits: {turns: 3}
+"""
+
+
+def test_agents_that_ask_each_other_without_end_are_stopped_and_replay() -> None:
+    turns = [
+        [function_call("ask_money", {"question": "How much?"}, call_id=f"c{n}")]
+        if n % 2 == 0
+        else [function_call("transfer_to_front", {}, call_id=f"c{n}")]
+        for n in range(60)
+    ]
+    result = run(turns, flow=ASKING)
+    assert (result.outcome, result.error) == ("limit", "stopped after 12 turns of agents that were asked")
+    assert sum(call["kind"] == "model" for call in result.record["calls"]) == 13
+    assert replay_record(json.loads(json.dumps(result.record)), freeze(ASKING)).verdict == "faithful"
 
 
 def test_a_missing_variable_is_one_error_that_lists_all() -> None:

@@ -21,7 +21,12 @@ log = logging.getLogger("workbench.runtime")
 
 
 class LimitReached(AgentsException):
-    """The run has cost more than its flow allows."""
+    """The run has cost, or agents that were asked have worked, more than its flow allows."""
+
+
+OF_ASKED = "turns of agents that were asked"
+ASKED = 4
+"""So many times the run's model turns may all agents together take that are asked: they may ask each other in turn."""
 
 
 class ModelFailed(AgentsException):
@@ -135,7 +140,11 @@ class RecordedModel(Model):
         job, limit = self._job, self._job.spec.limits.usd
         if isinstance(job.models, Tape) and job.models.limit is not None:
             return job.models.limit if job.models.over else ""
-        return f"stopped after ${job.spent:.4f}, above the limit of ${limit:g}" if job.spent > limit else ""
+        if job.spent > limit:
+            return f"stopped after ${job.spent:.4f}, above the limit of ${limit:g}"
+        most = ASKED * job.spec.limits.turns
+        asked = sum(isinstance(call, ModelCall) and bool(call.inside) for call in job.recorder.calls)
+        return f"stopped after {most} {OF_ASKED}" if inside.get() and asked >= most else ""
 
     def _end(self, call: ModelCall, response: ModelResponse) -> None:
         job = self._job

@@ -12,6 +12,7 @@ from workbench import flows, runtime
 from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
 from workbench.runtime import seal
+from workbench.runtime.modelcalls import OF_ASKED
 from workbench.runtime.record import Finished, ToolCall
 from workbench.runtime.release import Release
 from workbench.traces import capture, chats, foreign, query
@@ -181,7 +182,7 @@ class _Answers:
 
 def _limit(record: Mapping[str, Any]) -> str:
     stop = str(record.get("stop", ""))
-    return stop if stop.startswith("stopped after $") else ""
+    return stop if stop.startswith("stopped after $") or stop.endswith(OF_ASKED) else ""
 
 
 def _impossible(record: Mapping[str, Any], release: Release) -> str:
