@@ -14,7 +14,7 @@ from agents.usage import Usage
 from workbench.runtime import redaction
 from workbench.runtime.job import Job
 from workbench.runtime.models import RecordedError, Tape
-from workbench.runtime.record import ModelCall, inside
+from workbench.runtime.record import OF_ASKED, ModelCall, inside
 from workbench.runtime.visible import speaker
 
 log = logging.getLogger("workbench.runtime")
@@ -24,7 +24,6 @@ class LimitReached(AgentsException):
     """The run has cost, or agents that were asked have worked, more than its flow allows."""
 
 
-OF_ASKED = "turns of agents that were asked"
 ASKED = 4
 """So many times the run's model turns may all agents together take that are asked: they may ask each other in turn."""
 

@@ -31,6 +31,10 @@ inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="
 log = logging.getLogger("workbench.runtime")
 
 
+OF_ASKED = "turns of agents that were asked"
+"""How the reason ends of a run that agents stopped which ask each other without end."""
+
+
 @dataclass(frozen=True)
 class Conversation:
     """What a next run needs to go on: the items so far and the agent that spoke last."""

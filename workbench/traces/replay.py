@@ -12,8 +12,7 @@ from workbench import flows, runtime
 from workbench.access import Actor, require
 from workbench.errors import WorkbenchError
 from workbench.runtime import seal
-from workbench.runtime.modelcalls import OF_ASKED
-from workbench.runtime.record import Finished, ToolCall
+from workbench.runtime.record import OF_ASKED, Finished, ToolCall
 from workbench.runtime.release import Release
 from workbench.traces import capture, chats, foreign, query
 
