@@ -73,6 +73,7 @@ def take_in(actor: Actor, text: str, name: str = "") -> list[str]:
         return _take_transcripts(actor, chats.runs(listed, name or "transcripts"))
     runs, own = read(text), capture.spilled()
     with session() as open_session:
+        audit.lock(open_session)
         added = capture.put(open_session, [one for one in runs if one[0] in own])
         added += capture.put(open_session, [one for one in runs if one[0] not in own], source=IMPORTED)
         audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
