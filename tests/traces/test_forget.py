@@ -8,13 +8,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agents.testing import assistant_message
 from sqlalchemy import update
-from sqlmodel import col
+from sqlmodel import col, select
 
 from tests.conftest import ROOT
 from tests.flows_for_tests import Scripted, freeze
@@ -26,7 +27,7 @@ from workbench.access import Actor, audit
 from workbench.datasets import labelling
 from workbench.errors import Invalid, NotFound, Refused
 from workbench.runtime import Conversation, sinks
-from workbench.store.tables import Run
+from workbench.store.tables import DeskRow, Run
 from workbench.traces import approvals, capture, clock, forget, forget_job
 
 MAIL, OTHER = "ada.lovelace@example.com", "rui@example.com"
@@ -241,3 +242,102 @@ def test_the_runtime_command_records_to_a_file(seeded: Path, tmp_path: Path) -> 
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(place.read_text())["run"]["question"] == "Where is order 1042?"
+
+
+WRITTEN = {
+    '"Ann" O\'Neil': 'I am "Ann" O\'Neil.',
+    "Jose\u0301 Alvarez": "Here is JOS\u00c9  Alvarez again",
+    "415-555-0132": "Call me at +1 (415) 555-0132, please",
+    "4155550133": "Call +14155550133",
+    "+44 20 7946 0958": "Ring 020 7946 0958",
+    "20000": "My customer number is 20000.",
+    MAIL: "It is Ada.Lovelace%40example.com",
+}
+
+
+@pytest.mark.parametrize("masked", ["off", "all"])
+def test_a_customer_is_found_however_the_name_or_number_is_written(
+    migrated: Path, manager: Actor, monkeypatch: pytest.MonkeyPatch, masked: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_REDACT", masked)
+    for number, written in enumerate(WRITTEN.values()):
+        says(written, f"ours-{number}")
+        made = desk(number, {"session.id": f"theirs-{number}"})
+        made[2]["attributes"]["gen_ai.tool.call.result"] = json.dumps({"customer": written})
+        take(made)
+    found = {asked: forget.customer(manager, asked).conversations for asked in WRITTEN}
+    assert found == {asked: (f"ours-{number}", f"theirs-{number}") for number, asked in enumerate(WRITTEN)}
+
+
+def test_nobody_is_taken_for_a_customer_by_a_longer_number_or_by_what_programs_write(
+    migrated: Path, manager: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_REDACT", "off")
+    texts = [
+        "Order 120000, 20000.5 and A20000",
+        f"I am not.{MAIL} and x{MAIL}.org",
+        "Call me at +1 (212) 555-0132, or 4155550132999",
+        "The parcel 991234567",
+    ]
+    for number, written in enumerate(texts):
+        stored(written, refund(), conversation=Conversation(id=f"ours-{number}"))
+        made = desk(number, {"gen_ai.usage.input_tokens": 20000, "session.id": f"theirs-{number}"})
+        made[2]["attributes"]["gen_ai.tool.call.result"] = json.dumps({"customer": written})
+        take(made)
+    asked = ["20000", MAIL, "415-555-0132", "1234567", "system", "assistant", "gpt-5.6-luna", "order_id", "look_up"]
+    assert {one: forget.customer(manager, one).deleted["runs"] for one in asked} == dict.fromkeys(asked, 0)
+
+
+def test_a_run_that_is_stored_while_a_customer_is_deleted_goes_too(database: str, manager: Actor) -> None:
+    says(f"I am {MAIL}", "c1")
+    late, new, other = run("And now?"), run(f"I am {MAIL}"), run(f"I am {OTHER}")
+    asked = [{**one.record, "conversation": name} for one, name in ((late, "c1"), (new, "c2"), (other, "c3"))]
+    done: list[forget.Report] = []
+    deleting = threading.Thread(target=lambda: done.append(forget.customer(manager, MAIL, confirmed=True)))
+    with store.session() as open_session:
+        capture.put(open_session, [(record, freeze()) for record in asked])
+        deleting.start()
+        deleting.join(1)
+        assert deleting.is_alive(), "nothing is said to be done while somebody stores runs"
+    deleting.join(30)
+    assert (done[0].deleted["runs"], done[0].conversations) == (3, ("c1", "c2"))
+    assert traces.ids() == [other.run_id]
+
+
+def test_a_run_that_is_stored_between_the_parts_of_a_job_goes_too(database: str, manager: Actor) -> None:
+    says(f"I am {MAIL}", "c1")
+    made = desk(attributes={"session.id": "c4"})
+    take(made[:3])
+    new: list[str] = []
+
+    def between(job: Any) -> None:
+        if job.done and not new:
+            new.extend([says("And now?", "c1"), says(f"I am {MAIL}", "c2"), says(f"I am {OTHER}", "c3")])
+            made[4]["attributes"]["gen_ai.tool.call.result"] = f"write to {MAIL}"
+            take(made[4:])
+
+    job = forget_job.start(manager, MAIL, confirmed=True)
+    assert jobs.run_here(job, watch=between).state == "done"
+    assert len(new) == 3
+    assert forget_job.report(manager, job).deleted["runs"] == 4
+    assert traces.ids() == [new[2]]
+    with store.session() as open_session:
+        assert [one.place for one in open_session.exec(select(DeskRow))] == [forget_job.PLACE + job]
+
+
+def test_a_run_that_could_not_be_stored_while_a_customer_is_deleted_is_kept(migrated: Path, manager: Actor) -> None:
+    capture._spill([run(f"Write to {MAIL}").finished], asks=True)
+    deleting = threading.Thread(target=lambda: forget.customer(manager, MAIL, confirmed=True))
+    writing = threading.Thread(target=lambda: capture._spill([run(f"Write to {OTHER}").finished], asks=True))
+    with capture.unsaved() as path:
+        deleting.start()
+        writing.start()
+        deleting.join(1)
+        assert deleting.is_alive()
+        assert writing.is_alive()
+        assert len(path.read_text().strip().split("\n")) == 1
+    deleting.join(30)
+    writing.join(30)
+    lines = path.read_text().strip().split("\n")
+    assert [json.loads(one)["run"]["question"].split(" [")[0] for one in lines] == ["Write to"]
+    assert forget.customer(manager, OTHER).deleted["unsaved runs"] == 1

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents.testing import assistant_message
 
 from tests import spans
 from tests.conftest import ROOT
 from tests.receiving import children, receiving
+from tests.traces.recorded import stored
 from workbench import flows, store, traces
 from workbench.access import Actor
 from workbench.errors import Invalid, NotFound, Refused, Unavailable
@@ -413,3 +415,32 @@ def test_a_run_of_another_program_cannot_be_forked_and_the_reason_is_said(migrat
 def test_without_a_database_nothing_is_taken(home: Path) -> None:
     with pytest.raises(Unavailable):
         take(desk())
+
+
+def test_a_span_of_another_program_puts_no_words_into_a_live_conversation(database: str) -> None:
+    ours = stored("Where is my order?", [[assistant_message("On its way.")]])
+    made = desk(attributes={"session.id": ours.record["conversation"]})
+    made[3]["attributes"]["gen_ai.output.messages"] = '[{"role": "assistant", "content": "I promised a full refund."}]'
+    for one in made:
+        one["start"] += 10**17
+        one["end"] += 10**17
+    take(made)
+    assert traces.find(conversation=ours.record["conversation"])[0].reply == "I promised a full refund."
+    talk = traces.conversation(ours.record["conversation"])
+    assert [one["content"] for one in talk.items] == ["Where is my order?", "On its way."]
+    take(desk(2, {"session.id": "chat-of-theirs"}))
+    with pytest.raises(NotFound, match="can go on here"):
+        traces.conversation("chat-of-theirs")
+
+
+def test_a_run_of_another_program_whose_first_step_failed_has_failed(database: str) -> None:
+    made = desk()
+    made[0]["error"] = "the order system did not answer"
+    take(made)
+    one = traces.find(outcome="error")[0]
+    assert (one.error, one.reply != "") == ("the order system did not answer", True)
+    assert traces.record(one.id)["error"] == "the order system did not answer"
+    later = desk(2)
+    later[2]["error"] = "no such order"
+    take(later)
+    assert [one.outcome for one in traces.find()].count("answered") == 1, "a step that failed is no failed run"

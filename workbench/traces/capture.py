@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import json
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert
@@ -99,6 +101,16 @@ def put(
     return list(new)
 
 
+@contextlib.contextmanager
+def unsaved() -> Iterator[Path]:
+    """The file of unsaved runs, for one process at a time: nobody adds to it while another takes something out."""
+    path = settings.load().local / SPILL
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("a") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        yield path
+
+
 def spilled() -> list[dict[str, Any]]:
     """The records of this workplace's own runs that wait in its file to be stored, of those that ask people to decide."""
     path = settings.load().local / SPILL
@@ -151,9 +163,7 @@ def _masked(record: dict[str, Any]) -> dict[str, Any]:
 
 def _spill(batch: list[Finished], *, asks: bool) -> None:
     """Keep runs that the database would not take, with the flow each needs, in a file that `runs import` reads."""
-    path = settings.load().local / SPILL
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with unsaved() as path, path.open("a", encoding="utf-8") as file:
         for one in batch:
             record = _masked(one.plain)
             # What a masked call was to be made with is not known any more, so nobody is asked to allow it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +26,9 @@ KIND = "workbench run export"
 
 DEEPEST = 200
 """Levels of nesting in a document."""
+
+FIRST, LAST = 1970, 2100
+"""Years in which a run may have begun."""
 
 AT_ONCE = 200
 """Runs of transcripts that are masked and written together."""
@@ -73,6 +77,7 @@ def take_in(actor: Actor, text: str, name: str = "") -> list[str]:
         return _take_transcripts(actor, chats.runs(listed, name or "transcripts"))
     runs, own = read(text), capture.spilled()
     with session() as open_session:
+        audit.lock(open_session)
         added = capture.put(open_session, [one for one in runs if one[0] in own])
         added += capture.put(open_session, [one for one in runs if one[0] not in own], source=IMPORTED)
         audit.append(open_session, actor, "import runs", f"{len(added)} runs", {"ids": added[:100]})
@@ -175,23 +180,53 @@ class _Shape(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Dollars = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
 class _Usage(_Shape):
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
-    usd: float | None
+    requests: Count = 0
+    input_tokens: Count
+    output_tokens: Count
+    usd: Dollars | None
+
+
+class _CallUsage(_Shape):
+    requests: Count = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cached_tokens: Count = 0
+
+
+class _Request(_Shape):
+    system: str | None = None
+    input: str | list[Any]
+    tools: list[Any] | None = None
+    handoffs: list[Any] | None = None
+    settings: dict[str, Any] | None = None
+
+
+class _Response(_Shape):
+    output: list[Any]
+    usage: _CallUsage | None = None
 
 
 class _ModelCall(_Shape):
     kind: Literal["model"]
     agent: str
     model: str
-    request: dict[str, Any]
+    role: str = ""
+    request: _Request
     digest: str
-    response: dict[str, Any] | None
+    response: _Response | None
     error: str
-    started: float
-    seconds: float
+    started: Moment
+    seconds: Seconds
+    usd: Dollars | None = None
     inside: str = ""
+    replayed: bool = False
 
 
 class _ToolCall(_Shape):
@@ -202,14 +237,16 @@ class _ToolCall(_Shape):
     arguments: str
     output: str
     error: str
-    started: float
-    seconds: float
-    held: float
+    started: Moment
+    seconds: Seconds
+    held: Seconds
+    effect: str = ""
     waited_for: list[str] = []
     inside: str = ""
     decided: str = ""
     mocked: bool = False
     done: bool = True
+    replayed: bool = False
 
 
 class _Verdict(_Shape):
@@ -217,8 +254,10 @@ class _Verdict(_Shape):
     on: str
     tripped: bool
     reason: str
-    started: float
+    started: Moment
+    seconds: Seconds = 0.0
     about: str = ""
+    usd: Dollars | None = None
 
 
 class _Span(_Shape):
@@ -226,8 +265,8 @@ class _Span(_Shape):
     parent: str | None
     type: str
     name: str
-    start: float
-    seconds: float
+    start: Moment
+    seconds: Seconds
 
 
 class _Waiting(_Shape):
@@ -248,7 +287,7 @@ class _Decision(BaseModel):
 
 class _Waited(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
-    seconds: float = Field(ge=0, allow_inf_nan=False)
+    seconds: Seconds
     names: list[str] = Field(alias="for")
 
 
@@ -259,6 +298,8 @@ class _Fact(_Shape):
 
 
 class _Escalation(_Shape):
+    summary: str = ""
+    question: str = ""
     facts: list[_Fact] = []
 
 
@@ -272,11 +313,11 @@ class _Change(_Shape):
 
 class _Forked(_Shape):
     run: str = Field(pattern=r"^run_[0-9a-f]{32}$")
-    step: int = Field(ge=1)
-    calls: int = Field(ge=0)
-    requests: int = Field(ge=0)
-    seconds: float = Field(ge=0, allow_inf_nan=False)
-    usd: float | None
+    step: int = Field(ge=1, le=2**31 - 1)
+    calls: Count
+    requests: Count
+    seconds: Seconds
+    usd: Dollars | None
     change: _Change
     before: _Forked | None = None
 
@@ -287,14 +328,14 @@ class _Record(_Shape):
     format: Literal[1, 2]
     kind: Literal["workbench run"]
     id: str = Field(pattern=r"^run_[0-9a-f]{32}$")
-    flow: str
-    version: str = Field(pattern=r"^(draft|v[1-9][0-9]*)$")
+    flow: str = Field(max_length=500)
+    version: str = Field(max_length=40, pattern=r"^(draft|v[1-9][0-9]*)$")
     digest: str
-    source: str
+    source: str = Field(max_length=500)
     environment: str
-    conversation: str
+    conversation: str = Field(max_length=500)
     started_at: str
-    seconds: float = Field(ge=0, allow_inf_nan=False)
+    seconds: Seconds
     question: str
     input: list[Any] = Field(min_length=1)
     starts_at: str
@@ -318,6 +359,9 @@ class _Record(_Shape):
     guardrails: list[_Verdict]
     spans: list[_Span]
     packages: dict[str, str]
+    told: dict[str, Any] = {}
+    unanswered: str = ""
+    redacted: dict[str, Count] = {}
 
 
 def _one(document: Any) -> tuple[dict[str, Any], Release]:
@@ -326,15 +370,7 @@ def _one(document: Any) -> tuple[dict[str, Any], Release]:
     if document.get("format", FORMAT) != FORMAT or document.get("kind", KIND) != KIND:
         raise Invalid(f"This is not a run export of format {FORMAT}.")
     record = clean(document.get("run"))
-    try:
-        _Record.model_validate(record)
-        if dt.datetime.fromisoformat(record["started_at"]).tzinfo is None:
-            raise Invalid(f"The start of {record['id']} has no time zone.")
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise Invalid(f"The run is not whole: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}.") from None
-    except ValueError:
-        raise Invalid(f"The run {record['id']} has no valid start time.") from None
+    _check(record)
     frozen = release.of(document["content"])
     if frozen.digest != record["digest"] or frozen.name != record["flow"]:
         raise Invalid(f"The flow in the file is not the one that {record['id']} ran.")
@@ -344,3 +380,24 @@ def _one(document: Any) -> tuple[dict[str, Any], Release]:
     if part := seal.broken(record):
         raise Invalid(f"The file was changed: {part} of {record['id']} does not fit its seal.")
     return record, frozen
+
+
+def _check(record: Any) -> None:
+    """Raises Invalid naming the first part of a record that a reader of runs could not follow."""
+    try:
+        _Record.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Invalid(f"The run is not whole: {'.'.join(str(p) for p in first['loc'])}: {first['msg']}.") from None
+    try:
+        began = dt.datetime.fromisoformat(record["started_at"])
+        if began.tzinfo is None:
+            raise Invalid(f"The start of {record['id']} has no time zone.")
+        year = began.astimezone(dt.UTC).year
+    except (ValueError, OverflowError):
+        raise Invalid(f"The run {record['id']} has no valid start time.") from None
+    if not FIRST <= year <= LAST:
+        raise Invalid(f"The run {record['id']} says that it began in the year {year}.")
+    ids = Counter(one["id"] for one in record["spans"])
+    if twice := next((one for one, count in ids.items() if count > 1), None):
+        raise Invalid(f"The span {twice[:40]} is in the run {record['id']} more than once.")

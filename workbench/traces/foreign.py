@@ -117,7 +117,7 @@ def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[
         "conversation": clean(conversation(spans) or f"conv_{trace}")[:500],
         "started_at": _moment(spans[0]["start"]),
         "seconds": max(0.0, (max(one["end"] for one in spans) - spans[0]["start"]) / 1e9),
-        "outcome": "answered" if reply or not error else "error",
+        "outcome": "error" if any(one["error"] for one in roots) or (error and not reply) else "answered",
         "agent": _agent_of(spans, kinds),
         "question": clean(_question(roots[0], models))[:LONGEST],
         "reply": clean(reply)[:LONGEST],
@@ -340,18 +340,21 @@ def _event(event: Mapping[str, Any], *, given: bool) -> dict[str, Any] | None:
 
 def _numbered(told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Messages of attributes such as `llm.input_messages.0.message.content`."""
+    by_number: dict[str, dict[str, Any]] = {}
+    start = f"{name}."
+    for key, value in told.items():
+        if key.startswith(start):
+            number, _, part = key[len(start) :].partition(".")
+            by_number.setdefault(number, {})[part.removeprefix("message.")] = value
     found: list[dict[str, Any]] = []
-    for number in range(500):
-        start = f"{name}.{number}."
-        inner = {
-            key[len(start) :].removeprefix("message."): value for key, value in told.items() if key.startswith(start)
-        }
+    for place in range(500):
+        inner = by_number.get(str(place))
         if not inner:
             break
         calls: dict[str, dict[str, Any]] = {}
         for key, value in inner.items():
             if key.startswith("tool_calls."):
-                _, at, part = key.split(".", 2)
+                at, _, part = key.removeprefix("tool_calls.").partition(".")
                 calls.setdefault(at, {})[part.removeprefix("tool_call.").removeprefix("function.")] = value
         parts = [value for key, value in inner.items() if key.startswith("contents.") and key.endswith(".text")]
         made = {"role": inner.get("role", ""), "content": inner.get("content", "") or "\n".join(map(str, parts))}

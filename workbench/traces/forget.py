@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import delete, func, text, update
 from sqlmodel import Session, col, select
 
-from workbench import settings
 from workbench.access import Actor, audit, require
 from workbench.errors import Invalid, NotFound
-from workbench.runtime.redaction import Masker
 from workbench.store import index, now, session
 from workbench.store.tables import (
     Approval,
@@ -34,12 +33,17 @@ from workbench.store.tables import (
     RunScore,
     TracePart,
 )
-from workbench.traces import capture, masking, query
+from workbench.traces import capture, masking, mentions, query
 
 SYSTEM = Actor("workbench", "admin")
 AT_ONCE = 500
 LONGEST = 36_500
 SHORTEST = 5
+MARK = 8
+"""Bytes that tell a run as it was looked into."""
+
+State = tuple[str, str, int]
+"""A stored run: its id, its conversation, and how many parts of it other programs sent."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,7 @@ def customer(actor: Actor, value: str, *, confirmed: bool = False) -> Report:
     short to tell one customer.
     """
     require(actor, "delete a customer's data")
-    value = checked(value)
-    found = {value, masking.known_as(value)}
-    with session() as open_session:
-        rows = list(open_session.exec(select(Run.id, Run.conversation).order_by(Run.id)))
-    named = {conversation for _, conversation in rows} & found
-    for at in range(0, len(rows), AT_ONCE):
-        named |= holding(value, rows[at : at + AT_ONCE], named)
-    return remove(actor, value, named, confirmed=confirmed)
+    return remove(actor, checked(value), set(), confirmed=confirmed)
 
 
 def checked(value: str) -> str:
@@ -136,21 +133,35 @@ def checked(value: str) -> str:
     return value.strip()
 
 
-def remove(actor: Actor, value: str, conversations: set[str], *, confirmed: bool) -> Report:
-    """Delete these conversations of a customer with all that hangs on them; unless `confirmed`, only say what would be."""
+def remove(
+    actor: Actor, value: str, conversations: Set[str], *, confirmed: bool, looked: Iterable[bytes] = ()
+) -> Report:
+    """Delete these conversations of a customer, and all others that hold `value`; unless `confirmed`, say what would be.
+
+    Runs that were `looked` into are not looked into again. What is stored while this goes on is found too: nothing is
+    stored between the last look and the deleting.
+    """
     require(actor, "delete a customer's data")
-    ids = _ids(conversations)
+    capture.flush()
+    named, seen = {*conversations, value, masking.known_as(value)}, set(looked)
+    with session() as open_session:
+        _look(open_session, value, named, seen)
     with session() as open_session:
         if confirmed:
-            audit.lock(open_session)
+            _alone(open_session)
+            _look(open_session, value, named, seen)
+        with capture.unsaved() as path:
+            unsaved = _unsaved(path, value, named, remove=confirmed)
+        ids = _ids(open_session, named)
+        there = _conversations(open_session, ids)
         counts = _delete(open_session, ids, only_count=not confirmed)
-        counts["unsaved runs"] = _unsaved(value, conversations, remove=confirmed)
+        counts["unsaved runs"] = unsaved
         left = _left(open_session, ids)
         if confirmed:
             audit.append(open_session, actor, "delete a customer's data", f"{counts['runs']} runs", counts)
     if confirmed:
         wipe()
-    return Report(counts, tuple(sorted(conversations)), left, confirmed)
+    return Report(counts, tuple(sorted(there)), left, confirmed)
 
 
 def _older(flow: str, before: dt.datetime) -> list[str]:
@@ -160,36 +171,77 @@ def _older(flow: str, before: dt.datetime) -> list[str]:
         return list(open_session.exec(asked))
 
 
-def holding(value: str, rows: Sequence[tuple[str, str]], named: Set[str]) -> set[str]:
-    """The conversations among runs, given by id and conversation, that hold a value, as it is or masked as it is there.
+def states(open_session: Session, first: str = "", last: str = "") -> list[State]:
+    """Id, conversation and number of parts of the stored runs, by id; with `first` and `last`, of those between."""
+    parts = select(func.count()).where(TracePart.run_id == Run.id).scalar_subquery()
+    asked = select(Run.id, Run.conversation, parts).order_by(Run.id)
+    if first:
+        asked = asked.where(col(Run.id) >= first, col(Run.id) <= last)
+    return [(identity, conversation, int(count)) for identity, conversation, count in open_session.exec(asked)]
+
+
+def mark(state: State) -> bytes:
+    """A run as it is now, in a few bytes: another one once more spans of it have come."""
+    return hashlib.blake2b(f"{state[0]} {state[2]}".encode(), digest_size=MARK).digest()
+
+
+def holding(open_session: Session, value: str, runs: Sequence[State], named: Set[str]) -> set[str]:
+    """The conversations among runs that hold a value, as it is or masked as it is there.
 
     Those that are `named` already are not looked into.
     """
     found: set[str] = set()
-    rules = masking.rules()
-    with session() as open_session:
-        for run_id, conversation in rows:
-            if conversation in named or conversation in found:
-                continue
-            try:
+    rules, wanted = masking.rules(), mentions.Wanted(value)
+    for run_id, conversation, parts in runs:
+        if conversation in named or conversation in found:
+            continue
+        try:
+            if parts:
                 resource, spans, _ = query.trace(open_session, run_id)
-                body = [resource, spans] if spans else query.body(open_session, run_id)
-            except NotFound:
-                continue
-            written = json.dumps(body, ensure_ascii=False).lower()
-            scopes = {conversation, conversation.removeprefix("conv_"), value}
-            spellings = {value, *(Masker(rules, scope).text(value) for scope in scopes)}
-            if any(one.lower() in written for one in spellings):
-                found.add(conversation)
+                texts = mentions.of_spans(resource, spans)
+            else:
+                texts = mentions.of_record(query.body(open_session, run_id))
+        except NotFound:
+            continue
+        if wanted.inside(texts, rules, _scopes(conversation, value)):
+            found.add(conversation)
     return found
 
 
-def _ids(conversations: set[str]) -> list[str]:
+def _scopes(conversation: str, value: str) -> list[str]:
+    """The conversations by whose names something of this one may be masked."""
+    return list(dict.fromkeys((conversation, conversation.removeprefix("conv_"), value)))
+
+
+def _alone(open_session: Session) -> None:
+    """Let no run be stored until this transaction ends."""
+    audit.lock(open_session)
+    if open_session.get_bind().dialect.name == "postgresql":
+        open_session.execute(text("lock table run in share row exclusive mode"))
+
+
+def _look(open_session: Session, value: str, named: set[str], seen: set[bytes]) -> None:
+    """Add to `named` the conversations that hold a value, of the runs that were not `seen`; these are then seen."""
+    fresh = [one for one in states(open_session) if mark(one) not in seen]
+    for at in range(0, len(fresh), AT_ONCE):
+        part = fresh[at : at + AT_ONCE]
+        named |= holding(open_session, value, part, named)
+        seen.update(map(mark, part))
+
+
+def _ids(open_session: Session, conversations: Set[str]) -> list[str]:
     found: list[str] = []
     asked = sorted(conversations)
-    with session() as open_session:
-        for at in range(0, len(asked), AT_ONCE):
-            found += open_session.exec(select(Run.id).where(col(Run.conversation).in_(asked[at : at + AT_ONCE])))
+    for at in range(0, len(asked), AT_ONCE):
+        found += open_session.exec(select(Run.id).where(col(Run.conversation).in_(asked[at : at + AT_ONCE])))
+    return found
+
+
+def _conversations(open_session: Session, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for at in range(0, len(ids), AT_ONCE):
+        asked = select(Run.conversation).where(col(Run.id).in_(ids[at : at + AT_ONCE])).distinct()
+        found |= set(open_session.exec(asked))
     return found
 
 
@@ -242,32 +294,31 @@ def _delete(open_session: Session, ids: Sequence[str], *, only_count: bool = Fal
     return counts
 
 
-def _unsaved(value: str, conversations: set[str], *, remove: bool) -> int:
-    """Lines of the file of unsaved runs that belong to the customer."""
-    path = settings.load().local / capture.SPILL
+def _unsaved(path: Path, value: str, named: set[str], *, remove: bool) -> int:
+    """How many lines of the file of unsaved runs belong to the customer; adds their conversations to `named`."""
     if not path.exists():
         return 0
     lines = path.read_text(encoding="utf-8").split("\n")
-    gone = {number for number, line in enumerate(lines) if line.strip() and _theirs(line, value, conversations)}
-    if gone and remove:
-        _replace(path, (line for number, line in enumerate(lines) if number not in gone))
-    return len(gone)
+    rules, wanted = masking.rules(), mentions.Wanted(value)
+    told = [_line(line) for line in lines]
+    for texts, conversation in told:
+        if wanted.inside(texts, rules, _scopes(conversation, value)):
+            named.add(conversation)
+    kept = [line for line, (_, conversation) in zip(lines, told, strict=True) if conversation not in named]
+    if remove and len(kept) < len(lines):
+        draft = path.with_suffix(".part")
+        draft.write_text("\n".join(kept), encoding="utf-8")
+        draft.replace(path)
+    return len(lines) - len(kept)
 
 
-def _theirs(line: str, value: str, conversations: set[str]) -> bool:
+def _line(line: str) -> tuple[list[str], str]:
+    """What people and models wrote in a line of the file, and its conversation; a line that is no run is its own."""
     try:
-        conversation = str(json.loads(line)["run"]["conversation"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        conversation = ""
-    return conversation in conversations or any(
-        one.lower() in line.lower() for one in (value, masking.masker(conversation).text(value))
-    )
-
-
-def _replace(path: Path, lines: Iterator[str]) -> None:
-    draft = path.with_suffix(".part")
-    draft.write_text("\n".join(lines), encoding="utf-8")
-    draft.replace(path)
+        record = json.loads(line)["run"]
+        return mentions.of_record(record), str(record["conversation"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return [line], f"line {line}"
 
 
 def _left(open_session: Session, ids: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ when the work has ended.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, cast
 
 from sqlalchemy import delete
@@ -25,6 +27,7 @@ from workbench.traces.forget import Report
 KIND = "forget a customer"
 SHARD = 500
 PLACE = "forget-"
+LOOKED = "forgot-"
 
 MANY = 2_000
 """With more runs than this, looking into all of them takes long enough to be shown."""
@@ -70,6 +73,7 @@ def _sweep(open_session: Session) -> None:
             open_session.execute(
                 delete(DeskRow).where(col(DeskRow.person) == row.person, col(DeskRow.place) == row.place)
             )
+            _drop_looked(open_session, row.place.removeprefix(PLACE))
 
 
 def _plan(_arguments: dict[str, Any]) -> list[list[Any]]:
@@ -91,24 +95,50 @@ def _work(job_id: str, arguments: dict[str, Any], shard: list[Any]) -> int:
         if row is None:
             raise NotFound("What tells the customer is not there any more.", remedy="Ask for it again.")
         body = dict(row.body)
-        asked = select(Run.id, Run.conversation).where(col(Run.id) >= first, col(Run.id) <= last).order_by(Run.id)
-        rows = list(open_session.exec(asked)) if first else []
-    if "report" in body:
-        return int(done)
-    if first:
-        found = set(body["found"])
-        kept = {"value": body["value"], "found": sorted(found | forget.holding(body["value"], rows, found))}
-    else:
-        made = forget.remove(actor, body["value"], set(body["found"]), confirmed=arguments["confirmed"])
+        if "report" in body:
+            return int(done)
+        if first:
+            runs, found = forget.states(open_session, first, last), set(body["found"])
+            found |= forget.holding(open_session, body["value"], runs, found)
+            kept = {"value": body["value"], "found": sorted(found)}
+            marks = b"".join(map(forget.mark, runs))
+    if not first:
+        looked = _looked(actor, job_id)
+        made = forget.remove(actor, body["value"], set(body["found"]), confirmed=arguments["confirmed"], looked=looked)
         kept = {"report": {name: value for name, value in dataclasses.asdict(made).items() if name != "conversations"}}
     with session() as open_session:
         forget.overwrite(open_session)
         row = open_session.get(DeskRow, key)
         if row is not None:
             row.body = kept
+        if first:
+            _keep_looked(open_session, actor, job_id, int(done), marks)
+        else:
+            _drop_looked(open_session, job_id)
     if not first:
         forget.wipe()
     return int(done)
+
+
+def _keep_looked(open_session: Session, actor: Actor, job_id: str, done: int, marks: bytes) -> None:
+    """Keep which runs a part looked into, as they were then."""
+    place = f"{LOOKED}{job_id}-{done}"
+    row = open_session.get(DeskRow, (actor.name, place)) or DeskRow(person=actor.name, place=place, body={})
+    row.body = {"marks": base64.b64encode(marks).decode()}
+    open_session.add(row)
+
+
+def _looked(actor: Actor, job_id: str) -> Iterator[bytes]:
+    """The marks of the runs that the parts of a job looked into."""
+    place = col(DeskRow.place).startswith(f"{LOOKED}{job_id}-", autoescape=True)
+    with session() as open_session:
+        for row in open_session.exec(select(DeskRow).where(DeskRow.person == actor.name, place)):
+            marks = base64.b64decode(row.body["marks"])
+            yield from (marks[at : at + forget.MARK] for at in range(0, len(marks), forget.MARK))
+
+
+def _drop_looked(open_session: Session, job_id: str) -> None:
+    open_session.execute(delete(DeskRow).where(col(DeskRow.place).startswith(f"{LOOKED}{job_id}-", autoescape=True)))
 
 
 jobs.kind(KIND, _plan, _work, verb="delete a customer's data")

@@ -174,10 +174,10 @@ class Store:
         self._thread = threading.Thread(target=self._run, name="span-store", daemon=True)
         self._thread.start()
 
-    def claim(self, size: int) -> bool:
-        """Take room for a request of so many bytes; False where too much waits already."""
+    def claim(self, size: int, held: int = 0) -> bool:
+        """Take room for so many bytes of a request that has `held` some; False where too much waits beside it."""
         with self._lock:
-            if self._waiting and self._waiting + size > MOST_WAITING:
+            if self._waiting > held and self._waiting + size > MOST_WAITING:
                 return False
             self._waiting += size
             return True

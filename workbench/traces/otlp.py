@@ -8,6 +8,7 @@ import functools
 import importlib
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,12 @@ ERROR = 2
 """The status code of a span that failed."""
 
 DEEPEST = 32
+MOST_SPANS = 50_000
+"""Spans of one request."""
+MOST_ATTRIBUTES = 10_000
+"""Attributes of one span: a long conversation, told message by message, takes thousands."""
+MOST_VALUES = 500_000
+"""Attributes, events and values in lists, of one request."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,35 @@ class Batch:
     spans: list[Span]
 
 
+class Room:
+    """How much a request may still hold. One without limits holds as many spans and values as a file has."""
+
+    def __init__(self, *, limited: bool = True) -> None:
+        self.spans = MOST_SPANS if limited else sys.maxsize
+        self.values = MOST_VALUES if limited else sys.maxsize
+
+    def take_spans(self, count: int) -> None:
+        """Raises Invalid where a request has too many spans."""
+        self.spans -= count
+        if self.spans < 0:
+            raise Invalid(f"The request has more than {MOST_SPANS:,} spans.", remedy="Send them in several requests.")
+
+    def take(self, count: int) -> None:
+        """Raises Invalid where a request has too many values."""
+        self.values -= count
+        if self.values < 0:
+            raise Invalid(
+                f"The request has more than {MOST_VALUES:,} attributes and values.",
+                remedy="Send its spans in several requests.",
+            )
+
+    def take_attributes(self, count: int) -> None:
+        """Raises Invalid where a span, an event or a program has too many attributes."""
+        if count > MOST_ATTRIBUTES:
+            raise Invalid(f"A span has more than {MOST_ATTRIBUTES:,} attributes.")
+        self.take(count)
+
+
 def read_protobuf(body: bytes) -> list[Batch]:
     """The spans of an ExportTraceServiceRequest. Raises Invalid where the bytes are none."""
     request = _message("ExportTraceServiceRequest")()
@@ -39,32 +75,27 @@ def read_protobuf(body: bytes) -> list[Batch]:
         request.ParseFromString(body)
     except _unreadable():
         raise Invalid("The body is not an OTLP trace request in protobuf.") from None
-    return [
-        Batch(_attributes(one.resource.attributes), [_span(span) for scope in one.scope_spans for span in scope.spans])
-        for one in request.resource_spans
-    ]
+    room = Room()
+    room.take_spans(len(request.resource_spans))
+    room.spans = MOST_SPANS
+    return [_batch(one, room) for one in request.resource_spans]
 
 
 def read_json(text: str | bytes) -> list[Batch]:
     """The spans of an OTLP trace request in JSON. Raises Invalid naming what does not fit."""
     try:
-        return of_plain(clean(json.loads(text)))
+        return of_plain(clean(json.loads(text)), Room())
     except RecursionError:
         raise Invalid("The body is nested too deeply.") from None
     except ValueError:
         raise Invalid("The body is not JSON.") from None
 
 
-def of_plain(request: Any) -> list[Batch]:
+def of_plain(request: Any, room: Room | None = None) -> list[Batch]:
     """The spans of a request that was read from JSON. Raises Invalid."""
+    room = room or Room(limited=False)
     try:
-        return [
-            Batch(
-                _plain_attributes((one.get("resource") or {}).get("attributes")),
-                [_plain_span(span) for scope in _list(one, "scopeSpans") for span in _list(scope, "spans")],
-            )
-            for one in _list(request, "resourceSpans")
-        ]
+        return [_plain_batch(one, room) for one in _list(request, "resourceSpans")]
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"This is not an OTLP trace request: {type(error).__name__} in a span ({error}).") from None
     except RecursionError:
@@ -76,7 +107,14 @@ def answer(*, protobuf: bool) -> bytes:
     return b"" if protobuf else b"{}"
 
 
-def _span(span: Any) -> Span:
+def _batch(one: Any, room: Room) -> Batch:
+    room.take(len(one.scope_spans))
+    room.take_spans(sum(len(scope.spans) for scope in one.scope_spans))
+    told = _attributes(one.resource.attributes, room)
+    return Batch(told, [_span(span, room) for scope in one.scope_spans for span in scope.spans])
+
+
+def _span(span: Any, room: Room) -> Span:
     trace, identity = span.trace_id, span.span_id
     if len(trace) != 16 or len(identity) != 8:
         raise Invalid("A span has no trace id of 16 bytes, or no span id of 8.")
@@ -89,24 +127,33 @@ def _span(span: Any) -> Span:
         "start": span.start_time_unix_nano,
         "end": span.end_time_unix_nano,
         "error": (status.message or "failed") if status.code == ERROR else "",
-        "attributes": _attributes(span.attributes),
-        "events": [{"name": one.name, "attributes": _attributes(one.attributes)} for one in span.events],
+        "attributes": _attributes(span.attributes, room),
+        "events": _events(span.events, room) if span.events else [],
     }
 
 
-def _attributes(pairs: Any) -> dict[str, Any]:
-    return {pair.key: pair.value.string_value or _other(pair.value) for pair in pairs}
+def _events(events: Any, room: Room) -> list[dict[str, Any]]:
+    room.take(len(events))
+    return [{"name": one.name, "attributes": _attributes(one.attributes, room)} for one in events]
 
 
-def _other(value: Any, depth: int = 0) -> Any:
+def _attributes(pairs: Any, room: Room) -> dict[str, Any]:
+    room.take_attributes(len(pairs))
+    return {pair.key: pair.value.string_value or _other(pair.value, room) for pair in pairs}
+
+
+def _other(value: Any, room: Room, depth: int = 0) -> Any:
     kind = value.WhichOneof("value")
     if kind is None:
         return None
     found = getattr(value, kind)
-    if kind == "array_value":
-        return [_other(one, depth + 1) for one in found.values] if depth < DEEPEST else "too deep"
-    if kind == "kvlist_value":
-        return {one.key: _other(one.value, depth + 1) for one in found.values} if depth < DEEPEST else "too deep"
+    if kind in ("array_value", "kvlist_value"):
+        room.take(len(found.values))
+        if depth >= DEEPEST:
+            return "too deep"
+        if kind == "array_value":
+            return [_other(one, room, depth + 1) for one in found.values]
+        return {one.key: _other(one.value, room, depth + 1) for one in found.values}
     if kind == "bytes_value":
         return base64.b64encode(found).decode()
     return _finite(found) if kind == "double_value" else found
@@ -125,7 +172,14 @@ def _list(holder: Mapping[str, Any], name: str) -> list[Any]:
     return found
 
 
-def _plain_span(span: Mapping[str, Any]) -> Span:
+def _plain_batch(one: Mapping[str, Any], room: Room) -> Batch:
+    scopes = [_list(scope, "spans") for scope in _list(one, "scopeSpans")]
+    room.take_spans(sum(map(len, scopes)))
+    told = _plain_attributes((one.get("resource") or {}).get("attributes"), room)
+    return Batch(told, [_plain_span(span, room) for spans in scopes for span in spans])
+
+
+def _plain_span(span: Mapping[str, Any], room: Room) -> Span:
     status = span.get("status") or {}
     failed = status.get("code") in (ERROR, "STATUS_CODE_ERROR")
     return {
@@ -136,9 +190,9 @@ def _plain_span(span: Mapping[str, Any]) -> Span:
         "start": int(span.get("startTimeUnixNano") or 0),
         "end": int(span.get("endTimeUnixNano") or 0),
         "error": str(status.get("message") or "failed") if failed else "",
-        "attributes": _plain_attributes(span.get("attributes")),
+        "attributes": _plain_attributes(span.get("attributes"), room),
         "events": [
-            {"name": str(one.get("name", "")), "attributes": _plain_attributes(one.get("attributes"))}
+            {"name": str(one.get("name", "")), "attributes": _plain_attributes(one.get("attributes"), room)}
             for one in _list(span, "events")
         ],
     }
@@ -156,21 +210,24 @@ def _identity(span: Mapping[str, Any], name: str, size: int) -> str:
     return raw.hex()
 
 
-def _plain_attributes(pairs: Any) -> dict[str, Any]:
-    return {str(pair["key"]): _plain_value(pair.get("value") or {}) for pair in pairs or ()}
+def _plain_attributes(pairs: Any, room: Room) -> dict[str, Any]:
+    room.take_attributes(len(pairs or ()))
+    return {str(pair["key"]): _plain_value(pair.get("value") or {}, room) for pair in pairs or ()}
 
 
-def _plain_value(value: Mapping[str, Any], depth: int = 0) -> Any:
+def _plain_value(value: Mapping[str, Any], room: Room, depth: int = 0) -> Any:
     if depth > DEEPEST or not value:
         return None
     kind, found = next(iter(value.items()))
     kind = kind.replace("_v", "V")
     if kind == "intValue":
         return int(found)
-    if kind == "arrayValue":
-        return [_plain_value(one, depth + 1) for one in found.get("values", [])]
-    if kind == "kvlistValue":
-        return {str(one["key"]): _plain_value(one.get("value") or {}, depth + 1) for one in found.get("values", [])}
+    if kind in ("arrayValue", "kvlistValue"):
+        values = found.get("values", [])
+        room.take(len(values))
+        if kind == "arrayValue":
+            return [_plain_value(one, room, depth + 1) for one in values]
+        return {str(one["key"]): _plain_value(one.get("value") or {}, room, depth + 1) for one in values}
     if isinstance(found, float):
         return _finite(found)
     return found if isinstance(found, str | bool | int) else str(found)

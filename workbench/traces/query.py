@@ -23,6 +23,8 @@ from workbench.traces.otlp import Span
 
 IMPORTED = "imported"
 """The source of runs that came from a file. Nobody goes on with their conversations: a file may say anything."""
+ELSEWHERE = (IMPORTED, foreign.SOURCE)
+"""The sources of runs that did not happen here: they are read, and no conversation goes on from them."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,16 @@ def waiting(run_id: str) -> dict[str, Any]:
 
 
 def conversation(conversation_id: str) -> Conversation:
-    """A stored conversation, so that a next run can go on with it. Raises NotFound."""
-    newest = [one for one in find(conversation=conversation_id, limit=200) if one.source != IMPORTED]
+    """A stored conversation, so that a next run can go on with it. Only runs that happened here count.
+
+    Raises NotFound, also where all its runs came from a file or another program.
+    """
+    newest = find(conversation=conversation_id, without=ELSEWHERE, limit=1)
     if not newest:
-        raise NotFound(f"There is no conversation {conversation_id}.")
+        raise NotFound(
+            f"There is no conversation {conversation_id} that can go on here.",
+            remedy="Runs that came from a file or another program can be read, but nobody goes on with them.",
+        )
     body = record(newest[0].id)
     items = [*body["input"]]
     if body["outcome"] == "blocked":

@@ -18,8 +18,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -40,9 +41,20 @@ ROTATION = 16
 """Answers after which a connection is closed: it is opened again where a process has time."""
 WAITING = 256
 """Connections that may wait to be taken."""
+OPEN = 256
+"""Connections of one process that may be open at once."""
+PATIENCE = 30.0
+"""Seconds within which a request has to come in."""
+PIECE = 1_000_000
+"""Bytes that are unpacked before more room is asked for."""
+MOST_SIGNS = 4_000_000
+"""Commas and brackets of a body in JSON: no request of spans has so many for its size."""
 TOKEN = "WORKBENCH_INGEST_TOKEN"  # noqa: S105  (the name of a variable)
 AGAIN = {429: b"1", 503: b"5"}
 """Seconds after which to send again."""
+
+LATE = 408
+"""The answer to a body that does not come: nothing more is read from its connection."""
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -55,6 +67,29 @@ class _Wrong(Exception):
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
         self.status = status
+
+
+class _Claim:
+    """The room that one request has while it is read, unpacked and stored."""
+
+    def __init__(self, store: ingest.Store) -> None:
+        self._store, self._size = store, 0
+
+    def grow(self, size: int) -> bool:
+        """Take room for so many more bytes; False where there is none."""
+        if not self._store.claim(size, self._size):
+            return False
+        self._size += size
+        return True
+
+    def shrink(self, size: int) -> None:
+        """Give back room for so many bytes."""
+        self._size -= size
+        self._store.release(size)
+
+    def end(self) -> None:
+        """Give back all of it."""
+        self.shrink(self._size)
 
 
 class Receiver:
@@ -77,7 +112,8 @@ class Receiver:
             status, kind, answer = wrong.status, b"application/json", _error(str(wrong))
         headers = [(b"content-type", kind), (b"content-length", str(len(answer)).encode())]
         headers += [(b"retry-after", AGAIN[status])] if status in AGAIN else []
-        headers += [(b"connection", b"close")] if next(self._answers) % ROTATION == 0 else []
+        last = next(self._answers) % ROTATION == 0 or status == LATE
+        headers += [(b"connection", b"close")] if last else []
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
@@ -97,23 +133,24 @@ class Receiver:
             path == SDK and kind != b"application/json"
         ):
             raise _Wrong(415, "The body must be application/x-protobuf or application/json.")
-        body = await _body(headers, receive)
-        size = len(body)
-        if not self._store.claim(size):
-            raise _Wrong(429, "More spans come than can be stored. Send them again in a second.")
+        claim = _Claim(self._store)
         try:
-            return kind, await self._take(body, headers, sdk=path == SDK, protobuf=kind == b"application/x-protobuf")
+            body = await _in_time(headers, receive, claim)
+            protobuf = kind == b"application/x-protobuf"
+            return kind, await self._take(body, headers, claim, sdk=path == SDK, protobuf=protobuf)
         except Unavailable as error:
             raise _Wrong(503, str(error)) from None
         except WorkbenchError as error:
             raise _Wrong(400, str(error)) from None
         finally:
-            self._store.release(size)
+            claim.end()
 
-    async def _take(self, body: bytes, headers: dict[bytes, bytes], *, sdk: bool, protobuf: bool) -> bytes:
+    async def _take(
+        self, body: bytes, headers: dict[bytes, bytes], claim: _Claim, *, sdk: bool, protobuf: bool
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         encoding = headers.get(b"content-encoding", b"identity").lower()
-        parts = await loop.run_in_executor(self._threads, _prepared, body, encoding, sdk, protobuf)
+        parts = await loop.run_in_executor(self._threads, _prepared, body, encoding, claim, sdk, protobuf)
         if parts:
             await asyncio.wrap_future(self._store.add(parts))
         return otlp.answer(protobuf=protobuf)
@@ -124,12 +161,14 @@ class Receiver:
         self._store.close()
 
 
-def _prepared(body: bytes, encoding: bytes, sdk: bool, protobuf: bool) -> list[ingest.Part]:
-    body = _unzipped(body, encoding)
+def _prepared(body: bytes, encoding: bytes, claim: _Claim, sdk: bool, protobuf: bool) -> list[ingest.Part]:
+    body = _unzipped(body, encoding, claim)
+    if not protobuf and sum(map(body.count, (b",", b"{", b"["))) > MOST_SIGNS:
+        raise Invalid("The body has too many values.", remedy="Send its spans in several requests.")
     if protobuf:
         batches = otlp.read_protobuf(body)
     elif sdk:
-        batches = sdk_export.of_plain(_json(body))
+        batches = sdk_export.of_plain(_json(body), otlp.Room())
     else:
         batches = otlp.read_json(body)
     return ingest.prepare(batches, masking.rules())
@@ -142,38 +181,66 @@ def _json(body: bytes) -> Any:
         raise Invalid("The body is not JSON.") from None
 
 
-def _unzipped(body: bytes, encoding: bytes) -> bytes:
+def _unzipped(body: bytes, encoding: bytes, claim: _Claim) -> bytes:
     if encoding in (b"identity", b""):
         return body
     if encoding not in (b"gzip", b"deflate"):
         raise Invalid("The body may be packed with gzip or deflate, nothing else.")
     packed = zlib.decompressobj(47)
+    parts, size, rest = [], 0, body
+    while not packed.eof:
+        try:
+            part = packed.decompress(rest, PIECE)
+        except zlib.error:
+            raise Invalid("The body cannot be unpacked.") from None
+        rest = packed.unconsumed_tail
+        size += len(part)
+        if size > LARGEST:
+            raise Invalid(f"The body has more than {LARGEST:,} bytes when it is unpacked.")
+        if not (part or packed.eof):
+            raise Invalid("The body ends before it is whole.")
+        if not claim.grow(len(part)):
+            raise _full()
+        parts.append(part)
+    claim.shrink(len(body))
+    return b"".join(parts)
+
+
+async def _in_time(headers: dict[bytes, bytes], receive: Receive, claim: _Claim) -> bytes:
     try:
-        found = packed.decompress(body, LARGEST + 1)
-    except zlib.error:
-        raise Invalid("The body cannot be unpacked.") from None
-    if len(found) > LARGEST:
-        raise Invalid(f"The body has more than {LARGEST:,} bytes when it is unpacked.")
-    if not packed.eof:
-        raise Invalid("The body ends before it is whole.")
-    return found
+        async with asyncio.timeout(PATIENCE):
+            return await _body(headers, receive, claim)
+    except TimeoutError:
+        raise _Wrong(LATE, f"The body did not come within {PATIENCE:g} seconds.") from None
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+async def _body(headers: dict[bytes, bytes], receive: Receive, claim: _Claim) -> bytes:
     told = headers.get(b"content-length", b"")
     if told.isdigit() and int(told) > LARGEST:
         raise _Wrong(413, f"The body has more than {LARGEST:,} bytes.")
-    parts, size, more = [], 0, True
+    parts, size, more, taken = [], 0, True, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _Wrong(400, "The sender went away.")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        part = message.get("body", b"")
         more = message.get("more_body", False)
+        size += len(part)
         if size > LARGEST:
             raise _Wrong(413, f"The body has more than {LARGEST:,} bytes.")
+        taken = taken and claim.grow(len(part))
+        # What there is no room for is read to its end, so that the sender hears the answer.
+        if taken:
+            parts.append(part)
+        else:
+            parts.clear()
+    if not taken:
+        raise _full()
     return b"".join(parts)
+
+
+def _full() -> _Wrong:
+    return _Wrong(429, "More spans come than can be stored. Send them again in a second.")
 
 
 def _error(words: str) -> bytes:
@@ -240,6 +307,7 @@ def work(number: int, family: int, parent: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=10,
         backlog=1,
+        limit_concurrency=OPEN,
     )
     asyncio.run(_until_left(uvicorn.Server(config), listening, parent))
     receiver.close()
@@ -252,11 +320,24 @@ async def _until_left(server: uvicorn.Server, listening: socket.socket, parent: 
     while not (server.started or serving.done()):
         await asyncio.sleep(0.01)
     listening.listen(WAITING)
+    silent: dict[Any, float] = {}
     while not serving.done():
         await asyncio.wait([serving], timeout=1)
+        silent = _close_silent(server, silent)
         if os.getppid() != parent:
             server.should_exit = True
     await serving
+
+
+def _close_silent(server: uvicorn.Server, before: Mapping[Any, float]) -> dict[Any, float]:
+    """Close the connections that have not asked for anything in time; since when those that are left have not."""
+    now = time.monotonic()
+    silent = [one for one in server.server_state.connections if getattr(one, "cycle", None) is None]
+    since = {one: before.get(one, now) for one in silent}
+    for one, began in since.items():
+        if now - began > PATIENCE and (transport := getattr(one, "transport", None)):
+            transport.close()
+    return since
 
 
 def _loopback(address: str) -> bool:

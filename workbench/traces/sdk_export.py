@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.errors import Invalid
-from workbench.traces.otlp import Batch, Span
+from workbench.traces.otlp import Batch, Room, Span
 
 _TRACE = re.compile(r"trace_([0-9a-f]{32})")
 
@@ -21,16 +21,18 @@ def fits(document: Any) -> bool:
     return isinstance(found, list) and bool(found) and all(isinstance(one, dict) and "object" in one for one in found)
 
 
-def of_plain(document: Any) -> list[Batch]:
+def of_plain(document: Any, room: Room | None = None) -> list[Batch]:
     """The spans of an export, `{"data": [traces and spans]}`. Raises Invalid naming what does not fit."""
     if not fits(document):
         raise Invalid("This is not a trace export of the Agents SDK: `data` holds no traces or spans.")
+    room = room or Room(limited=False)
+    room.take_spans(len(document["data"]))
     traces = {one.get("id"): one for one in document["data"] if one["object"] == "trace"}
     spans: dict[str, list[Span]] = {str(identity): [] for identity in traces}
     try:
         for one in document["data"]:
             if one["object"] == "trace.span":
-                spans.setdefault(one["trace_id"], []).append(_span(one))
+                spans.setdefault(one["trace_id"], []).append(_span(one, room))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Invalid(f"A span of the export is not whole: {type(error).__name__} ({error}).") from None
     return [_batch(identity, traces.get(identity), found) for identity, found in spans.items()]
@@ -49,8 +51,9 @@ def _batch(identity: str, trace: Mapping[str, Any] | None, spans: list[Span]) ->
     return Batch({"service.name": name, "telemetry.sdk.name": "openai-agents"}, [root, *spans])
 
 
-def _span(one: Mapping[str, Any]) -> Span:
+def _span(one: Mapping[str, Any], room: Room) -> Span:
     data, error = one["span_data"], one.get("error") or {}
+    room.take_attributes(len(data))
     start = _nanoseconds(one["started_at"])
     end = _nanoseconds(one["ended_at"]) if one.get("ended_at") else start
     parent = _short(one["parent_id"]) if one.get("parent_id") else ""

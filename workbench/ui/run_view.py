@@ -118,6 +118,8 @@ def _timeline(record: Mapping[str, Any]) -> None:
     words = [one["name"] + f" for {one['seconds']:.2f} s" for one in waits if one["seconds"] >= timeline.NOTABLE]
     if together := timeline.together(record["spans"]):
         words.append(f"up to {together} steps ran side by side")
+    if len(record["spans"]) > timeline.MOST:
+        words.append(f"the first {timeline.MOST:,} of {len(record['spans']):,} steps are drawn")
     if words:
         st.caption(show.plain("; ".join(words)[:1].upper() + "; ".join(words)[1:] + "."))
     theme = charts.colours()

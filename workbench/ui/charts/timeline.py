@@ -11,6 +11,12 @@ import plotly.graph_objects as go
 GUTTER = 240
 """Pixels left of the bars, for the names."""
 
+DEEPEST = 10
+"""Steps within steps that are moved in; what lies deeper stands under these."""
+
+MOST = 2_000
+"""Steps that are drawn."""
+
 NOTABLE = 0.005
 """Seconds of waiting that are worth a word."""
 
@@ -35,21 +41,22 @@ COLOURS = {
 
 
 def tree(spans: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
-    """The spans in tree order with their depth; a span whose parent is not there stands at the top."""
+    """The spans in tree order with their depth, each once; one whose parent is not there, or is itself, is at the top."""
+    once: dict[str, Mapping[str, Any]] = {}
+    for span in spans:
+        once.setdefault(span["id"], span)
     children: dict[str | None, list[Mapping[str, Any]]] = {}
-    known = {span["id"] for span in spans}
-    for span in sorted(spans, key=lambda one: (one["start"], -one["seconds"])):
-        parent = span["parent"] if span["parent"] in known else None
-        children.setdefault(parent, []).append(span)
-    found: list[tuple[int, Mapping[str, Any]]] = []
-
-    def walk(parent: str | None, depth: int) -> None:
-        for span in children.get(parent, []):
-            found.append((depth, span))
-            walk(span["id"], depth + 1)
-
-    walk(None, 0)
-    return found
+    for span in sorted(once.values(), key=lambda one: (one["start"], -one["seconds"])):
+        children.setdefault(span["parent"] if span["parent"] in once else None, []).append(span)
+    found: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    for top in [*children.get(None, ()), *once.values()]:
+        waiting = [(0, top)]
+        while waiting:
+            depth, span = waiting.pop()
+            if span["id"] not in found:
+                found[span["id"]] = depth, span
+                waiting += [(depth + 1, one) for one in reversed(children.get(span["id"], ()))]
+    return list(found.values())
 
 
 def together(spans: Sequence[Mapping[str, Any]]) -> int:
@@ -76,7 +83,7 @@ def figure(
     spans: Sequence[Mapping[str, Any]], ink: str, faint: str, waits: Sequence[Mapping[str, Any]] = ()
 ) -> go.Figure:
     """The timeline, with what waited for which guardrails below. Times are milliseconds from the run's start."""
-    rows = [*tree(spans), *((0, {**one, "type": "wait"}) for one in waits)]
+    rows = [*tree(spans)[:MOST], *((0, {**one, "type": "wait"}) for one in waits)]
     end = max((span["start"] + span["seconds"] for _, span in rows), default=0.001) * 1000
     layout = {
         "height": 60 + 26 * len(rows),
@@ -137,7 +144,7 @@ def _named(place: int, depth: int, span: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "x": 0,
         "xref": "paper",
-        "xshift": 16 * depth - GUTTER + 4,
+        "xshift": 16 * min(depth, DEEPEST) - GUTTER + 4,
         "y": place,
         "text": escape(label(span)),
         "showarrow": False,
