@@ -52,7 +52,10 @@ def _import(actor: Actor) -> None:
         help="What Export gives, traces of other programs (OTLP as JSON, OpenAI Agents SDK), or chat transcripts.",
     )
     st.caption("Runs that are here already stay as they are. A file that was changed after its export is refused.")
-    if st.button("Take the runs in", key="take-runs-in", disabled=given is None, icon=":material/upload_file:"):
+    if (
+        st.button("Take the runs in", key="take-runs-in", disabled=given is None, icon=":material/upload_file:")
+        and given
+    ):
         with st.spinner("Reading the file"):
             session.keep(TAKEN, traces.take_in(actor, _text(given), PurePath(given.name).name.split(".")[0]))
         st.rerun()
@@ -117,7 +120,7 @@ def _sure(flow: str, days: int) -> bool:
     many = _counted(older.counted, "run") if older.all else f"More than {_counted(older.counted - 1, 'run')}"
     verb = "is" if older.all and older.counted == 1 else "are"
     st.warning(
-        f"{many} {verb} older than that, and will be deleted for good within a day, with flags, labels and cases.",
+        f"{many} {verb} older than that, and will soon be deleted for good, with flags, labels and cases.",
         icon=":material/delete_forever:",
     )
     return st.checkbox("They may be deleted", key=f"keep-sure-{flow}-{days}")

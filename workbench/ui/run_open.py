@@ -18,20 +18,24 @@ def chosen(ids: Sequence[str]) -> str:
     Whoever does something with the newest goes on with that very run: the address then names it, though newer ones come.
     """
     there = st.query_params.get("run", "")
-    if not there:
-        shown = "" if session.arrived() else str(session.get(SHOWN) or "")
-        if shown:
-            st.query_params["run"] = shown
+    shown = "" if session.arrived() else str(session.get(SHOWN) or "")
+    if shown and there != shown:
+        # Also where a link of this page was followed: the browser does not write those to its address.
+        if not there:
             session.keep(PINNED, shown)
-        there = shown or ids[0]
+        st.query_params["run"] = there = there or shown
+    there = there or ids[0]
     session.keep(SHOWN, there)
     return there
 
 
 def moved() -> None:
     """The list shows other runs now: its newest is read, unless the person chose a run or compares two."""
-    if "compare" not in st.query_params and st.query_params.get("run") == session.get(PINNED):
+    there = st.query_params.get("run", "")
+    if "compare" not in st.query_params and there == session.get(PINNED):
         st.query_params.pop("run", None)
+    elif there:
+        st.query_params["run"] = there
     session.forget(SHOWN, PINNED)
 
 

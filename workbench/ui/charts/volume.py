@@ -58,4 +58,6 @@ def figure(moments: Sequence[tuple[dt.datetime, str]], zone: dt.tzinfo, colours:
     ends = [dt.datetime.fromtimestamp(one * seconds, zone) for one in (starts[0] - 0.2, starts[-1] + 1.2)]
     made.update_xaxes(showgrid=False, color=colours["faint"], range=ends)
     made.update_yaxes(showgrid=False, color=colours["faint"], rangemode="tozero", nticks=3)
+    if max(Counter(start for start, _ in tally.elements()).values()) < 4:
+        made.update_yaxes(dtick=1)  # No half runs.
     return made
