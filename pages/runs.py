@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from workbench.ui import nav, run_list, run_view, session, show
+from workbench.ui import nav, run_keeping, run_list, run_view, session, show
 
 actor = session.actor()
 place = nav.place("runs")
@@ -27,3 +27,4 @@ with show.errors():
         if chosen:
             run_view.reading(actor, chosen)
     run_list.divided(asked, facets, picture, words)
+    run_keeping.panel(actor)

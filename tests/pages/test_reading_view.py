@@ -18,7 +18,8 @@ from workbench.access import Actor
 from workbench.cli.tickets import app
 from workbench.datasets import labelling
 from workbench.operations import links
-from workbench.traces import causes
+from workbench.traces import approvals, causes, search
+from workbench.traces.filters import Filters
 from workbench.ui.charts import path, timeline
 from workbench.ui.session import ROLE
 
@@ -117,6 +118,46 @@ def test_the_path_tells_handoffs_failures_and_holds(migrated: Path) -> None:
     assert 'label="injection\\nmessage passed' in drawn
     hostile = record | {"outcome": 'x" [shape=none]; evil \\" -> "'}
     assert 'evil ∖\\" -> \\""' in path.dot(hostile, **COLOURS)
+
+
+HOLDING = [
+    [function_call("transfer_to_money", {}, call_id="c1")],
+    [function_call("pay_out", {"amount": 80}, call_id="c2")],
+]
+
+
+def test_a_held_run_says_which_rule_asked_and_leads_to_the_decision(migrated: Path) -> None:
+    record = stored("Money back, please", HOLDING).record
+    at = opened(record["id"])
+    assert "pay out (amount 80) waits for a decision." in told(at).replace("*", "")
+    assert "Pay out needs a person's decision when the amount is above 50; here: amount 80." in told(at)
+    (waits,) = approvals.find(run_id=record["id"])
+    links = [str(one.proto) for one in at.get("page_link")]
+    assert any('label: "Decide"' in one and waits.id in one for one in links)
+    assert [one.run["id"] for one in search.page(Filters(about=("pay",), outcome=("held",))).rows] == [record["id"]]
+
+
+def test_a_call_that_waits_is_no_finished_step_on_path_and_timeline(migrated: Path) -> None:
+    record = run("Money back, please", HOLDING).record
+    assert r'label="pay_out\nwaits for a person" color="#00f" fontsize=10 style="rounded,dashed"' in path.dot(
+        record, **COLOURS
+    )
+    spans = timeline.held(record["spans"], record["waiting"])
+    assert [(one["type"], one["name"]) for one in spans if one["name"] == "pay_out"] == [("waiting", "pay_out")]
+    assert "waits for a person" in timeline.figure(spans, "#000", "#888").data[0].text
+
+
+@pytest.mark.parametrize(("steps", "title"), [(None, "Name a cause"), (FAILING, "Why it failed")])
+def test_only_a_run_in_which_something_failed_is_asked_why(migrated: Path, steps: Any, title: str) -> None:
+    labels = [str(one.proto) for one in opened(stored(steps=steps).run_id).get("popover")]
+    assert any(f'label: "{title}"' in one for one in labels)
+
+
+def test_steps_of_a_fork_are_words_and_no_json(migrated: Path) -> None:
+    words = [one.words for one in traces.steps(run(steps=FAILING).record)]
+    assert "model request of front: hands over to money" in words
+    assert "model request of money: calls look up of 13; calls look up of 1" in words
+    assert not any("{" in one for one in words)
 
 
 def test_steps_side_by_side_are_counted() -> None:

@@ -21,7 +21,7 @@ def chips(app: AppTest) -> list[str]:
 def test_a_wish_is_shown_before_it_filters_and_says_what_it_did_not_understand(seeded: Path) -> None:
     traces.flag(Actor("ana", "rep"), traces.find(outcome="blocked")[0].id, "look")
     app = opened("runs", "rep")
-    app.text_input(key="run-wish").set_value("purple refused runs flagged by Ana").run()
+    app.text_input(key="run-wish").set_value("purple blocked runs flagged by Ana").run()
     assert "Not understood: “purple”." in told(app)
     assert chips(app) == []
     app.button(key="apply-wish").click().run()

@@ -150,7 +150,7 @@ def test_open_inference_spans_are_read_too(migrated: Path) -> None:
     assert (record["question"], record["reply"], record["agent"]) == ("Where is order 7?", "It is late.", "clerk")
     assert record["calls"][0]["response"]["output"][0]["name"] == "find_order"
     assert (record["calls"][1]["arguments"], record["calls"][1]["output"]) == ('{"order_id": 7}', '{"status": "late"}')
-    assert "guardrail step 3 let the message pass" in traces.step_words(record)
+    assert "guardrail step 3 found nothing wrong with the message" in traces.step_words(record)
     assert record["usage"] == {"requests": 2, "input_tokens": 7, "output_tokens": 3, "usd": None}
 
 

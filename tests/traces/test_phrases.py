@@ -27,13 +27,13 @@ KNOWN = {
 }
 
 UNDERSTOOD = {
-    "refused refunds last week over 2 cents slower than 3 s flagged by Ana": "outcome=blocked words=refund"
+    "refused refunds last week over 2 cents slower than 3 s flagged by Ana": "outcome=held,blocked about=refund"
     " since=2026-11-09T00:00 until=2026-11-16T00:00 dearer=0.02 slower=3 flagged_by=Ana",
     "all runs": "",
     "flagged": "flagged=true",
     "flagged runs": "flagged=true",
     "show me what rui flagged": "flagged_by=rui",
-    "refunds last 90 days flagged by Ana": "words=refund period=last 90 days flagged_by=Ana",
+    "refunds last 90 days flagged by Ana": "about=refund period=last 90 days flagged_by=Ana",
     "flagged by ana or rui": "flagged_by=Ana,rui",
     "flagged by Tom": "?flagged by Tom",
     "not flagged": "?not flagged",
@@ -104,7 +104,9 @@ UNDERSTOOD = {
     "about a broken lamp": "words=broken lamp",
     'that say "where is my parcel"': 'words="where is my parcel"',
     "mentioning vouchers last 24 hours": "words=vouchers period=last 24 hours",
-    "refund questions": "words=refund",
+    "refund questions": "about=refund",
+    "runs where the refund was held": "outcome=held about=refund",
+    "rejected parcels": "outcome=held,blocked about=parcel",
     "late deliveries in order-desk": "words=delivery flow=order-desk ?late",
     "angry customers": "?angry",
     "conversation conv_123": "customer=conv_123",

@@ -98,6 +98,16 @@ def test_each_filter_finds_exactly_what_it_names(database: str, rep: Actor) -> N
     assert found(flow=("desk",), outcome=("answered",), slower=2.0, words="where order") == ["4"]
 
 
+def test_what_a_run_is_about_is_said_or_stands_in_the_name_of_a_tool_it_asks_for(database: str) -> None:
+    put(1, ("tool", "refund_order"), question="Money back, please", outcome="held")
+    put(2, question="I want a refund", outcome="blocked")
+    put(3, ("tool", "find_order"), question="Refunded already?")
+    assert (found(about=("refund",)), found(words="refund")) == (["2", "1"], ["2"])
+    assert (found(about=("refunds", "order")), found(about=("parcel",))) == (["1"], [])
+    assert found(about=("refund",), outcome=("held",)) == ["1"]
+    assert [words for _, _, words in told(Filters(about=("refund",)))] == ["about “refund”"]
+
+
 def test_what_people_take_back_is_not_found_any_more(database: str) -> None:
     put(1, ("tool", "find_order"))
     put(2)

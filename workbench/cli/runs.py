@@ -106,6 +106,9 @@ def list_(
     words: Annotated[
         str, typer.Option(help='In question or reply; "quoted" words stand together, refu* goes on.')
     ] = "",
+    about: Annotated[
+        Some, typer.Option(help="A word that is said, or stands in the name of a tool it asks for.")
+    ] = None,
     slower: Annotated[str, typer.Option(help="More than so many seconds.")] = "",
     faster: Annotated[str, typer.Option(help="Less than so many seconds.")] = "",
     dearer: Annotated[str, typer.Option(help="More than so many US dollars.")] = "",

@@ -132,6 +132,11 @@ def words(said: str) -> list[str]:
     return [_singular(one) for one in _WORD.findall(folded)]
 
 
+def parts(name: str) -> list[str]:
+    """The words of a name such as `refund_order`, as words are looked for."""
+    return words(name.replace("_", " "))
+
+
 @lru_cache(100_000)
 def _singular(word: str) -> str:
     """A word without the plural's s, by Harman's rules (How effective is suffixing?, 1991)."""

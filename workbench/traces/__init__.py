@@ -6,7 +6,7 @@ from workbench.traces.exchange import export, take_in
 from workbench.traces.fork import Forked, fork
 from workbench.traces.query import Flag, Run, conversation, count, find, flag, flags, flow_names, ids, record, run
 from workbench.traces.replay import Verdict, replay, replay_record
-from workbench.traces.words import brief, step_words, tool_words, waits
+from workbench.traces.words import brief, call_words, step_words, tool_words, waits, went_wrong
 
 __all__ = [
     "Comparison",
@@ -16,6 +16,7 @@ __all__ = [
     "Verdict",
     "between",
     "brief",
+    "call_words",
     "close",
     "compare",
     "conversation",
@@ -38,4 +39,5 @@ __all__ = [
     "take_in",
     "tool_words",
     "waits",
+    "went_wrong",
 ]

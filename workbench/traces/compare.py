@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from workbench.prompts import Line, lines
 from workbench.traces import query
-from workbench.traces.words import brief
+from workbench.traces.words import brief, call_words
 
 Kind = Literal["message", "guardrail", "model", "handoff", "tool", "reply"]
 Verdict = Literal["same", "changed", "only in one", "only in the other"]
@@ -57,6 +58,7 @@ class Step:
         """The step in a short line."""
         said = {"message": "message", "guardrail": "verdict", "model": "answer", "tool": "answer", "reply": "reply"}
         text = self.parts.get(said.get(self.kind, ""), "") or self.parts.get("error", "")
+        text = _spoken(text) if self.kind == "model" else text
         before = f" ({brief(self.parts['arguments'], 80)})" if self.kind == "tool" else ""
         return f"{self.title}{before}" + (f": {brief(' '.join(text.split()), 80)}" if text else "")
 
@@ -260,6 +262,17 @@ def _item(item: Any) -> str:
     if "role" in item:
         return f"{item['role']}: {content or ''}"
     return json.dumps({k: v for k, v in item.items() if k not in ("id", "call_id", "status")}, ensure_ascii=False)
+
+
+_CALL = re.compile(r"calls ([^\s:]+): (.*)", re.DOTALL)
+
+
+def _spoken(answer: str) -> str:
+    """A model's answer without JSON: what it says, the calls it asks for in words, and whom it hands over to."""
+    said = [one.strip() for one in re.split(r"\n(?=calls |assistant: )", answer)]
+    calls = [_CALL.fullmatch(one) for one in said]
+    words = [call_words(call[1], call[2]) if call else one for call, one in zip(calls, said, strict=True)]
+    return "; ".join(one.removeprefix("assistant: ") for one in words)
 
 
 def _model(call: Mapping[str, Any], new: str) -> dict[str, str]:

@@ -23,13 +23,14 @@ def store(connection: Connection, rows: Sequence[Mapping[str, Any]], inside: Map
 
 
 def of_record(record: Mapping[str, Any]) -> list[Term]:
-    """The agents that took part, the tools that were called, the guardrails that tripped or held something."""
+    """The agents that took part, the tools that were called or wait to be, the guardrails that tripped or held something."""
     calls, waited = record["calls"], record.get("reply_waited") or {}
     held = [name for call in calls if call.get("held") for name in call.get("waited_for", [])]
     held += waited.get("for", []) if waited.get("seconds") else []
     return [
         *(("agent", call["agent"]) for call in calls),
         *(("tool", call["name"]) for call in calls if call["kind"] == "tool"),
+        *(("tool", one["tool"]) for one in record["waiting"]),
         *(("tripped", one["name"]) for one in record["guardrails"] if one["tripped"]),
         *(("held", name) for name in held),
     ]

@@ -54,11 +54,13 @@ def _some(title: str) -> Any:
 class Filters(BaseModel):
     """What runs have to fit: every filter that is given, and of several values of one filter any of them.
 
-    Seconds are wall time, costs are US dollars; `since` is taken in, `until` is not.
+    A run is about a word that question or reply says, or that a tool it calls or waits to call has in its name. Of
+    several such words each must fit. Seconds are wall time, costs are US dollars; `since` is taken in, `until` is not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     words: str = Field(default="", title="words", max_length=2000)
+    about: tuple[str, ...] = Field(default=(), title="about")
     flow: tuple[str, ...] = _some("flow")
     version: tuple[str, ...] = _some("version")
     outcome: tuple[str, ...] = _some("outcome")
@@ -137,7 +139,7 @@ def read(state: Mapping[str, Sequence[str]]) -> Filters:
     for name, values in state.items():
         kept = [one for one in values if one != ""]
         if name in Filters.model_fields and kept:
-            given[name] = tuple(kept) if name in (*CHOICES, "score") else kept[-1]
+            given[name] = tuple(kept) if name in (*CHOICES, "score", "about") else kept[-1]
     try:
         return Filters(**given)
     except ValidationError as error:
@@ -161,6 +163,8 @@ def told(filters: Filters) -> list[tuple[str, str, str]]:
 def _words(name: str, title: str, value: str) -> str:
     if name == "words":
         return f"says “{value}”"
+    if name == "about":
+        return f"about “{value}”"
     if name == "flagged":
         return "flagged"
     if name == "period":

@@ -37,7 +37,8 @@ OUTCOMES: Mapping[str, tuple[str, ...]] = {
     r"held|on hold|pending|wait(?:ed|s|ing)?(?: for)?(?: an?| the)? ?(?:approvals?|persons?|decisions?)?|needs? approval": (
         "held",
     ),
-    r"blocked|refused|refusals?|rejected|denied|turned down": ("blocked",),
+    r"blocked": ("blocked",),
+    r"refused|refusals?|rejected|denied|turned down": ("held", "blocked"),
     r"(?:hit|reached|ran into)(?: a| the)? limits?|out of turns|too many turns|over(?: the)? limit": ("limit",),
     r"errors?|failed|failures?|failing|crash(?:ed|es)?|broke|went wrong": ("error",),
 }  # fmt: skip
@@ -438,7 +439,9 @@ def _about(reader: _Reader) -> None:
 
 
 def _rest(reader: _Reader) -> None:
-    """A topic of customers is looked for in the texts; a name that only one filter knows is that; the rest was not understood."""
+    """What a tool is for is looked for in texts and tools; another topic of customers in the texts; a name that only one
+    filter knows is that; the rest was not understood.
+    """
     left = reader.left
     for found in re.finditer(r"\b(?:not|without|except|excluding|no|never|n't)\b([^|]*)", left, re.I):
         reader.missed.append(" ".join(found[0].split()))
@@ -447,7 +450,9 @@ def _rest(reader: _Reader) -> None:
         folded = _folded(word)
         if folded in EMPTY or word.lower() in EMPTY:
             continue
-        if folded in TOPICS:
+        if _of_tools(reader, folded):
+            reader.add("about", folded)
+        elif folded in TOPICS:
             reader.add("words", folded)
         elif only := _only(reader, word):
             reader.add(*only)
@@ -457,6 +462,12 @@ def _rest(reader: _Reader) -> None:
         reader.state["words"] = [" ".join(reader.state["words"])]
     if "flagged_by" in reader.state:
         reader.state.pop("flagged", None)
+
+
+def _of_tools(reader: _Reader, word: str) -> bool:
+    """Whether a word is what some tool is for: a topic in its name, or any word of it but the verb that it begins with."""
+    named = (index.parts(one) for one in reader.known.get("tool", ()))
+    return any(word in (parts if word in TOPICS else parts[1:]) for parts in named)
 
 
 def _only(reader: _Reader, word: str) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEPT = 16
 """Frozen flows whose networks are kept between replays."""
 
+ELSEWHERE = "it ran in another program, whose flow is not here"
 AS_FAR = "as far as the transcript goes, which ends before a reply"
 
 
@@ -47,7 +48,7 @@ def replay(actor: Actor, run_id: str, *, strict: bool = False) -> Verdict:
     require(actor, "replay a run")
     record = query.record(run_id)
     if record["source"] == foreign.SOURCE:
-        return Verdict(run_id, "impossible", what="it ran in another program, whose flow is not here")
+        return Verdict(run_id, "impossible", what=ELSEWHERE)
     try:
         release = _once(flows.frozen(record["digest"], number=_number(record["version"])))
     except WorkbenchError as error:
@@ -55,6 +56,11 @@ def replay(actor: Actor, run_id: str, *, strict: bool = False) -> Verdict:
     if strict and (column := _relisted(run_id, record)):
         return Verdict(run_id, "differs", f"{column} in lists", "it is not what the record says")
     return replay_record(record, release, strict=strict)
+
+
+def why_not(record: Mapping[str, Any]) -> str:
+    """Why a run can be neither replayed nor forked, in a sentence; empty where nothing speaks against trying."""
+    return f"{ELSEWHERE.capitalize()}." if record["source"] == foreign.SOURCE else ""
 
 
 def replay_record(record: Mapping[str, Any], release: Release, *, strict: bool = False) -> Verdict:

@@ -62,12 +62,16 @@ class Counts:
 
 @dataclass(frozen=True)
 class _Query:
-    """A filter as the index is asked: every one of `every`, one of each of `any`, none of `none`, and exact conditions."""
+    """A filter as the index is asked: every one of `every`, one of each of `any`, none of `none`, and exact conditions.
+
+    Of `about`, each is a word that is said, or one of some terms.
+    """
 
     every: tuple[int, ...] = ()
     any: tuple[tuple[int, ...], ...] = ()
     none: tuple[int, ...] = ()
     words: tuple[tuple[str, bool], ...] = ()
+    about: tuple[tuple[str, tuple[int, ...]], ...] = ()
     exact: tuple[str, ...] = ()
     given: Mapping[str, Any] | None = None
     low: int = 0
@@ -77,7 +81,7 @@ class _Query:
     @property
     def looks(self) -> bool:
         """Whether the index of terms has to be asked at all."""
-        return bool(self.every or self.any or self.none or self.words)
+        return bool(self.every or self.any or self.none or self.words or self.about)
 
 
 def page(filters: Filters, *, after: int = 0, before: int = 0, limit: int = 50, without: Sequence[str] = ()) -> Page:
@@ -185,9 +189,10 @@ def _query(connection: Connection, filters: Filters, without: Sequence[str] = ()
     every = tuple(one[0] for one in asked if len(one) == 1)
     several = tuple(one for one in asked if len(one) != 1)
     none = tuple(index.number(("source", one)) for one in without)
-    if none and not (every or several or words):
+    about = _about(connection, filters.about)
+    if none and not (every or several or words or about):
         several = (_all_of(connection, "outcome"),)
-    return _Query(every, several, none, words, tuple(exact), given, low, high, rare=bool(filters.customer))
+    return _Query(every, several, none, words, about, tuple(exact), given, low, high, rare=bool(filters.customer))
 
 
 def _all_of(connection: Connection, kind: str) -> tuple[int, ...]:
@@ -238,6 +243,16 @@ def _words(connection: Connection, asked: str) -> tuple[tuple[tuple[str, bool], 
     return tuple(dict.fromkeys(found[:LONGEST])), literal, 0
 
 
+def _about(connection: Connection, asked: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The words of a topic, each with the terms of the tools that have it in their names."""
+    said = list(dict.fromkeys(word for one in asked[:LONGEST] for word in index.words(one)))[:LONGEST]
+    if not said:
+        return ()
+    rows = connection.execute(select(NAMES.c.term, NAMES.c.value).where(NAMES.c.kind == "tool")).all()
+    named = [(int(row.term), index.parts(row.value)) for row in rows]
+    return tuple((word, tuple(term for term, parts in named if word in parts)) for word in said)
+
+
 # ---- asking the index ------------------------------------------------------------------------------------------------
 
 
@@ -276,6 +291,7 @@ def _match(asked: _Query) -> dict[str, str]:
     groups = [*((one,) for one in asked.every), *asked.any]
     parts = [" OR ".join(map(index.token, group)) for group in groups]
     parts += [f'"{said}"{"*" if goes_on else ""}' for said, goes_on in asked.words]
+    parts += [" OR ".join([f'"{word}"', *map(index.token, terms)]) for word, terms in asked.about]
     whole = " AND ".join(f"({one})" for one in parts)
     if asked.none:
         whole = f"({whole}) NOT ({' OR '.join(map(index.token, asked.none))})"
@@ -319,6 +335,9 @@ def _conditions(asked: _Query) -> tuple[list[str], dict[str, Any]]:
     if asked.words:
         conditions.append("i.words @@ to_tsquery('simple', :said)")
         given["said"] = " & ".join(f"'{said}'{':*' if goes_on else ''}" for said, goes_on in asked.words)
+    for number, (word, terms) in enumerate(asked.about):
+        conditions.append(f"(i.words @@ to_tsquery('simple', :about{number}) or i.facts && :named{number})")
+        given |= {f"about{number}": f"'{word}'", f"named{number}": list(terms)}
     return conditions, given
 
 

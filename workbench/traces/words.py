@@ -40,6 +40,16 @@ def step_words(record: Mapping[str, Any]) -> list[str]:
     return [words for _, words in sorted(steps, key=lambda one: one[0])]
 
 
+def went_wrong(record: Mapping[str, Any]) -> bool:
+    """Whether something failed in a run: its end, a model request, or a tool call."""
+    tools = (call for call in record["calls"] if call["kind"] == "tool")
+    return (
+        record["outcome"] in ("blocked", "limit", "error")
+        or any(call["error"] for call in record["calls"])
+        or any(failed(call["output"]) for call in tools)
+    )
+
+
 def _call_words(call: Mapping[str, Any]) -> Iterator[str]:
     """What a model request or a tool call says to a reader; a request that only led to calls or the reply says nothing."""
     if call["kind"] == "tool":
@@ -69,10 +79,10 @@ def _beside(response: Mapping[str, Any] | None) -> str:
 
 def verdict_words(verdict: Mapping[str, Any]) -> str:
     """A guardrail's verdict in words."""
-    what = {"input": "the message", "tool_result": "what a tool brought back"}.get(verdict["on"], "the reply")
+    what = {"input": "the message", "tool_result": "the tool's answer"}.get(verdict["on"], "the reply")
     if verdict["tripped"]:
         return f"guardrail {verdict['name']} stopped {what}: {verdict['reason']}"
-    return f"guardrail {verdict['name']} let {what} pass"
+    return f"guardrail {verdict['name']} found nothing wrong with {what}"
 
 
 def waits(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -148,6 +158,13 @@ def _deed(name: str, arguments: str) -> str:
         return _DEEDS[name].format_map({key: _flat(value) for key, value in given.items()})
     except (ValueError, KeyError, AttributeError, RecursionError):
         return ""
+
+
+def call_words(name: str, arguments: str) -> str:
+    """A call that a model asks for, in words: `hands over to refunds`, `calls find order of 1042`."""
+    if name.startswith("transfer_to_"):
+        return f"hands over to {name.removeprefix('transfer_to_')}"
+    return f"calls {_generic(name, arguments)}"
 
 
 def _generic(name: str, arguments: str) -> str:

@@ -10,8 +10,11 @@ from workbench.traces import causes
 from workbench.ui import show
 
 
-def chips(actor: Actor, run_id: str) -> None:
-    """Each cause with who said so and why, a button that takes it away, and a form that adds one."""
+def chips(actor: Actor, run_id: str, *, failed: bool) -> None:
+    """Each cause with who said so and why, a button that takes it away, and a form that adds one.
+
+    Only where something `failed` or a cause is named it asks why.
+    """
     there = causes.of([run_id])
     allowed = may(actor, "say why a run failed")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -35,13 +38,14 @@ def chips(actor: Actor, run_id: str) -> None:
                     causes.untag(actor, run_id, one.cause)
                     st.rerun()
         if allowed:
-            _adding(actor, run_id, [one.cause for one in there])
+            title = "Why it failed" if failed or there else "Name a cause"
+            _adding(actor, run_id, [one.cause for one in there], title)
 
 
-def _adding(actor: Actor, run_id: str, there: list[str]) -> None:
+def _adding(actor: Actor, run_id: str, there: list[str], title: str) -> None:
     left = [one for one in causes.causes() if one not in there]
     with (
-        st.popover("Why it failed", icon=":material/troubleshoot:", type="tertiary"),
+        st.popover(title, icon=":material/troubleshoot:", type="tertiary"),
         st.form(f"cause-{run_id}", border=False, clear_on_submit=True),
     ):
         cause = st.selectbox(

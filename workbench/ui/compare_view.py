@@ -71,6 +71,7 @@ def panel(actor: Actor, record: Mapping[str, Any], other_id: str) -> None:
             for delta in found.deltas:
                 title = delta.name[0].upper() + delta.name[1:]
                 st.metric(title, _value(delta, delta.other), _change(delta), delta_color="off", width=150)
+        _repeated(record, other)
         _steps(found)
         _texts(found)
         if fork := next((one for one in (other, record) if one.get("forked")), None):
@@ -104,6 +105,19 @@ def _head(found: Comparison, record: Mapping[str, Any], other: Mapping[str, Any]
         st.success("The runs are the same, step by step.", icon=":material/equal:")
     else:
         st.info(f"**First divergence**: {show.plain(str(found.divergence))}", icon=":material/alt_route:")
+
+
+def _repeated(record: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Why the figures of a fork are more than the line under its reply says."""
+    for which, body in zip(NAMES.values(), (record, other), strict=True):
+        forked = body.get("forked")
+        if forked and (forked["calls"] or forked["change"].get("where") == "end"):
+            usage = body["usage"]
+            alone = f"{usage['input_tokens'] + usage['output_tokens']:,} tokens and {transcript.took(body['seconds'])}"
+            st.caption(
+                f"The figures of {which} count what it repeats of the run that it is a fork of, so that both are"
+                f" measured from the first message on. What came new took {alone}, as the line under its reply says."
+            )
 
 
 def _steps(found: Comparison) -> None:
@@ -187,6 +201,8 @@ def _words(pair: Pair) -> str:
 
 
 def _value(delta: Delta, value: float | None) -> str:
+    if delta.name == "US dollars" and value == 0:
+        return "no cost"
     return "unknown" if value is None else UNITS.get(delta.name, "{:,.0f}").format(value)
 
 

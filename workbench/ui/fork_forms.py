@@ -18,6 +18,7 @@ from workbench.runtime.spec import ROLES
 from workbench.traces.answers import Policy
 from workbench.traces.compare import Step
 from workbench.traces.fork import Change, change_of, fitting, guards
+from workbench.traces.replay import why_not
 from workbench.ui import compare_view, mock_forms, nav, session, show
 
 TITLES = {
@@ -44,6 +45,13 @@ class _Here:
 
 def panel(actor: Actor, record: Mapping[str, Any]) -> None:
     """The form: step, change, who answers the tools; a run that was made is opened beside this one."""
+    if why_not(record):
+        st.info(
+            "This run was made by another program, and its flow is not here, so it cannot be forked. Make a case of it to"
+            " put its question to a flow of yours.",
+            icon=":material/lan:",
+        )
+        return
     release = flows.frozen(record["digest"])
     here = _where(record, release)
     kinds = fitting(record, release.spec, here.step)

@@ -85,7 +85,7 @@ def cost(record: Mapping[str, Any]) -> None:
             "model": one.model,
             "requests": one.requests,
             "tokens in": one.input_tokens,
-            "of these seen before": one.cached_tokens,
+            "of these charged less, as repeated": one.cached_tokens,
             "tokens out": one.output_tokens,
             "cost": "unknown" if one.usd is None else f"${one.usd:.4f}" if one.usd else "none",
             "price of the day": one.price or ("none" if one.usd == 0 else "unknown"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import functools
 import io
 from collections.abc import Coroutine, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from workbench.errors import WorkbenchError
 from workbench.traces import by_model, masking, phrases, search
 from workbench.traces import filters as wanted
 from workbench.traces.filters import CHOICES, PERIODS, Filters
-from workbench.ui import charts, compare_view, readers, session, show, views
+from workbench.ui import charts, readers, run_open, session, show, views
 from workbench.ui.charts import volume
 
 LIMIT = 50
@@ -28,6 +29,8 @@ MOST = 10_000
 SHORT = {"words": "words", "outcome": "outcome", "flagged": "flagged"}
 KEYS = {name: SHORT.get(name, f"run-{name.replace('_', '-')}") for name in Filters.model_fields}
 """What the address calls each filter, which is also the key of its widget."""
+UNDRAWN = ("customer", "about")
+"""The filters that stand in the address without a widget of their own."""
 COUNTED = (
     "outcome",
     "flow",
@@ -86,20 +89,20 @@ def filters(actor: Actor) -> Filters:
 
 
 def listing(found: search.Page, asked: Filters, slot: Any) -> str:
-    """The runs as a table with what leads on; the id of the one chosen here or in the address."""
+    """The runs as a table with what leads on; the id of the one that is read."""
+    chosen = run_open.chosen([one.run["id"] for one in found.rows])
     with slot:
-        picked = _table([one.run for one in found.rows])
+        _table([one.run for one in found.rows], chosen)
         _pager(found, asked)
-    if picked and picked != st.query_params.get("run"):
-        compare_view.point(picked)
-    return str(st.query_params.get("run") or found.rows[0].run["id"])
+    return chosen
 
 
 def page(asked: Filters) -> search.Page:
     """The runs of the page that the address names; another filter begins at the newest again."""
     before = session.get("runs-asked")
     session.keep("runs-asked", asked)
-    if before is not None and before != asked:
+    if before is not None and before != asked and not session.arrived():
+        run_open.moved()
         st.query_params.pop("older", None)
         st.query_params.pop("newer", None)
     older, newer = (_place(name) for name in ("older", "newer"))
@@ -287,7 +290,7 @@ def _address() -> dict[str, list[str]]:
     """The filters as the address holds them, by its names: what the widgets say, and who the customer is."""
     found: dict[str, list[str]] = {}
     for name, key in KEYS.items():
-        value = session.get(key) if name != "customer" else st.query_params.get(key)
+        value = st.query_params.get_all(key) if name in UNDRAWN else session.get(key)
         if value in (None, "", (), [], False):
             continue
         several = value if isinstance(value, list | tuple) else [value]
@@ -326,7 +329,7 @@ def _apply(filters: Filters) -> None:
     """Let every widget say what these filters say. Only before they are drawn, as in a callback."""
     for name, key in KEYS.items():
         value = getattr(filters, name)
-        if name == "customer":
+        if name in UNDRAWN:
             if value:
                 st.query_params[key] = value
             else:
@@ -362,16 +365,16 @@ def _chips(asked: Filters) -> None:
 # ---- the list --------------------------------------------------------------------------------------------------------
 
 
-def _table(rows: Sequence[Any]) -> str:
-    """The runs of this page; the id of the one that was chosen, empty where none was."""
+def _table(rows: Sequence[Any], chosen: str) -> None:
+    """The runs of this page, the row of the one that is read selected."""
     made = pd.DataFrame(
         [
             {
                 "started": r["started_at"],
-                "question": r["question"],
-                "flow": f"{r['flow']} {r['version']}",
                 "outcome": r["outcome"],
                 "agent": r["agent"],
+                "question": r["question"],
+                "flow": f"{r['flow']} {r['version']}",
                 "seconds": r["seconds"],
                 "US dollars": r["usd"],
                 "tokens": r["input_tokens"] + r["output_tokens"],
@@ -381,22 +384,29 @@ def _table(rows: Sequence[Any]) -> str:
             for r in rows
         ]
     )
-    event = st.dataframe(
-        made,
-        key=f"runs-{'-'.join(r['id'][-6:] for r in rows[:3])}-{len(rows)}",
+    ids = [str(r["id"]) for r in rows]
+    key = f"runs-{'-'.join(one[-6:] for one in ids[:3])}-{len(rows)}"
+    run_open.mark(key, ids, chosen)
+    st.dataframe(
+        made.style.format({"US dollars": _dollars}),
+        key=key,
         hide_index=True,
         height=min(250, 38 + 35 * len(rows)),
-        on_select="rerun",
+        on_select=functools.partial(run_open.pick, key, ids),
         selection_mode="single-row",
         column_config={
             "started": show.moments("started"),
+            "outcome": st.column_config.TextColumn("outcome", width=85),
+            "agent": st.column_config.TextColumn("agent", width=90),
             "question": st.column_config.TextColumn("question", width=270),
             "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
-            "US dollars": st.column_config.NumberColumn("US dollars", format="%.4f"),
         },
     )
-    picked = event["selection"]["rows"]
-    return str(rows[picked[0]]["id"]) if picked and picked[0] < len(rows) else ""
+
+
+def _dollars(usd: Any) -> str:
+    """A cost as the footer of the run tells it."""
+    return "unknown" if pd.isna(usd) else f"{usd:.4f}" if usd else "no cost"
 
 
 def _pager(found: search.Page, asked: Filters) -> None:
@@ -437,6 +447,7 @@ def _turn(name: str, place: int) -> None:
         st.query_params.pop(one, None)
     st.query_params.pop("run", None)
     st.query_params.pop("compare", None)
+    run_open.moved()
     if name:
         st.query_params[name] = str(place)
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from workbench import traces
 from workbench.access import Actor
+from workbench.traces.replay import why_not
 from workbench.ui import (
     cause_chips,
     chain_links,
@@ -19,6 +20,8 @@ from workbench.ui import (
     fork_forms,
     playground,
     run_beside,
+    run_held,
+    run_open,
     session,
     show,
     transcript,
@@ -34,7 +37,15 @@ def reading(actor: Actor, run_id: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(show.plain(f"{record['flow']} {record['version']}"), anchor=False)
         st.markdown(transcript.badge(record["outcome"]))
-        if st.button("Replay", key=f"replay-{run_id}", icon=":material/replay:", type="primary"):
+        cannot = why_not(record)
+        if st.button(
+            "Replay",
+            key=f"replay-{run_id}",
+            icon=":material/replay:",
+            type="secondary" if cannot else "primary",
+            disabled=bool(cannot),
+            help=cannot or None,
+        ):
             session.keep(f"verdict-{run_id}", traces.replay(actor, run_id, strict=True))
         st.download_button(
             "Export",
@@ -47,8 +58,10 @@ def reading(actor: Actor, run_id: str) -> None:
         )
         playground.flag_button(actor, run_id, key=run_id)
         run_beside.case(actor, record)
+        run_open.link(run_id)
         other = compare_view.picker(record)
-    cause_chips.chips(actor, run_id)
+    cause_chips.chips(actor, run_id, failed=traces.went_wrong(record))
+    run_held.why(record)
     run_beside.origin(record)
     chain_links.of_run(run_id)
     _verdict(run_id)
@@ -124,7 +137,7 @@ def _timeline(record: Mapping[str, Any]) -> None:
         st.caption(show.plain("; ".join(words)[:1].upper() + "; ".join(words)[1:] + "."))
     theme = charts.colours()
     st.plotly_chart(
-        timeline.figure(record["spans"], theme["ink"], theme["faint"], waits),
+        timeline.figure(timeline.held(record["spans"], record["waiting"]), theme["ink"], theme["faint"], waits),
         theme=None,
         config={"displayModeBar": False},
     )
@@ -133,6 +146,7 @@ def _timeline(record: Mapping[str, Any]) -> None:
 def _path(record: Mapping[str, Any]) -> None:
     """Who handed over to whom, the tools they called, and what the guardrails held or stopped."""
     st.caption(
-        "Boxes are agents, dashed boxes their tools, dotted boxes the guardrails that judged. What failed or was stopped says so."
+        "Boxes are agents, dashed boxes their tools, dotted boxes the guardrails that judged. What failed, was stopped"
+        " or waits for a person says so."
     )
     st.graphviz_chart(path.dot(record, **charts.colours()), width="content")

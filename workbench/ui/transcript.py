@@ -61,7 +61,7 @@ def footer(outcome: str, seconds: float, tokens: int, usd: float | None, model: 
     """One quiet line: outcome, time, tokens, cost, model."""
     cost = "cost unknown" if usd is None else "no cost" if usd == 0 else f"${usd:.4f}"
     used = "tokens not told" if usd is None and not tokens else f"{tokens:,} tokens"
-    parts = [badge(outcome), _time(seconds), used, show.plain(cost), show.plain(model)]
+    parts = [badge(outcome), took(seconds), used, show.plain(cost), show.plain(model)]
     return " · ".join(parts) + (f"  \n{show.plain(error)}" if error else "")
 
 
@@ -167,7 +167,8 @@ def step_line(step: Step, before: str) -> str | None:
     return None
 
 
-def _time(seconds: float) -> str:
+def took(seconds: float) -> str:
+    """How long something took, in words: `575 ms`, `3.2 s`, or that nobody knows."""
     if seconds == 0:
         return "not timed"
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

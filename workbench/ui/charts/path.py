@@ -31,6 +31,7 @@ def dot(record: Mapping[str, Any], *, ink: str, accent: str, faint: str, alarm: 
     lines += [f"{_name('agent', one)} [label={_text(one)}];" for one in dict.fromkeys(spoke)]
     lines += _talk(record, spoke)
     lines += _tools(record, faint, alarm)
+    lines += _waiting(record, spoke, accent)
     lines += _guardrails(record, spoke, faint, alarm)
     return "\n".join([*lines, "}"])
 
@@ -72,6 +73,16 @@ def _tools(record: Mapping[str, Any], faint: str, alarm: str) -> Iterator[str]:
         colour = alarm if failed else faint
         yield f'{node} [label={_text(label)} color="{colour}" fontsize=10 style="rounded,dashed"];'
         yield f"{_name('agent', agent)} -> {node} [arrowhead=none style=dashed];"
+
+
+def _waiting(record: Mapping[str, Any], spoke: list[str], accent: str) -> Iterator[str]:
+    """The calls that wait for a person: not made yet, so that their lines are dashed."""
+    agent = spoke[-1] if spoke else str(record["agent"])
+    for number, call in enumerate(record["waiting"]):
+        node = _name("waiting", str(number), str(call["tool"]))
+        label = _text(f"{call['tool']}\nwaits for a person")
+        yield f'{node} [label={label} color="{accent}" fontsize=10 style="rounded,dashed" penwidth=1.6];'
+        yield f'{_name("agent", agent)} -> {node} [style=dashed color="{accent}"];'
 
 
 def _guardrails(record: Mapping[str, Any], spoke: list[str], faint: str, alarm: str) -> Iterator[str]:

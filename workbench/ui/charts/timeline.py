@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -27,6 +28,7 @@ WORDS = {
     "generation": "model",
     "response": "model",
     "function": "tool",
+    "waiting": "tool",
     "handoff": "handoff",
     "guardrail": "guardrail",
 }
@@ -69,6 +71,17 @@ def together(spans: Sequence[Mapping[str, Any]]) -> int:
         running += change
         most = max(most, running)
     return most if most > 1 else 0
+
+
+def held(spans: Sequence[Mapping[str, Any]], waiting: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The spans, those of calls that wait for a person marked as such: of each tool that waits the last."""
+    left = Counter(str(one["tool"]) for one in waiting)
+    marked: set[int] = set()
+    for place, span in sorted(enumerate(spans), key=lambda pair: -pair[1]["start"]):
+        if span["type"] == "function" and left[span["name"]]:
+            left[span["name"]] -= 1
+            marked.add(place)
+    return [{**span, "type": "waiting"} if place in marked else span for place, span in enumerate(spans)]
 
 
 def label(span: Mapping[str, Any]) -> str:
@@ -114,15 +127,19 @@ def _bars(spans: Sequence[Mapping[str, Any]], faint: str) -> go.Bar:
         orientation="h",
         marker={
             "color": [COLOURS.get(span["type"], faint) for span in spans],
-            "pattern": {"shape": ["/" if span["type"] == "wait" else "" for span in spans]},
+            "pattern": {"shape": ["/" if span["type"] in ("wait", "waiting") else "" for span in spans]},
         },
-        text=[f"{span['seconds'] * 1000:,.1f} ms" for span in spans],
+        text=[_took(span) for span in spans],
         textposition="outside",
         cliponaxis=False,
         customdata=[[escape(label(span)), f"{span['start'] * 1000:,.1f}"] for span in spans],
         hovertemplate="%{customdata[0]}<br>from %{customdata[1]} ms<br>%{text}<extra></extra>",
         showlegend=False,
     )
+
+
+def _took(span: Mapping[str, Any]) -> str:
+    return "waits for a person" if span["type"] == "waiting" else f"{span['seconds'] * 1000:,.1f} ms"
 
 
 def _held(wait: Mapping[str, Any]) -> dict[str, Any]:

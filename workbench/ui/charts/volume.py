@@ -46,8 +46,8 @@ def figure(moments: Sequence[tuple[dt.datetime, str]], zone: dt.tzinfo, colours:
         )
     made.update_layout(
         barmode="stack",
-        height=150,
-        margin={"l": 28, "r": 0, "t": 4, "b": 20},
+        height=166,
+        margin={"l": 28, "r": 0, "t": 4, "b": 36},
         font={"color": colours["ink"], "size": 11},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -55,6 +55,9 @@ def figure(moments: Sequence[tuple[dt.datetime, str]], zone: dt.tzinfo, colours:
         showlegend=True,
         bargap=0,
     )
-    made.update_xaxes(showgrid=False, color=colours["faint"])
+    ends = [dt.datetime.fromtimestamp(one * seconds, zone) for one in (starts[0] - 0.2, starts[-1] + 1.2)]
+    made.update_xaxes(showgrid=False, color=colours["faint"], range=ends)
     made.update_yaxes(showgrid=False, color=colours["faint"], rangemode="tozero", nticks=3)
+    if max(Counter(start for start, _ in tally.elements()).values()) < 4:
+        made.update_yaxes(dtick=1)  # No half runs.
     return made
