@@ -423,7 +423,10 @@ _VALUE = r"[\"'`]?(?![\[<])([^\s\"'`,;<>\x00]{6,512})"
 _PAIR = r"[^\s\"'`,;<>\x00]{1,4096}"
 _GIVEN = (
     ("bearer", re.compile(rf"bearer\s+{_VALUE}", re.IGNORECASE)),
-    ("cookie", re.compile(rf"cookie[\"']?\s{{0,3}}:\s{{0,3}}[\"'`]?(?![\[<])({_PAIR}(?:; ?{_PAIR}){{0,100}})", re.IGNORECASE)),
+    (
+        "cookie:",
+        re.compile(rf"cookie:\s{{0,3}}[\"'`]?(?![\[<])({_PAIR}(?:; ?{_PAIR}){{0,100}})", re.IGNORECASE),
+    ),
     ("basic", re.compile(r"\bbasic\s+([A-Za-z0-9+/]{12,512}={0,2})(?![\w])", re.IGNORECASE)),
     *(
         (
@@ -446,7 +449,9 @@ _IN_ADDRESS = re.compile(r"://[^\s:/@\x00]{0,64}:([^\s/@\x00]{1,256})@")
 _TOKEN = bytes(0x61 if (chr(i).isalnum() and i < 128) or chr(i) in "_-." else 0x20 for i in range(256))
 _LONG = b"a" * 15
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_ENDINGS = frozenset("confirmation confirm repeat repeated again new old current value plain header hash hint".split())
+_ENDINGS = frozenset(
+    ("confirmation", "confirm", "repeat", "repeated", "again", "new", "old", "current", "value", "plain", "header", "hash", "hint")
+)  # fmt: skip
 """Words behind the name of a secret that leave it one."""
 _SECRET_NAME = re.compile(
     r"(?:^| )(?:[a-z]*pass ?(?:word|wort|phrase|code)s?|[a-z]*passwd|(?:db|smtp|ftp|mail|user|admin|root|login) ?pass|pwd"
@@ -523,7 +528,7 @@ _KINDS_OF_KEY = re.compile(
 
 def _credential(value: str, whole: str, word: str, before: str) -> bool:
     """Whether what follows the word is a credential and not the next word of a sentence."""
-    if word == "cookie":
+    if word == "cookie:":
         coded = len(value) >= 8 and re.search("[a-z]", value, re.IGNORECASE) and re.search("[0-9]", value)
         return "=" in value or bool(coded)
     if word == "key" and not _KINDS_OF_KEY.search(before):

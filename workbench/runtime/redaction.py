@@ -144,7 +144,7 @@ class Masker:
             return text
         known = self._known.get((text, hint))
         if known is None:
-            known = self._known[text, hint] = self._json(text, hint) if _is_json(text) else self._plain(text, hint)
+            known = self._known[text, hint] = (self._json if _is_json(text) else self._loose)(text, hint)
         return known
 
     def value(self, value: Any, field: str = "") -> Any:
@@ -155,16 +155,19 @@ class Masker:
             return {self.text(k): self.value(v, _field(self._rules, value, k, field)) for k, v in value.items()}
         if isinstance(value, list):
             return [self.value(one, field) for one in value]
-        if type(value) is int or type(value) is float:
-            masked = self._number(str(value), hinting(self._rules, field))
+        kind = type(value)
+        hint = hinting(self._rules, field) if kind is int or kind is float else ""
+        if hint == MASK or (kind is int and abs(value) >= 1_000_000):
+            masked = self._number(str(value), hint)
             return masked if masked.startswith("[") else value
         return value
 
     def _number(self, text: str, hint: str) -> str:
         if hint == MASK:
             return self._placeholder("secret", text)
-        small = len(text) < 7 or "." in text
-        return text if small or (not hint and text in self._clean) else self._plain(text, hint)
+        if len(text.partition(".")[0]) < 6 and not self._rules.patterns:
+            return text
+        return text if not hint and text in self._clean else self._plain(text, hint)
 
     def _plain(self, text: str, hint: str) -> str:
         rules = self._rules
@@ -186,7 +189,7 @@ class Masker:
         try:
             body = _READ(text)
         except (ValueError, RecursionError):
-            return self._plain(_MEMBER.sub(self._member, text), hint)
+            return self._loose(text, hint)
         if not self._touched(body) and not hint:
             return text
         parts, last = [], 0
@@ -197,8 +200,11 @@ class Masker:
                 last = token.end()
         return "".join([*parts, text[last:]]) if parts else text
 
+    def _loose(self, text: str, hint: str) -> str:
+        """Text that is no JSON, or that is JSON only in a part of it."""
+        return self._plain(_MEMBER.sub(self._member, text) if '"' in text else text, hint)
+
     def _member(self, found: re.Match[str]) -> str:
-        """A name with its value, of text that is JSON only as far as it goes."""
         if hinting(self._rules, found[2]) != MASK or found[3] == f'"{MASK}"':
             return found[0]
         return f'{found[1]}"{self._placeholder("secret", found[3])}"'
@@ -269,8 +275,8 @@ def _field(rules: Rules, holder: Mapping[str, Any], name: str, above: str) -> st
 
 _NAMES, _VALUES = ("name", "key", "field"), ("value", "values")
 _SCHEMA = frozenset(
-    "type title description format pattern minLength maxLength minimum maximum minItems maxItems required $ref".split()
-)
+    ("type", "title", "description", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "required", "$ref")
+)  # fmt: skip
 """What the schema of a secret says of it, as tools have one for each argument."""
 _TYPES = frozenset(("string", "number", "integer", "boolean", "object", "array", "null"))
 
@@ -333,7 +339,9 @@ def records(bodies: Sequence[Mapping[str, Any]], rules: Rules, *, ours: bool = T
         return [dict(body) for body in bodies]
     look, kept = Look(bodies, rules), _KEPT if ours else _CHECKED
     return [
-        _masked(body, Masker(rules, str(body["conversation"]), look.clean), kept) if look.touches(number) else dict(body)
+        _masked(body, Masker(rules, str(body["conversation"]), look.clean), kept)
+        if look.touches(number)
+        else dict(body)
         for number, body in enumerate(bodies)
     ]
 
@@ -361,7 +369,7 @@ class Look:
         self._texts: list[set[str]] = [set() for _ in values]
         self._named = [not _collect(one, rules, texts) for one, texts in zip(values, self._texts, strict=True)]
         texts = set().union(*self._texts)
-        looked = [one for one in texts if not _NAMES_NOTHING.fullmatch(one)]
+        looked = [one for one in texts if not 15 < len(one) < 72 or not _NAMES_NOTHING.fullmatch(one)]
         joined = _APART.join(looked)
         whole = joined if len(looked) == len(texts) else _APART.join(texts)
         if rules.values and hide(whole, rules.values) != whole:
@@ -369,7 +377,7 @@ class Look:
         else:
             places = [one.start for one in personal.find(joined) if one.kind in rules.kinds]
             self._dirty = _at(looked, places) | {one for one in looked if "\\u" in one}
-            self._dirty |= {one for one in _at(looked, _named(joined, rules)) if _is_json(one)}
+            self._dirty |= _at(looked, _named(joined, rules))
             if rules.patterns:
                 fits = [found.start() for _, pattern in rules.patterns for found in pattern.finditer(whole)]
                 self._dirty |= _at(list(texts), fits)
@@ -395,18 +403,30 @@ _NAMES_NOTHING = re.compile(
 """Ids and digests: chance makes some look like a number that is masked. Sixteen that may be a bank account are none."""
 
 _NAME = re.compile(r'"([^"\x00]{1,200})"\s*:')
+_ENAM = re.compile(r':\s*"([^"\x00]{1,200})"')
+"""The same in a text read backwards, which is quick: what is no name is left at its first character."""
 _TELLING = re.compile(r'"(?:name|key|field)\\*"\s*:\s*\\*"([^"\x00]{1,200})"')
 
 
 def _named(joined: str, rules: Rules) -> list[int]:
     """Where names of JSON, also of JSON within JSON, tell something about their values."""
-    names = set(_NAME.findall(joined))
+    names = {one[::-1] for one in set(_ENAM.findall(joined[::-1]))}
     shapes = [_NAME]
     if any(one.rstrip("\\") in _VALUES for one in names):
         shapes.append(_TELLING)
         names.update(_TELLING.findall(joined))
     told = {one for one in names if hinting(rules, one.rstrip("\\")) or "\\" in one.rstrip("\\")}
-    return [one.start() for shape in shapes for one in shape.finditer(joined) if one[1] in told] if told else []
+    if not told:
+        return []
+    found = [one for shape in shapes for one in shape.finditer(joined) if one[1] in told]
+    return [
+        one.start() for one in found if hinting(rules, one[1].rstrip("\\")) == MASK or _digits_at(joined, one.end())
+    ]
+
+
+def _digits_at(text: str, at: int) -> bool:
+    """Whether what follows can be a number of a person: it has five digits."""
+    return sum(map(str.isdigit, text[at : at + 100])) >= 5
 
 
 def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
@@ -415,26 +435,28 @@ def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
     waiting: list[tuple[str, Any]] = [("", [value])]
     while waiting:
         above, holder = waiting.pop()
-        if type(holder) is dict:
+        if type(holder) is tuple:
+            texts.update(name for name, _ in holder)
+            plain = plain and not hinting(rules, _told(dict(holder)))
+            parts = holder
+        elif type(holder) is dict:
             texts.update(holder)
             parts = holder.items()
-        elif type(holder) is tuple:
-            texts.update(name for name, _ in holder)
-            parts = holder
+            if "value" in holder or "values" in holder:
+                plain = plain and not hinting(rules, _told(holder))
         else:
             parts = ((above, part) for part in holder)
         for name, one in parts:
             kind = type(one)
             if kind is str and one:
                 texts.add(one)
-                if name in _NAMES and plain:
-                    plain = not hinting(rules, one)
-            elif kind is int:
-                if abs(one) >= 1_000_000:
-                    texts.add(str(one))
-            elif kind is dict or kind is list or kind is tuple:
-                waiting.append((name, one))
-            elif kind is not float:
+            elif kind is int and abs(one) >= 1_000_000:
+                texts.add(str(one))
+            else:
+                if kind is dict or kind is list or kind is tuple:
+                    waiting.append((name, one))
+                if plain and hints.get(name, MASK) == MASK and kind is not bool and one not in (None, ""):
+                    plain = hinting(rules, name) != MASK
                 continue
             if plain:
                 hint = hints.get(name)
