@@ -15,7 +15,7 @@ import os
 import re
 import secrets as random
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -435,6 +435,7 @@ def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
     waiting: list[tuple[str, Any]] = [("", [value])]
     while waiting:
         above, holder = waiting.pop()
+        parts: Iterable[tuple[str, Any]]
         if type(holder) is tuple:
             texts.update(name for name, _ in holder)
             plain = plain and not hinting(rules, _told(dict(holder)))
