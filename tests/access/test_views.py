@@ -44,6 +44,9 @@ def test_only_its_owner_or_an_admin_deletes_a_view_and_it_can_be_saved_again(dat
         (" ", STATE, "needs a name"),
         ("x" * 81, STATE, "needs a name"),
         ("big", {"words": ["x" * 9000]}, "holds too much"),
+        ("a long name", {"x" * 9000: ["a"]}, "holds too much"),
+        ("many empty values", {"words": [""] * 9000}, "holds too much"),
+        ("many names", {f"{number:04}": [""] for number in range(2000)}, "holds too much"),
     ],
 )
 def test_a_view_that_cannot_be_kept_is_told_in_words(

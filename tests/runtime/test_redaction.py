@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -105,6 +106,120 @@ def test_names_values_and_patterns_of_the_settings_are_masked() -> None:
     assert mask("hunter22", "db_password") == "[secret]"
     assert mask("ada@example.com", WORKBENCH_REDACT="off") == "ada@example.com"
     assert mask("ada@example.com 4111111111111111", WORKBENCH_REDACT="email").endswith(" 4111111111111111")
+
+
+TOLD = {
+    "WORKBENCH_SECRET_CRM": "0123456789abcdef0123456789abcdef",
+    "WORKBENCH_REDACT_NAMES": "customer_pin",
+    "WORKBENCH_REDACT_PATTERNS": '{"customer": "cus_[0-9a-f]{24}"}',
+}
+
+
+def kept(value: Any, **told: str) -> Any:
+    """Plain data as it is stored: looked through, and masked only where something was seen."""
+    rules = redaction.rules(TOLD | told, key=b"k" * 32)
+    look = redaction.Look([value], rules)
+    return Masker(rules, "conv_1", look.clean).value(value) if look.touches(0) else value
+
+
+GIVEN = '{"customer_pin":"4821x","cookie":"sess-88431"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GIVEN,
+        "\n  " + GIVEN,
+        json.dumps(GIVEN),
+        json.dumps({"arguments": GIVEN}),
+        json.dumps({"body": json.dumps({"arguments": GIVEN})}),
+        json.dumps(json.loads(GIVEN), indent=2).replace('":', '" :'),
+        "The tool was called with " + GIVEN,
+        GIVEN[:-4],
+        "[" * 3000 + GIVEN,
+        '{"customer_pin":"4821x","customer_pin":null,"cookie":["sess-88431"]}',
+        '{"limit": NaN, "customer_pin": 48219, "cookie": {"sid": "sess-88431", "age": -Infinity}}',
+    ],
+)
+def test_a_name_of_the_settings_is_masked_in_every_text_that_holds_json(text: str) -> None:
+    masked = kept({"arguments": text})["arguments"]
+    assert [one for one in ("4821", "88431") if one in masked] == []
+    assert masked.count("[secret]") >= 2
+    if text in (GIVEN, "\n  " + GIVEN):
+        assert json.loads(masked) == {"customer_pin": "[secret]", "cookie": "[secret]"}
+
+
+def test_the_arguments_and_the_output_of_a_call_are_recorded_without_what_the_settings_name() -> None:
+    call = {"kind": "tool", "name": "look_up", "arguments": GIVEN, "output": GIVEN}
+    masked = redaction.record({"conversation": "conv_1", "calls": [call]}, redaction.rules(TOLD, key=b"k"))
+    assert masked["calls"][0]["arguments"] == '{"customer_pin":"[secret]","cookie":"[secret]"}'
+    assert masked["calls"][0]["output"] == masked["calls"][0]["arguments"]
+    assert masked["redacted"] == {"secret": 2}
+    assert redaction.record(masked, redaction.rules(TOLD, key=b"k")) == masked
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("0123456789abcdef0123456789abcdef", "[secret]"),
+        ("sk_" + "ab12" * 8, "[secret]"),
+        ("ghp_" + "ab12" * 9, "[secret]"),
+        ("password:" + "ab12" * 8, "password:[secret]"),
+        ("cus_" + "ab12" * 6, "[customer "),
+        ("de89370400440532013000", "[iban "),
+        ("be68539007547034", "[iban "),
+        ("4111111111111111", "[card "),
+        ("GET /\nCookie: sid=abc; theme=dark\nHost: shop", "GET /\nCookie: [secret]\nHost: shop"),
+    ],
+)
+def test_a_value_that_stands_alone_is_masked(text: str, masked: str) -> None:
+    assert kept([text])[0].startswith(masked)
+
+
+def test_ids_that_chance_makes_look_like_a_bank_account_stay() -> None:
+    id_ = "de89370400440532013000abcdefabcd"
+    assert kept([f"run_{id_}", id_, f"call_{id_[:24]}"]) == [f"run_{id_}", id_, f"call_{id_[:24]}"]
+
+
+def test_a_field_whose_name_says_secret_is_masked_however_the_name_is_written() -> None:
+    names = (
+        "userPassword dbPassword dbpassword password1 password_confirmation newPassword PASSWORD token apiToken AUTH_TOKEN "
+        "myApiKey APIKey X-Api-Key stripeSecretKey aws_secret_access_key Set-Cookie http.request.header.authorization"
+    )
+    for name in names.split():
+        assert kept({name: "plain words"}) == {name: "[secret]"}, name
+        assert json.loads(kept(json.dumps({name: 481516}))) == {name: "[secret]"}, name
+
+
+def test_a_field_whose_name_only_sounds_like_a_secret_stays() -> None:
+    names = (
+        "input_tokens max_tokens token_count token_type llm.token_count.prompt usage.total_tokens next_page_token key monkey "
+        "time_to_first_token passenger compass keyboard secretary cookie_consent password_reset_at return_authorization"
+    )
+    for value in (4815, "a word"):
+        body = dict.fromkeys(names.split(), value)
+        assert kept([body, json.dumps(body)]) == [body, json.dumps(body)]
+    spoken = {"token": "Hello", "logprob": -0.25}
+    assert kept([spoken, json.dumps(spoken)]) == [spoken, json.dumps(spoken)]
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"password": {"value": "abc", "set": True}}, {"password": {"value": "[secret]", "set": True}}),
+        ({"password": [["abc"], {"old": 4815}]}, {"password": [["[secret]"], {"old": "[secret]"}]}),
+        ({"password": 481516, "ratio": 0.5}, {"password": "[secret]", "ratio": 0.5}),
+        ([{"name": "authorization", "value": "abc"}], [{"name": "authorization", "value": "[secret]"}]),
+        ({"key": "cookie", "value": {"stringValue": "a=b"}}, {"key": "cookie", "value": {"stringValue": "[secret]"}}),
+        (
+            {"password": {"type": "string", "description": "Of the shop", "default": "abc"}},
+            {"password": {"type": "string", "description": "Of the shop", "default": "[secret]"}},
+        ),
+    ],
+)
+def test_what_a_secret_holds_is_masked_as_data_and_as_json(given: Any, stored: Any) -> None:
+    assert kept(given) == stored
+    assert kept(json.dumps(given)) == json.dumps(stored)
 
 
 @pytest.mark.parametrize(

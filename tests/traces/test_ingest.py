@@ -80,6 +80,36 @@ def test_what_is_no_request_is_refused_in_words(body: bytes) -> None:
         otlp.read_protobuf(body)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("parentSpanId", "ada@example.com"),
+        ("parentSpanId", "ab" * 9),
+        ("startTimeUnixNano", "9" * 400),
+        ("endTimeUnixNano", "-1"),
+        ("endTimeUnixNano", 1e300),
+    ],
+)
+def test_a_span_whose_parent_or_time_has_another_shape_is_refused(field: str, value: Any) -> None:
+    request = json.loads(spans.as_json(desk()))
+    request["resourceSpans"][0]["scopeSpans"][0]["spans"][1][field] = value
+    with pytest.raises(Invalid, match=f"A span's {field} is no"):
+        otlp.read_json(json.dumps(request))
+
+
+def test_a_parent_in_protobuf_has_eight_bytes() -> None:
+    made = desk()
+    made[1]["parent"] = "ab" * 9
+    with pytest.raises(Invalid, match="parent id has not 8 bytes"):
+        otlp.read_protobuf(spans.as_protobuf(made))
+
+
+def test_the_last_moment_that_protobuf_can_tell_is_kept() -> None:
+    made = desk()
+    made[0]["end"] = 2**64 - 1
+    assert ingest.prepare(otlp.read_json(spans.as_json(made)), NONE)[0].row["seconds"] > 10**9
+
+
 def test_a_run_of_another_program_is_listed_and_read_like_our_own(database: str, rep: Actor) -> None:
     made = desk()
     assert take(made) == 5

@@ -20,7 +20,7 @@ from tests.flows_for_tests import CALLED, DESK, freeze
 from tests.traces.recorded import PAID, refund, run, stored
 from workbench import settings, store, traces
 from workbench.access import Actor
-from workbench.runtime import Conversation, ToolContext, redaction, tool
+from workbench.runtime import Conversation, ToolContext, redaction, seal, tool
 from workbench.store.tables import HeldRun
 from workbench.traces import approvals, capture, masking
 from workbench.traces.replay import replay_record
@@ -159,6 +159,18 @@ def test_a_held_call_is_made_with_what_was_asked_for_and_masked_afterwards(migra
     assert approvals.find()[0].arguments["note"].startswith("[email ")
     with store.session() as open_session:
         assert open_session.exec(select(HeldRun)).all() == []
+
+
+def test_what_a_run_from_a_file_says_of_who_ran_it_and_where_is_masked(migrated: Path, architect: Actor) -> None:
+    document = json.loads(traces.export(stored("Hello", [[assistant_message("Hi.")]], person="ada").run_id))
+    told = {"person": MAIL, "source": MAIL, "root": MAIL, "packages": {"shop": MAIL}, "id": "run_" + "ab" * 16}
+    document["run"] = seal.sealed(document["run"] | told)
+    assert traces.take_in(architect, json.dumps(document)) == [told["id"]]
+    record = traces.record("run_" + "ab" * 16)
+    mail = record["person"]
+    assert mail.startswith("[email ")
+    assert (record["source"], record["root"], record["packages"]["shop"]) == (mail, mail, mail)
+    assert seal.broken(record) == ""
 
 
 def test_a_conversation_named_by_an_address_goes_on(migrated: Path) -> None:

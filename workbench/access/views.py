@@ -17,6 +17,8 @@ from workbench.store.tables import SavedView
 State = Mapping[str, Sequence[str]]
 """What an address holds: the values of each of its names."""
 LONGEST = 80
+LARGEST = 8000
+"""Characters of a state, its names included; each value counts one more."""
 MOST = 200
 """Views of one person for one page."""
 
@@ -43,7 +45,7 @@ def save(actor: Actor, page: str, name: str, state: State, *, shared: bool = Fal
     if not name or len(name) > LONGEST:
         raise Invalid("A view needs a name.", remedy=f"Give it a name of at most {LONGEST} characters.")
     kept = {key: list(values) for key, values in state.items() if values}
-    if sum(len(one) for values in kept.values() for one in values) > 8000:
+    if _size(kept) > LARGEST:
         raise Invalid("This view holds too much to be kept.", remedy="Take some of its filters away.")
     with session() as open_session:
         audit.lock(open_session)
@@ -82,6 +84,10 @@ def views(actor: Actor, page: str) -> list[View]:
     asked = select(SavedView).where(SavedView.page == page, mine).order_by(SavedView.name, SavedView.owner)
     with session() as open_session:
         return [_view(row) for row in open_session.exec(asked)]
+
+
+def _size(state: State) -> int:
+    return sum(len(name) + sum(len(one) + 1 for one in values) for name, values in state.items())
 
 
 def _view(row: SavedView) -> View:

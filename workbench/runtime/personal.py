@@ -420,8 +420,13 @@ _KEY_SHAPES = tuple(
 """What keys of well-known services begin with, in lower case, and look like."""
 
 _VALUE = r"[\"'`]?(?![\[<])([^\s\"'`,;<>\x00]{6,512})"
+_PAIR = r"[^\s\"'`,;<>\x00]{1,4096}"
 _GIVEN = (
     ("bearer", re.compile(rf"bearer\s+{_VALUE}", re.IGNORECASE)),
+    (
+        "cookie:",
+        re.compile(rf"cookie:\s{{0,3}}[\"'`]?(?![\[<])({_PAIR}(?:; ?{_PAIR}){{0,100}})", re.IGNORECASE),
+    ),
     ("basic", re.compile(r"\bbasic\s+([A-Za-z0-9+/]{12,512}={0,2})(?![\w])", re.IGNORECASE)),
     *(
         (
@@ -443,16 +448,37 @@ _PRIVATE_KEY = re.compile(
 _IN_ADDRESS = re.compile(r"://[^\s:/@\x00]{0,64}:([^\s/@\x00]{1,256})@")
 _TOKEN = bytes(0x61 if (chr(i).isalnum() and i < 128) or chr(i) in "_-." else 0x20 for i in range(256))
 _LONG = b"a" * 15
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_ENDINGS = frozenset(
+    ("confirmation", "confirm", "repeat", "repeated", "again", "new", "old", "current", "value", "plain", "header", "hash", "hint")
+)  # fmt: skip
+"""Words behind the name of a secret that leave it one."""
 _SECRET_NAME = re.compile(
-    r"(?:^|[._\-\s])(?:pass(?:word|wort|wd|phrase|code)|pwd|secret(?:[_-]?key)?|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret"
-    r"|(?:access|auth|refresh|session|bearer|id)[_-]?token|authorization|cookie|set-cookie)$",
-    re.IGNORECASE,
+    r"(?:^| )(?:[a-z]*pass ?(?:word|wort|phrase|code)s?|[a-z]*passwd|(?:db|smtp|ftp|mail|user|admin|root|login) ?pass|pwd"
+    r"|(?:client|app|webhook|shared)?secret(?: ?key)?|(?:api|access|private|client|auth|encryption|signing|subscription|master) ?keys?"
+    r"|(?:api|access|auth|refresh|session|bearer|id|csrf)token|(?:api|access|auth|refresh|bearer) ?tokens"
+    r"|(?:http|request|response|session|auth) ?cookies|authorization|cookie|token)$"
 )
+_HARMLESS_NAME = re.compile(
+    r"(?:^| )(?:(?:per|first|last|next|previous|page|sync|continuation|stop|end|start|eos|bos|pad|unk|mask|special|each|single"
+    r"|input|output|prompt|completion|cached|reasoning|total|max|min|by) token"
+    r"|(?:return|payment|card|pre|purchase|merchandise|refund) authorization)$"
+)
+"""Counts and places in a list that are called tokens, and what a shop authorises."""
 
 
 def names_secret(field: str) -> bool:
     """Whether a field of this name holds a credential, whatever its value looks like."""
-    return _SECRET_NAME.search(field) is not None
+    names = [_spoken(one) for one in {field[-200:], field[-200:].lower()}]
+    return any(_SECRET_NAME.search(one) for one in names) and not any(_HARMLESS_NAME.search(one) for one in names)
+
+
+def _spoken(field: str) -> str:
+    """The words of a field's name, without those behind a secret's that leave it one."""
+    words = [one.lower() for one in _WORDS.findall(field)]
+    while len(words) > 1 and words[-1] in _ENDINGS:
+        words.pop()
+    return " ".join(words)
 
 
 def secrets(text: str, plain: bytes | None = None) -> Iterator[Found]:
@@ -502,6 +528,9 @@ _KINDS_OF_KEY = re.compile(
 
 def _credential(value: str, whole: str, word: str, before: str) -> bool:
     """Whether what follows the word is a credential and not the next word of a sentence."""
+    if word == "cookie:":
+        coded = len(value) >= 8 and re.search("[a-z]", value, re.IGNORECASE) and re.search("[0-9]", value)
+        return "=" in value or bool(coded)
     if word == "key" and not _KINDS_OF_KEY.search(before):
         return False
     if word in ("key", "token") and value.isdigit():

@@ -15,7 +15,7 @@ import os
 import re
 import secrets as random
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,8 @@ _KEPT = {
     "seal",
 }
 """The parts of a record that name it: none of them is text of a customer or a model."""
+_CHECKED = _KEPT - {"source", "person", "root", "resumes", "packages"}
+"""Those of a record that was made elsewhere: only what its reader checked."""
 
 _APART = "\x00" * 6
 
@@ -137,12 +139,12 @@ class Masker:
             return text
         hint = hinting(self._rules, field)
         if hint == MASK:
-            return self._placeholder("secret", text)
+            return text if text == MASK else self._placeholder("secret", text)
         if not hint and text in self._clean:
             return text
         known = self._known.get((text, hint))
         if known is None:
-            known = self._known[text, hint] = self._json(text, hint) if text[:1] in '{["' else self._plain(text, hint)
+            known = self._known[text, hint] = (self._json if _is_json(text) else self._loose)(text, hint)
         return known
 
     def value(self, value: Any, field: str = "") -> Any:
@@ -150,17 +152,21 @@ class Masker:
         if isinstance(value, str):
             return self.text(value, field)
         if isinstance(value, dict):
-            return {self.text(k): self.value(v, k) for k, v in value.items()}
+            return {self.text(k): self.value(v, _field(self._rules, value, k, field)) for k, v in value.items()}
         if isinstance(value, list):
             return [self.value(one, field) for one in value]
-        if type(value) is int and abs(value) >= 1_000_000:
-            masked = self._number(str(value), hinting(self._rules, field))
+        kind = type(value)
+        hint = hinting(self._rules, field) if kind is int or kind is float else ""
+        if hint == MASK or (kind is int and abs(value) >= 1_000_000):
+            masked = self._number(str(value), hint)
             return masked if masked.startswith("[") else value
         return value
 
     def _number(self, text: str, hint: str) -> str:
         if hint == MASK:
             return self._placeholder("secret", text)
+        if len(text.partition(".")[0]) < 6 and not self._rules.patterns:
+            return text
         return text if not hint and text in self._clean else self._plain(text, hint)
 
     def _plain(self, text: str, hint: str) -> str:
@@ -181,21 +187,27 @@ class Masker:
     def _json(self, text: str, hint: str) -> str:
         """JSON text, token by token: what is not masked stays as it is written, and what comes out is JSON."""
         try:
-            body = json.loads(text)
+            body = _READ(text)
         except (ValueError, RecursionError):
-            return self._plain(text, hint)
+            return self._loose(text, hint)
         if not self._touched(body) and not hint:
             return text
-        parts, last, name = [], 0, hint
-        for token in _TOKENS.finditer(text):
-            is_name = token[2] is not None
-            masked = self._token(token[1], "" if is_name else name)
-            if masked != token[1]:
+        parts, last = [], 0
+        for token, name in zip(_TOKENS.finditer(text), _fields(self._rules, body, hint), strict=True):
+            masked = self._token(token[0], name)
+            if masked != token[0]:
                 parts += [text[last : token.start()], masked]
-                last = token.end(1)
-            if is_name:
-                name = _string(token[1])
+                last = token.end()
         return "".join([*parts, text[last:]]) if parts else text
+
+    def _loose(self, text: str, hint: str) -> str:
+        """Text that is no JSON, or that is JSON only in a part of it."""
+        return self._plain(_MEMBER.sub(self._member, text) if '"' in text else text, hint)
+
+    def _member(self, found: re.Match[str]) -> str:
+        if hinting(self._rules, found[2]) != MASK or found[3] == f'"{MASK}"':
+            return found[0]
+        return f'{found[1]}"{self._placeholder("secret", found[3])}"'
 
     def _touched(self, body: Any) -> bool:
         """Whether something of plain data needs masking; what was looked through before is not looked through again."""
@@ -209,7 +221,7 @@ class Masker:
 
     def _token(self, token: str, name: str) -> str:
         if token[0] != '"':
-            masked = self._number(token, hinting(self._rules, name)) if len(token) > 5 or name else token
+            masked = self._number(token, hinting(self._rules, name))
             return token if masked == token else json.dumps(masked)
         text = _string(token)
         masked = self.text(text, name)
@@ -223,7 +235,62 @@ class Masker:
         return f"[{kind} {hashlib.blake2b(body, key=self._rules.key, digest_size=3).hexdigest()}]"
 
 
-_TOKENS = re.compile(r'("(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*)(\s*:)?', re.DOTALL)
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*', re.DOTALL)
+_READ = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=lambda _: None).decode
+"""Reads JSON: an object becomes the tuple of its names and values, so that a name that is there twice is kept twice."""
+_MEMBER = re.compile(r'("((?:[^"\\]|\\.){1,200})"\s*:\s*)("(?:[^"\\]|\\.)*"?|-?\d[\d.eE+-]*)', re.DOTALL)
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text begins as JSON does."""
+    return text.lstrip()[:1] in '{["'
+
+
+def _fields(rules: Rules, body: Any, field: str) -> Iterator[str]:
+    """For each text and number of JSON, in order, the name it is masked under; the names of fields have none."""
+    waiting = [(body, field)]
+    while waiting:
+        one, field = waiting.pop()
+        if type(one) is tuple:
+            there = dict(one)
+            for name, part in reversed(one):
+                waiting += [(part, _field(rules, there, name, field)), (name, "")]
+        elif type(one) is list:
+            waiting += [(part, field) for part in reversed(one)]
+        elif one is not None and type(one) is not bool:
+            yield field
+
+
+def _field(rules: Rules, holder: Mapping[str, Any], name: str, above: str) -> str:
+    """The name that a part of an object is masked under.
+
+    It is its own, that of the secret that holds the object, or the one that `{"name": …, "value": …}` gives it.
+    """
+    if hinting(rules, above) == MASK:
+        return name if name in _SCHEMA and _is_schema(holder) else above
+    if name in _VALUES and (told := _told(holder)) and hinting(rules, told):
+        return told
+    return "" if name == "token" and "logprob" in holder else name
+
+
+_NAMES, _VALUES = ("name", "key", "field"), ("value", "values")
+_SCHEMA = frozenset(
+    ("type", "title", "description", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "required", "$ref")
+)  # fmt: skip
+"""What the schema of a secret says of it, as tools have one for each argument."""
+_TYPES = frozenset(("string", "number", "integer", "boolean", "object", "array", "null"))
+
+
+def _told(holder: Mapping[str, Any]) -> str:
+    """The name that an object gives its value beside it."""
+    return next((one for name in _NAMES if isinstance(one := holder.get(name), str) and one), "")
+
+
+def _is_schema(holder: Mapping[str, Any]) -> bool:
+    kind = holder.get("type")
+    if isinstance(kind, list):
+        return all(isinstance(one, str) and one in _TYPES for one in kind)
+    return (isinstance(kind, str) and kind in _TYPES) or "anyOf" in holder or "$ref" in holder
 
 
 def _string(token: str) -> str:
@@ -263,19 +330,24 @@ def record(body: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
     return records([body], rules)[0]
 
 
-def records(bodies: Sequence[Mapping[str, Any]], rules: Rules) -> list[dict[str, Any]]:
-    """Records as `record` makes them: what several hold alike is looked through once."""
+def records(bodies: Sequence[Mapping[str, Any]], rules: Rules, *, ours: bool = True) -> list[dict[str, Any]]:
+    """Records as `record` makes them: what several hold alike is looked through once.
+
+    Unless they are `ours`, who ran them and where is masked as any other text.
+    """
     if rules.off:
         return [dict(body) for body in bodies]
-    look = Look(bodies, rules)
+    look, kept = Look(bodies, rules), _KEPT if ours else _CHECKED
     return [
-        _masked(body, Masker(rules, str(body["conversation"]), look.clean)) if look.touches(number) else dict(body)
+        _masked(body, Masker(rules, str(body["conversation"]), look.clean), kept)
+        if look.touches(number)
+        else dict(body)
         for number, body in enumerate(bodies)
     ]
 
 
-def _masked(body: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
-    masked = {k: v if k in _KEPT else masker.value(v, k) for k, v in body.items()}
+def _masked(body: Mapping[str, Any], masker: Masker, kept: Collection[str]) -> dict[str, Any]:
+    masked = {k: v if k in kept else masker.value(v, k) for k, v in body.items()}
     if not masker.counts and masked == body:
         return dict(body)
     for call in masked["calls"]:
@@ -297,14 +369,18 @@ class Look:
         self._texts: list[set[str]] = [set() for _ in values]
         self._named = [not _collect(one, rules, texts) for one, texts in zip(values, self._texts, strict=True)]
         texts = set().union(*self._texts)
-        looked = [one for one in texts if not _NAMES_NOTHING.fullmatch(one)]
+        looked = [one for one in texts if not 15 < len(one) < 72 or not _NAMES_NOTHING.fullmatch(one)]
         joined = _APART.join(looked)
-        if rules.values and hide(joined, rules.values) != joined:
-            self._dirty = set(looked)
+        whole = joined if len(looked) == len(texts) else _APART.join(texts)
+        if rules.values and hide(whole, rules.values) != whole:
+            self._dirty = texts
         else:
             places = [one.start for one in personal.find(joined) if one.kind in rules.kinds]
-            places += [found.start() for _, pattern in rules.patterns for found in pattern.finditer(joined)]
             self._dirty = _at(looked, places) | {one for one in looked if "\\u" in one}
+            self._dirty |= _at(looked, _named(joined, rules))
+            if rules.patterns:
+                fits = [found.start() for _, pattern in rules.patterns for found in pattern.finditer(whole)]
+                self._dirty |= _at(list(texts), fits)
         self.clean = texts - self._dirty
 
     def touches(self, number: int) -> bool:
@@ -320,8 +396,37 @@ def _at(texts: list[str], places: list[int]) -> set[str]:
     return {texts[bisect.bisect_right(starts, place) - 1] for place in places}
 
 
-_NAMES_NOTHING = re.compile(r"(?:[a-z]+[_:])?[0-9a-f]{20,}")
-"""Ids and digests: longer than any number that is masked."""
+_NAMES_NOTHING = re.compile(
+    r"(?:run|conv|call|resp|msg|trace|span|group|rs|fc)_[0-9a-f]{16,64}|sha256:[0-9a-f]{64}"
+    r"|(?=[0-9]*[a-f])(?![a-f]{2}[0-9]{14}\Z)(?:[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})"
+)
+"""Ids and digests: chance makes some look like a number that is masked. Sixteen that may be a bank account are none."""
+
+_NAME = re.compile(r'"([^"\x00]{1,200})"\s*:')
+_ENAM = re.compile(r':\s*"([^"\x00]{1,200})"')
+"""The same in a text read backwards, which is quick: what is no name is left at its first character."""
+_TELLING = re.compile(r'"(?:name|key|field)\\*"\s*:\s*\\*"([^"\x00]{1,200})"')
+
+
+def _named(joined: str, rules: Rules) -> list[int]:
+    """Where names of JSON, also of JSON within JSON, tell something about their values."""
+    names = {one[::-1] for one in set(_ENAM.findall(joined[::-1]))}
+    shapes = [_NAME]
+    if any(one.rstrip("\\") in _VALUES for one in names):
+        shapes.append(_TELLING)
+        names.update(_TELLING.findall(joined))
+    told = {one for one in names if hinting(rules, one.rstrip("\\")) or "\\" in one.rstrip("\\")}
+    if not told:
+        return []
+    found = [one for shape in shapes for one in shape.finditer(joined) if one[1] in told]
+    return [
+        one.start() for one in found if hinting(rules, one[1].rstrip("\\")) == MASK or _digits_at(joined, one.end())
+    ]
+
+
+def _digits_at(text: str, at: int) -> bool:
+    """Whether what follows can be a number of a person: it has five digits."""
+    return sum(map(str.isdigit, text[at : at + 100])) >= 5
 
 
 def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
@@ -330,18 +435,29 @@ def _collect(value: Any, rules: Rules, texts: set[str]) -> bool:
     waiting: list[tuple[str, Any]] = [("", [value])]
     while waiting:
         above, holder = waiting.pop()
-        named = type(holder) is dict
-        if named:
+        parts: Iterable[tuple[str, Any]]
+        if type(holder) is tuple:
+            texts.update(name for name, _ in holder)
+            plain = plain and not hinting(rules, _told(dict(holder)))
+            parts = holder
+        elif type(holder) is dict:
             texts.update(holder)
-        for name, one in holder.items() if named else ((above, part) for part in holder):
+            parts = holder.items()
+            if "value" in holder or "values" in holder:
+                plain = plain and not hinting(rules, _told(holder))
+        else:
+            parts = ((above, part) for part in holder)
+        for name, one in parts:
             kind = type(one)
             if kind is str and one:
                 texts.add(one)
             elif kind is int and abs(one) >= 1_000_000:
                 texts.add(str(one))
             else:
-                if kind is dict or kind is list:
+                if kind is dict or kind is list or kind is tuple:
                     waiting.append((name, one))
+                if plain and hints.get(name, MASK) == MASK and kind is not bool and one not in (None, ""):
+                    plain = hinting(rules, name) != MASK
                 continue
             if plain:
                 hint = hints.get(name)

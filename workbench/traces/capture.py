@@ -83,7 +83,8 @@ def put(
     whole = {record["id"]: record for record, _ in runs if record["id"] not in known}
     if not whole:
         return []
-    new = {record["id"]: record for record in redaction.records(list(whole.values()), masking.rules())}
+    masked = redaction.records(list(whole.values()), masking.rules(), ours=not source)
+    new = {record["id"]: record for record in masked}
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
     rows = [columns(record) | ({"source": source} if source else {}) for record in new.values()]

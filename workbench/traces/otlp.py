@@ -115,14 +115,16 @@ def _batch(one: Any, room: Room) -> Batch:
 
 
 def _span(span: Any, room: Room) -> Span:
-    trace, identity = span.trace_id, span.span_id
+    trace, identity, parent = span.trace_id, span.span_id, span.parent_span_id
     if len(trace) != 16 or len(identity) != 8:
         raise Invalid("A span has no trace id of 16 bytes, or no span id of 8.")
+    if len(parent) not in (0, 8):
+        raise Invalid("A span's parent id has not 8 bytes.")
     status = span.status
     return {
         "trace": trace.hex(),
         "id": identity.hex(),
-        "parent": span.parent_span_id.hex(),
+        "parent": parent.hex(),
         "name": span.name,
         "start": span.start_time_unix_nano,
         "end": span.end_time_unix_nano,
@@ -185,10 +187,10 @@ def _plain_span(span: Mapping[str, Any], room: Room) -> Span:
     return {
         "trace": _identity(span, "traceId", 16),
         "id": _identity(span, "spanId", 8),
-        "parent": str(span.get("parentSpanId") or "").lower(),
+        "parent": _identity(span, "parentSpanId", 8) if span.get("parentSpanId") else "",
         "name": str(span.get("name", "")),
-        "start": int(span.get("startTimeUnixNano") or 0),
-        "end": int(span.get("endTimeUnixNano") or 0),
+        "start": _moment(span, "startTimeUnixNano"),
+        "end": _moment(span, "endTimeUnixNano"),
         "error": str(status.get("message") or "failed") if failed else "",
         "attributes": _plain_attributes(span.get("attributes"), room),
         "events": [
@@ -208,6 +210,14 @@ def _identity(span: Mapping[str, Any], name: str, size: int) -> str:
     if len(raw) != size:
         raise Invalid(f"A span's {name} is not an id of {size} bytes.")
     return raw.hex()
+
+
+def _moment(span: Mapping[str, Any], name: str) -> int:
+    """Nanoseconds since 1970, as many as protobuf can hold; 0 where none are told."""
+    found = int(span.get(name) or 0)
+    if not 0 <= found < 2**64:
+        raise Invalid(f"A span's {name} is no moment in nanoseconds.")
+    return found
 
 
 def _plain_attributes(pairs: Any, room: Room) -> dict[str, Any]:
