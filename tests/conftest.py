@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
     capture.close()
     store.dispose()
+    if live := sys.modules.get("workbench.ui.live"):
+        live._loop.clear()  # the models that a test set up are not those of the next
 
 
 @pytest.fixture(scope="session")
