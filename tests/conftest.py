@@ -61,13 +61,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    if live := sys.modules.get("workbench.ui.live"):
+        live._loop.clear()  # the models that a test set up are not those of the next
     yield tmp_path / "home"
     from workbench.traces import capture
 
     capture.close()
     store.dispose()
-    if live := sys.modules.get("workbench.ui.live"):
-        live._loop.clear()  # the models that a test set up are not those of the next
 
 
 @pytest.fixture(scope="session")
