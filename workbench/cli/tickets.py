@@ -14,7 +14,6 @@ from workbench import access, settings, tickets
 from workbench.cli import topics
 from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
-from workbench.operations import digest
 from workbench.tickets import brief as briefs
 from workbench.tickets import (
     brief_notes,
@@ -35,8 +34,6 @@ app.add_typer(topics.app, name="topics")
 app.command("enrich")(topics.enrich)
 
 SHOWN = 5
-SCHEDULED = digest.CRON
-"""Whoever starts the product knows when briefs are due."""
 
 
 @app.command()

@@ -15,6 +15,17 @@ KINDS = (create, approvals.decide, cause_rules.apply, forget_job.start)
 """What starts each light kind of job; importing it registers the kind."""
 
 
+HEAVY = (
+    "workbench.evals.backtests",
+    "workbench.operations.digest",
+    "workbench.operations.notices",
+    "workbench.tickets.discover",
+    "workbench.tickets.enrich",
+    "workbench.tickets.incoming",
+)
+"""Modules whose kinds of jobs and schedules a worker knows only once they are loaded."""
+
+
 def prepare() -> None:
     """Take in new prompt files and publish releases; loads what every page needs, but not the Agents SDK."""
     prompts.take_in()
@@ -23,7 +34,7 @@ def prepare() -> None:
 
 def register() -> None:
     """Make known the kinds of jobs that load heavy libraries; a worker must know them all."""
-    for name in ("workbench.operations.notices", "workbench.tickets.incoming", "workbench.tickets.discover"):
+    for name in HEAVY:
         importlib.import_module(name)
 
 

@@ -12,7 +12,7 @@ from workbench.access import Actor
 from workbench.evals import backtests
 from workbench.runtime.spec import OUTCOMES
 from workbench.store import now
-from workbench.ui import experiments, session, show
+from workbench.ui import progress, session, show
 
 WORDS = {
     "worse": "worse",
@@ -94,7 +94,7 @@ def _result(actor: Actor, identity: str) -> None:
     found = backtests.report(identity)
     job = jobs.job(found.backtest.job_id)
     if not job.ended:
-        experiments.progress(actor, job.id, "runs")
+        progress.of(actor, job.id, "runs")
         return
     if job.state != "done":
         st.warning(

@@ -60,8 +60,7 @@ export default function (component) {
   Object.assign(mine, { data, send });
   mine.fly = () => {
     mine.flying = true;
-    clearTimeout(mine.patience);
-    mine.patience = setTimeout(() => mine.fly(), 5000);
+    again(mine, 5000);
     setStateValue("events", { token: data.token, list: mine.events.slice() });
   };
   arrived(mine);
@@ -76,10 +75,17 @@ export default function (component) {
   };
 }
 
-/* One message is on its way at a time; what happened meanwhile goes along with the next. */
+function again(mine, after) {
+  clearTimeout(mine.patience);
+  mine.patience = setTimeout(() => mine.fly(), after);
+}
+
+/* One message is on its way at a time; what happened meanwhile goes along with the next. What the picture sent before it
+   was drawn in another place may be lost; it is sent again. */
 function arrived(mine) {
   if (mine.data.seen < mine.events.length) {
-    if (mine.flying && mine.data.seen > (mine.seen || 0)) mine.fly();
+    if (mine.data.seen > (mine.seen || 0)) mine.fly();
+    else again(mine, 2000);
   } else {
     clearTimeout(mine.patience);
     mine.flying = false;

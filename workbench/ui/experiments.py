@@ -10,7 +10,7 @@ import streamlit as st
 from workbench import evals, jobs, releases
 from workbench.access import Actor
 from workbench.errors import NotFound
-from workbench.ui import for_real, nav, session, show
+from workbench.ui import for_real, nav, progress, session, show
 
 
 def start_form(actor: Actor, names: list[str], sets: list[str]) -> tuple[str, str]:
@@ -36,25 +36,12 @@ def title(e: evals.Experiment) -> str:
     return f"{e.flow} {e.version} over {e.dataset}, {show.when(e.created_at)} · {e.id[-8:]}"
 
 
-@st.fragment(run_every=1.0)
-def progress(actor: Actor, job_id: str, things: str = "cases") -> None:
-    """The job's progress, once a second, until it ends."""
-    job = jobs.job(job_id)
-    if job.ended:
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.share, show.plain(f"{job.title}: {job.done} of {job.total} {things}"))
-        if st.button("Cancel", key=f"cancel-{job_id}"):
-            with show.errors():
-                jobs.cancel(actor, job_id)
-
-
 def result(actor: Actor, experiment_id: str) -> None:
     """The pass rate with its interval, and every case, failing ones first."""
     report = evals.report(experiment_id)
     job = jobs.job(report.experiment.job_id)
     if not job.ended:
-        progress(actor, job.id)
+        progress.of(actor, job.id)
         return
     if job.state != "done":
         st.warning(f"This experiment ended as {job.state}: {show.plain(job.message)}", icon=":material/warning:")

@@ -16,7 +16,7 @@ from workbench.operations import failures
 from workbench.operations.failures import By, Overview, Period, Share
 from workbench.store import now
 from workbench.traces import cause_rules, causes
-from workbench.ui import charts, experiments, session, show
+from workbench.ui import charts, progress, session, show
 from workbench.ui.charts import failures as drawn
 
 DAYS = {"7 days": 7, "30 days": 30, "90 days": 90, "a year": 365}
@@ -229,7 +229,7 @@ def _progress(actor: Actor) -> None:
         return
     job = jobs.job(job_id)
     if not job.ended:
-        experiments.progress(actor, job_id, "runs")
+        progress.of(actor, job_id, "runs")
     elif job.state == "done":
         st.success(f"The rules were applied to {job.total:,} runs.", icon=":material/check_circle:")
     else:

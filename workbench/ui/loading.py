@@ -17,7 +17,7 @@ from workbench.store import now as moment
 from workbench.tickets import incoming, manifest, mapping, publish, trends
 from workbench.tickets.columns import COLUMNS, READ, UPDATED
 from workbench.tickets.mapping import Derivation, Mapping
-from workbench.ui import nav, session, show
+from workbench.ui import nav, progress, session, show
 
 KEEP, OWN = "(keep as an attribute)", "(by the names of the columns)"
 DERIVED = {"reopened": "above", "csat": "scale", "sentiment": "scale"}
@@ -50,7 +50,7 @@ def running(actor: Actor) -> None:
     """The loads under way, and what came of the last one that was started here."""
     for job in jobs.jobs(5):
         if job.kind == incoming.KIND and not job.ended:
-            _progress(actor, job.id)
+            progress.of(actor, job.id, "MB read")
     started = session.get("load-job")
     if not started:
         return
@@ -64,18 +64,6 @@ def running(actor: Actor) -> None:
         nav.link("trends", "See what changed")
     elif job.ended:
         st.warning(show.plain(f"{job.title}: {job.message or job.state}"), icon=":material/warning:")
-
-
-@st.fragment(run_every=1.0)
-def _progress(actor: Actor, job_id: str) -> None:
-    job = jobs.job(job_id)
-    if job.ended:
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(job.share, show.plain(f"{job.title}: {job.done:,} of {job.total:,} MB read"))
-        if st.button("Cancel", key=f"cancel-{job_id}"):
-            with show.errors():
-                jobs.cancel(actor, job_id)
 
 
 def choose(actor: Actor) -> str:

@@ -15,7 +15,7 @@ from workbench.errors import Invalid, NotFound
 from workbench.store import now
 from workbench.traces import forget, forget_job, search
 from workbench.traces.filters import Filters
-from workbench.ui import experiments, nav, session, show
+from workbench.ui import nav, progress, session, show
 
 TAKEN = "runs-taken-in"
 JOB, ASKED = "deletion", "deletion-of"
@@ -152,7 +152,7 @@ def _start(actor: Actor, value: str, *, confirmed: bool) -> None:
 def _job(actor: Actor, job_id: str) -> None:
     job = jobs.job(job_id)
     if not job.ended:
-        experiments.progress(actor, job_id, "runs")
+        progress.of(actor, job_id, "runs")
     elif job.state != "done":
         st.warning(
             show.plain(f"It ended as {job.state}, and nothing was deleted. {job.message}"), icon=":material/warning:"

@@ -14,7 +14,7 @@ from workbench.errors import NotFound
 from workbench.tickets import discover, topic_figures, topics, trends
 from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
-from workbench.ui import charts, nav, session, show
+from workbench.ui import charts, nav, progress, session, show
 from workbench.ui import trends as parts
 from workbench.ui.charts import topics as drawn
 from workbench.ui.charts import trends as lines
@@ -29,7 +29,7 @@ def running(actor: Actor) -> bool:
     """What is being found now, with its progress; what came of the last job started here. Whether one is under way."""
     busy = [one for one in jobs.jobs(5) if one.kind in (discover.KIND, "enrich tickets") and not one.ended]
     for one in busy:
-        _progress(actor, one.id)
+        progress.of(actor, one.id, "tickets")
     started = session.get(JOB)
     if started and not busy:
         try:
@@ -41,18 +41,6 @@ def running(actor: Actor) -> bool:
         elif one.ended:
             st.warning(show.plain(f"{one.title}: {one.message or one.state}"), icon=":material/warning:")
     return bool(busy)
-
-
-@st.fragment(run_every=1.0)
-def _progress(actor: Actor, job_id: str) -> None:
-    one = jobs.job(job_id)
-    if one.ended:
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(one.share, show.plain(f"{one.title}: {one.done:,} of {one.total:,} tickets"))
-        if st.button("Cancel", key=f"cancel-{job_id}"):
-            with show.errors():
-                jobs.cancel(actor, job_id)
 
 
 def begin(job_id: str) -> None:
