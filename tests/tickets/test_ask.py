@@ -13,13 +13,12 @@ from hypothesis import settings as profile
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from tests.tickets.files import ADMIN
+from tests.tickets.files import ADMIN, shop_at
 from tests.tickets.questions import ANSWERED, NEWEST, UNANSWERABLE
 from workbench import settings, store
 from workbench.access import Actor
 from workbench.errors import Invalid, Refused
 from workbench.tickets import ask, expert, report, trends, verified
-from workbench.tickets import seed as samples
 from workbench.traces import periods
 
 REP = Actor("Rita", "rep")
@@ -27,15 +26,9 @@ TODAY = dt.date.fromisoformat(NEWEST)
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample shop of a year, made once: what is asked changes nothing."""
-    made = tmp_path_factory.mktemp("shop") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(made))
-        store.migrate()
-        samples.seed(ADMIN, count=6000, days=365, until=TODAY)
-        store.dispose()
-    yield made
+    return shop_at(tmp_path_factory.mktemp("shop") / "home", count=6000, days=365, until=TODAY)
 
 
 @pytest.fixture

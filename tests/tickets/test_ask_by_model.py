@@ -14,13 +14,12 @@ from sqlmodel import delete, select
 from streamlit.testing.v1 import AppTest
 
 from tests.loopback import Late, Server, Status, Turn, message, serve
-from tests.tickets.files import ADMIN
+from tests.tickets.files import ADMIN, shop_at
 from workbench import access, settings, store
 from workbench.access import Actor
 from workbench.errors import Invalid, Unavailable
 from workbench.store.tables import ModelReading
 from workbench.tickets import ask, by_model, trends
-from workbench.tickets import seed as samples
 from workbench.traces import readings
 
 TODAY = dt.date(2026, 3, 31)
@@ -42,15 +41,9 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sample shop, made once."""
-    made = tmp_path_factory.mktemp("shop") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(made))
-        store.migrate()
-        samples.seed(ADMIN, count=1500, days=120, until=TODAY)
-        store.dispose()
-    yield made
+    return shop_at(tmp_path_factory.mktemp("shop") / "home", count=1500, days=120, until=TODAY)
 
 
 @pytest.fixture

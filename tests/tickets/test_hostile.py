@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from sqlmodel import delete
 
-from tests.tickets.files import ADMIN
+from tests.tickets.files import ADMIN, shop_at
 from tests.tickets.hostile import EXTREME, GOOD, HARMLESS, QUERIES, QUESTIONS, SQL, STOPPED
 from workbench import store
 from workbench.errors import Invalid, WorkbenchError
 from workbench.store.tables import VerifiedQuestion
 from workbench.tickets import alone, ask, expert, report, trends, verified
-from workbench.tickets import seed as samples
 
 TODAY = dt.date(2026, 3, 31)
 CANARY = "canary-7f3a91"
@@ -32,9 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (made / "outside").mkdir()
     (made / "outside" / "canary.csv").write_text(f"a,b\n{CANARY},1\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(made / "home"))
-        store.migrate()
-        samples.seed(ADMIN, count=1200, days=90, until=TODAY)
+        patch.setenv("WORKBENCH_HOME", str(shop_at(made / "home", count=1200, days=90, until=TODAY)))
         assert report.answer(ask.of(GOOD)).quotes
         store.dispose()
     yield made
