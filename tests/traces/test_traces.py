@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,23 @@ def test_a_run_stored_twice_is_stored_once(database: str) -> None:
     capture.write([finished])
     assert traces.ids() == [finished.recorder.id]
     assert traces.record(finished.recorder.id) == finished.plain
+
+
+def test_a_run_that_two_processes_store_at_the_same_moment_is_stored_once(database: str) -> None:
+    one, other = copy_of(run()), copy_of(run())
+    with ThreadPoolExecutor(1) as second:
+        with store.session() as first:
+            assert capture.put(first, [(one, freeze())]) == [one["id"]]
+            late = second.submit(put, [one, other])
+            time.sleep(0.5)
+            assert not late.done()
+        assert late.result(20) == [other["id"]]
+    assert [found.id for found in traces.find()].count(one["id"]) == 1
+
+
+def put(records: list[dict[str, Any]]) -> list[str]:
+    with store.session() as open_session:
+        return capture.put(open_session, [(record, freeze()) for record in records])
 
 
 def test_a_replay_is_faithful_and_calls_no_tool(database: str, rep: Actor) -> None:

@@ -101,9 +101,18 @@ def is_empty(url: str | None = None) -> bool:
 
 def insert_missing(open_session: Session, table: type[SQLModel], values: dict[str, Any]) -> None:
     """Insert a row unless one with its key is there, also where another transaction inserts it at the same moment."""
+    open_session.execute(_dialect_insert(open_session, table).values(values).on_conflict_do_nothing())
+
+
+def insert_new(open_session: Session, table: type[SQLModel], rows: Sequence[dict[str, Any]], key: str) -> set[str]:
+    """Insert the rows whose `key` no other row has; the keys of those. Another transaction that inserts one is waited for."""
+    asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
+    return set(open_session.scalars(asked, list(rows)))
+
+
+def _dialect_insert(open_session: Session, table: type[SQLModel]) -> Any:
     dialect = open_session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    open_session.execute(insert(table).values(values).on_conflict_do_nothing())
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -20,7 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.runtime import redaction
 from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
-from workbench.store import pack, session
+from workbench.store import insert_new, pack, session
 from workbench.store.tables import HeldRun, Run, RunBody
 from workbench.traces import cause_rules, facts, masking
 from workbench.traces.asked import ask, asks_people
@@ -88,7 +88,11 @@ def put(
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
         flows.keep(open_session, frozen)
     rows = [columns(record) | ({"source": source} if source else {}) for record in new.values()]
-    open_session.execute(insert(Run), rows)
+    stored = insert_new(open_session, Run, rows, "id")  # another process may store the same run at this moment
+    new = {i: record for i, record in new.items() if i in stored}
+    rows = [row for row in rows if row["id"] in stored]
+    if not rows:
+        return []
     open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     caused = cause_rules.at_capture(open_session, new.values())
     terms = {i: [*facts.of_record(record), *(("cause", one) for one in caused.get(i, ()))] for i, record in new.items()}

@@ -99,10 +99,25 @@ def unpacked(trace: str, bodies: Iterable[bytes]) -> tuple[dict[str, Any], list[
     return resource, list(spans.values()), redacted
 
 
-def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[str, Any]:
-    """What lists and filters show of a run: the columns of the table `run`. `spans` are all of it that is known."""
+def listed(
+    trace: str, resource: Mapping[str, Any], spans: Sequence[Span]
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """What lists show of a run, the columns of the table `run`, and the terms that it is found by.
+
+    `spans` are all of it that is known. The terms are its agents and tools, and the guardrails that tripped.
+    """
     spans = sorted(spans, key=_order)
     kinds = [kind(span) for span in spans]
+    agents = [
+        _first(span["attributes"], *_AGENTS) or (span["name"] if is_ == "agent" else "")
+        for span, is_ in zip(spans, kinds, strict=True)
+    ]
+    return _row(trace, resource, spans, kinds, agents), _facts(spans, kinds, agents)
+
+
+def _row(
+    trace: str, resource: Mapping[str, Any], spans: Sequence[Span], kinds: Sequence[str], agents: Sequence[Any]
+) -> dict[str, Any]:
     models = [span for span, is_ in zip(spans, kinds, strict=True) if is_ == "model"]
     roots = [span for span in spans if not span["parent"]] or spans[:1]
     reply, error = _reply(roots[0], models), next((one["error"] for one in [*roots, *models[-1:]] if one["error"]), "")
@@ -118,7 +133,7 @@ def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[
         "started_at": _moment(spans[0]["start"]),
         "seconds": max(0.0, (max(one["end"] for one in spans) - spans[0]["start"]) / 1e9),
         "outcome": "error" if any(one["error"] for one in roots) or (error and not reply) else "answered",
-        "agent": _agent_of(spans, kinds),
+        "agent": str(clean(str(next(filter(None, reversed(agents)), "agent"))))[:200],
         "question": clean(_question(roots[0], models))[:LONGEST],
         "reply": clean(reply)[:LONGEST],
         "error": clean(error)[:LONGEST],
@@ -129,16 +144,12 @@ def row(trace: str, resource: Mapping[str, Any], spans: Sequence[Span]) -> dict[
     }
 
 
-def facts(spans: Sequence[Span]) -> list[tuple[str, str]]:
-    """The agents and tools that spans name, and the guardrails that tripped, as the terms that a run is found by."""
-    found: dict[tuple[str, str], None] = {}
-    for span in spans:
-        is_, told = kind(span), span["attributes"]
-        if name := _first(told, *_AGENTS) or (span["name"] if is_ == "agent" else ""):
-            found["agent", str(clean(str(name)))[:200]] = None
+def _facts(spans: Sequence[Span], kinds: Sequence[str], agents: Sequence[Any]) -> list[tuple[str, str]]:
+    found = {("agent", str(clean(str(name)))[:200]): None for name in dict.fromkeys(map(str, filter(None, agents)))}
+    for span, is_ in zip(spans, kinds, strict=True):
         if is_ == "tool":
             found["tool", _tool_name(span)] = None
-        elif is_ == "guardrail" and (told.get("guardrail.triggered") or span["error"]):
+        elif is_ == "guardrail" and (span["attributes"].get("guardrail.triggered") or span["error"]):
             found["tripped", str(clean(span["name"]))[:200]] = None
     return list(found)[:MOST_FACTS]
 
@@ -154,43 +165,43 @@ def record(
 ) -> dict[str, Any]:
     """A run of another program in the form of our own records, without a flow: it can be read, not run again."""
     spans = sorted(spans, key=_order)
-    listed = row(trace, resource, spans)
+    shown, _ = listed(trace, resource, spans)
     began = spans[0]["start"]
     agents = _agents(spans)
     calls = [call for span in spans[:MOST] if (call := _call(span, began, agents))]
     first = next((call for call in calls if call["kind"] == "model"), None)
-    question = {"role": "user", "content": listed["question"]}
+    question = {"role": "user", "content": shown["question"]}
     said = first["request"]["input"] if first else []
     last = max((i for i, item in enumerate(said) if item.get("role") == "user"), default=-1)
     return {
         "format": 1,
         "kind": "workbench run",
-        **{name: listed[name] for name in ("id", "flow", "version", "digest", "source", "conversation")},
+        **{name: shown[name] for name in ("id", "flow", "version", "digest", "source", "conversation")},
         "environment": str(_first(resource, "deployment.environment.name", "deployment.environment") or ""),
-        "started_at": listed["started_at"].isoformat(timespec="milliseconds"),
-        "seconds": round(listed["seconds"], 6),
-        "question": listed["question"],
+        "started_at": shown["started_at"].isoformat(timespec="milliseconds"),
+        "seconds": round(shown["seconds"], 6),
+        "question": shown["question"],
         "input": [*said[: max(0, last)], question],
-        "starts_at": next(iter(agents.values()), listed["agent"]),
+        "starts_at": next(iter(agents.values()), shown["agent"]),
         "variables": {},
-        "outcome": listed["outcome"],
-        "reply": listed["reply"],
-        "agent": listed["agent"],
-        "error": listed["error"] if listed["outcome"] == "error" else "",
+        "outcome": shown["outcome"],
+        "reply": shown["reply"],
+        "agent": shown["agent"],
+        "error": shown["error"] if shown["outcome"] == "error" else "",
         "stop": "" if len(spans) <= MOST else f"only the first {MOST:,} of {len(spans):,} steps are shown",
         "escalation": None,
         "waiting": [],
         "person": "",
         "resumes": "",
-        "root": listed["id"],
+        "root": shown["id"],
         "decisions": [],
         "reply_waited": {"seconds": 0.0, "for": []},
-        "models": [name for name in listed["model"].split(", ") if name],
+        "models": [name for name in shown["model"].split(", ") if name],
         "usage": {
             "requests": sum(call["kind"] == "model" for call in calls),
-            "input_tokens": listed["input_tokens"],
-            "output_tokens": listed["output_tokens"],
-            "usd": listed["usd"],
+            "input_tokens": shown["input_tokens"],
+            "output_tokens": shown["output_tokens"],
+            "usd": shown["usd"],
         },
         "calls": calls,
         "guardrails": [_verdict(span, began) for span in spans[:MOST] if kind(span) == "guardrail"],
@@ -230,13 +241,6 @@ def _first(told: Mapping[str, Any], *names: str) -> Any:
 def _number(span: Span, *names: str) -> float | None:
     found = _first(span["attributes"], *names)
     return found if isinstance(found, int | float) and not isinstance(found, bool) and abs(found) < 2**31 else None
-
-
-def _agent_of(spans: Sequence[Span], kinds: Sequence[str]) -> str:
-    for span, is_ in zip(reversed(spans), reversed(kinds), strict=True):
-        if name := _first(span["attributes"], *_AGENTS) or (span["name"] if is_ == "agent" else ""):
-            return str(clean(str(name)))[:200]
-    return "agent"
 
 
 def _agents(spans: Sequence[Span]) -> dict[str, str]:

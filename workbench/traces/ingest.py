@@ -72,7 +72,7 @@ def _part(trace: str, resource: Mapping[str, Any], spans: list[Span], rules: Rul
         ]
         counts = masker.counts
     packed = _packed(resource, spans, counts)
-    return Part(trace, _ids(spans), packed, foreign.row(trace, resource, spans), foreign.facts(spans))
+    return Part(trace, _ids(spans), packed, *foreign.listed(trace, resource, spans))
 
 
 def _ids(spans: Iterable[Span]) -> bytes:
@@ -146,10 +146,10 @@ def _merge(connection: Connection, trace: str, parts: Sequence[Part], *, new: bo
             added += len(fresh)
     if rows:
         resource, spans, _ = foreign.unpacked(trace, [*(body for _, body in before), *(one["body"] for one in rows)])
-        row = foreign.row(trace, resource, spans)
+        row, inside = foreign.listed(trace, resource, spans)
         index.remove(connection, [identity])
         connection.execute(insert(RUNS).values(row) if new else update(RUNS).where(RUNS.c.id == identity).values(row))
-        facts.store(connection, [row], {identity: foreign.facts(spans)})
+        facts.store(connection, [row], {identity: inside})
         if not new:
             with Session(connection) as open_session:
                 facts.refresh(open_session, [identity])
