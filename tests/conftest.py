@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import shutil
 import socket
@@ -11,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 
 from workbench import settings, store
+from workbench.__main__ import COLLECT
 from workbench.access import Actor
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +29,26 @@ _connect = socket.socket.connect
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker more than there are cores: those that wait for a browser or a process leave a core free."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for garbage as seldom as the product does."""
+    gc.set_threshold(*COLLECT)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What was loaded stays; no need to look through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _installed_once() -> None:
+    """Streamlit looks through all installed packages for each page that a test opens: half of the time that the page takes.
+
+    They do not change while tests run, so that what was found the first time holds.
+    """
+    manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 def _local_only(self: socket.socket, address: Any) -> None:
