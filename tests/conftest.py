@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import gc
 import os
 import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
 
+from tests.once import once, shop
 from workbench import settings, store
 from workbench.__main__ import COLLECT
 from workbench.access import Actor
@@ -184,20 +187,19 @@ def admin() -> Actor:
 @pytest.fixture(scope="session")
 def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample workspace, made once, as the command makes it; copy it before changing it."""
-    import subprocess
-    import sys
-
-    home = tmp_path_factory.mktemp("seeded") / "home"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI", "WORKBENCH"))}
-    subprocess.run(
-        [sys.executable, "-m", "workbench", "seed", "--tickets", "4000", "--days", "180"],
-        cwd=ROOT,
-        env={**environment, "WORKBENCH_HOME": str(home)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return home
+
+    def make(home: Path) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "workbench", "seed", "--tickets", "4000", "--days", "180"],
+            cwd=ROOT,
+            env={**environment, "WORKBENCH_HOME": str(home)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+
+    return once(tmp_path_factory, "seeded", make)
 
 
 @pytest.fixture
@@ -205,6 +207,20 @@ def seeded(seeded_home: Path, home: Path) -> Path:
     """This test's own copy of the sample workspace."""
     shutil.copytree(seeded_home, home)
     return home
+
+
+Fill = Callable[..., None]
+
+
+@pytest.fixture
+def fill(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Fill:
+    """Puts a copy of the sample shop into this test's home: so many tickets over so many days until a day."""
+
+    def copy(*, count: int, days: int, until: dt.date) -> None:
+        store.dispose()
+        shutil.copytree(shop(tmp_path_factory, count=count, days=days, until=until), home, dirs_exist_ok=True)
+
+    return copy
 
 
 assert settings.ROOT == ROOT

@@ -94,7 +94,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
-    path = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         raise AssertionError("No Chromium on the PATH; install it (Debian: apt-get install chromium).")
     with sync_playwright() as playwright:

@@ -6,11 +6,11 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
+from tests.conftest import Fill
 from tests.operations.test_notices import ADMIN, allow, route
 from tests.pages.test_brief_page import page
 from tests.pages.test_signals_pages import words
@@ -21,7 +21,6 @@ from workbench.errors import Conflict, Invalid, NotFound, Refused
 from workbench.operations import digest, notices
 from workbench.operations.digest import Plan
 from workbench.store import tables
-from workbench.tickets import seed as samples
 from workbench.tickets import weeks
 
 TODAY = store.now().date()
@@ -30,12 +29,12 @@ DUE = dt.datetime.combine(LAST.end + dt.timedelta(days=1), dt.time(8), dt.UTC)
 
 
 @pytest.fixture
-def hook(migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def hook(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A receiver on loopback that is a destination, and sample tickets up to yesterday."""
+    fill(count=700, days=60, until=max(LAST.end, TODAY - dt.timedelta(days=1)))
     with site(saying(reply(200, "ok"))) as made:
         allow(monkeypatch, made)
         route(made)
-        samples.seed(ADMIN, count=700, days=60, until=max(LAST.end, TODAY - dt.timedelta(days=1)))
         yield made
 
 

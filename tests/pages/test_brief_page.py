@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import Fill
 from tests.pages.test_every_page import words
 from tests.tickets.files import ADMIN
 from workbench import settings
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, NotFound, Refused
 from workbench.tickets import brief, brief_notes, brief_text, metrics, moves, noise, signals, weeks
-from workbench.tickets import seed as samples
 from workbench.tickets.brief import Brief
 from workbench.tickets.figures import Figure
 from workbench.ui.session import ROLE
@@ -40,9 +39,9 @@ def linked(name: str, address: Mapping[str, str | list[str]]) -> AppTest:
 
 
 @pytest.fixture
-def peak(migrated: Path) -> Brief:
+def peak(fill: Fill) -> Brief:
     """The brief of the week of the sample incident, which a person has written down and mended."""
-    samples.seed(ADMIN, count=4000, days=120, until=UNTIL)
+    fill(count=4000, days=120, until=UNTIL)
     start = dt.datetime(2026, 3, 11, tzinfo=dt.UTC)
     signals.record(
         ADMIN, "Scans lost", start=start, end=start + dt.timedelta(days=6), where={"topic": "Delivery"}, fix="a patch"

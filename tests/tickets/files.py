@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-import pytest
 
-from workbench import access, settings, store
+from workbench import access, settings
 from workbench.tickets import manifest
-from workbench.tickets import seed as samples
 
 ADMIN = access.Actor("ada", "admin")
 MakeCsv = Callable[..., Path]
@@ -23,16 +20,6 @@ MakeCsv = Callable[..., Path]
 def write(path: Path, text: str | bytes) -> Path:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     return path
-
-
-def shop_at(home: Path, *, count: int, days: int, until: dt.date) -> Path:
-    """A home with the sample shop, to be made once for tests that change nothing in it; returns `home`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(home))
-        store.migrate()
-        samples.seed(ADMIN, count=count, days=days, until=until)
-        store.dispose()
-    return home
 
 
 def parts() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from hypothesis import settings as profile
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from tests.tickets.files import ADMIN, shop_at
+from tests.once import shop
+from tests.tickets.files import ADMIN
 from tests.tickets.questions import ANSWERED, NEWEST, UNANSWERABLE
 from workbench import settings, store
 from workbench.access import Actor
@@ -26,15 +28,17 @@ TODAY = dt.date.fromisoformat(NEWEST)
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample shop of a year, made once: what is asked changes nothing."""
-    return shop_at(tmp_path_factory.mktemp("shop") / "home", count=6000, days=365, until=TODAY)
+    home = tmp_path_factory.mktemp("shop") / "home"
+    shutil.copytree(shop(tmp_path_factory, count=6000, days=365, until=TODAY), home)
+    return home
 
 
 @pytest.fixture
-def home(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("WORKBENCH_HOME", str(shop))
-    yield shop
+def home(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("WORKBENCH_HOME", str(made))
+    yield made
     store.dispose()
 
 

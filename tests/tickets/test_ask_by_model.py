@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from sqlmodel import delete, select
 from streamlit.testing.v1 import AppTest
 
 from tests.loopback import Late, Server, Status, Turn, message, serve
-from tests.tickets.files import ADMIN, shop_at
+from tests.once import shop
+from tests.tickets.files import ADMIN
 from workbench import access, settings, store
 from workbench.access import Actor
 from workbench.errors import Invalid, Unavailable
@@ -41,15 +43,17 @@ RIGHT = {
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small sample shop, made once."""
-    return shop_at(tmp_path_factory.mktemp("shop") / "home", count=1500, days=120, until=TODAY)
+    home = tmp_path_factory.mktemp("shop") / "home"
+    shutil.copytree(shop(tmp_path_factory, count=1500, days=120, until=TODAY), home)
+    return home
 
 
 @pytest.fixture
-def home(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("WORKBENCH_HOME", str(shop))
-    yield shop
+def home(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("WORKBENCH_HOME", str(made))
+    yield made
     with store.session() as session:
         session.execute(delete(ModelReading))
     store.dispose()

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 from sqlmodel import delete
 
-from tests.tickets.files import ADMIN, shop_at
+from tests.once import shop as samples_of
+from tests.tickets.files import ADMIN
 from tests.tickets.hostile import EXTREME, GOOD, HARMLESS, QUERIES, QUESTIONS, SQL, STOPPED
 from workbench import store
 from workbench.errors import Invalid, WorkbenchError
@@ -30,8 +32,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("shop")
     (made / "outside").mkdir()
     (made / "outside" / "canary.csv").write_text(f"a,b\n{CANARY},1\n", encoding="utf-8")
+    shutil.copytree(samples_of(tmp_path_factory, count=1200, days=90, until=TODAY), made / "home")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WORKBENCH_HOME", str(shop_at(made / "home", count=1200, days=90, until=TODAY)))
+        patch.setenv("WORKBENCH_HOME", str(made / "home"))
         assert report.answer(ask.of(GOOD)).quotes
         store.dispose()
     yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.once import at_home, once
 from tests.tickets.files import ADMIN, parts, stored
 from workbench import settings, store
 from workbench.errors import Invalid
@@ -57,8 +59,14 @@ def put(frame: pd.DataFrame) -> None:
 
 
 @pytest.fixture
-def sample(home: Path) -> pd.DataFrame:
+def sample(tmp_path_factory: pytest.TempPathFactory, home: Path) -> pd.DataFrame:
     """1,500 sample tickets, a fifth of which name a run; half of those runs are known here."""
+    store.dispose()
+    shutil.copytree(once(tmp_path_factory, "measured", lambda made: at_home(made, _fill)), home, dirs_exist_ok=True)
+    return stored()
+
+
+def _fill() -> None:
     frame = samples.generate(1500, 120, 7, until=UNTIL)
     frame["run_id"] = [f"r{i}" if i % 5 == 0 else None for i in range(len(frame))]
     frame["attributes"] = [json.dumps({"pending_minutes": i % 90}) if i % 3 else "{}" for i in range(len(frame))]
@@ -66,7 +74,6 @@ def sample(home: Path) -> pd.DataFrame:
     with store.session() as session:
         for i in range(0, len(frame), 10):
             session.add(_run(f"r{i}", "answered" if i % 4 == 0 else "escalated", i / 1e5 if i % 3 else None))
-    return stored()
 
 
 def _run(name: str, outcome: str, usd: float | None) -> Run:

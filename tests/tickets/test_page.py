@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv, parts
 from workbench import settings
 from workbench.tickets import load, manifest, metrics, rollups, trends
-from workbench.tickets import seed as samples
 
 PAGE = settings.ROOT / "pages" / "trends.py"
 
@@ -24,8 +24,8 @@ def page(home: Path) -> AppTest:
 
 
 @pytest.fixture
-def full(page: AppTest) -> AppTest:
-    samples.seed(ADMIN, count=2000, days=200, until=dt.date(2026, 3, 31))
+def full(page: AppTest, fill: Fill) -> AppTest:
+    fill(count=2000, days=200, until=dt.date(2026, 3, 31))
     return page
 
 

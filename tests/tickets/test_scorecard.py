@@ -15,11 +15,11 @@ from hypothesis import settings as profile
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
+from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv
 from workbench import settings
 from workbench.errors import Invalid
 from workbench.tickets import load, scorecard
-from workbench.tickets import seed as samples
 from workbench.tickets.standardise import Standings, standings
 
 MIXES = np.array([[0.5, 0.3, 0.15, 0.05], [0.05, 0.15, 0.3, 0.5]])
@@ -116,8 +116,8 @@ def test_the_order_of_tickets_changes_nothing(given_rows: list[tuple[int, int, i
             assert a.adjusted == pytest.approx(b.adjusted, abs=1e-6)
 
 
-def test_the_sample_shop_has_a_slow_vendor_and_a_good_one(home: Path) -> None:
-    samples.seed(ADMIN, count=8_000, days=365, until=dt.date(2026, 3, 31))
+def test_the_sample_shop_has_a_slow_vendor_and_a_good_one(fill: Fill) -> None:
+    fill(count=8_000, days=365, until=dt.date(2026, 3, 31))
     found = scorecard.scorecard()
     verdicts = {board.measure.name: {one.label: one.verdict for one in board.figures} for board in found.boards}
     assert verdicts["resolution"] == {"Northwind": "better", "Calder": "worse", "Brightline": "better"}
@@ -143,8 +143,8 @@ def test_a_few_tickets_are_not_judged(home: Path, make_csv: MakeCsv) -> None:
     ]
 
 
-def test_the_page_says_in_words_who_does_better_with_the_same_tickets(home: Path) -> None:
-    samples.seed(ADMIN, count=8_000, days=365, until=dt.date(2026, 3, 31))
+def test_the_page_says_in_words_who_does_better_with_the_same_tickets(fill: Fill) -> None:
+    fill(count=8_000, days=365, until=dt.date(2026, 3, 31))
     page = AppTest.from_file(settings.ROOT / "pages" / "vendors.py", default_timeout=20)
     page.query_params["period"] = "All"
     page.query_params["measure"] = "Resolution"

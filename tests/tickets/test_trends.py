@@ -3,7 +3,6 @@ from __future__ import annotations
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,10 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv, parts, stored
 from workbench.errors import Invalid, NotFound, Unavailable
 from workbench.tickets import Filters, changes, load, metrics, trends
-from workbench.tickets import seed as samples
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
@@ -31,8 +30,8 @@ def ticket(number: int, day: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def sample(home: Path) -> pd.DataFrame:
-    samples.seed(ADMIN, count=3000, days=120, until=UNTIL)
+def sample(fill: Fill) -> pd.DataFrame:
+    fill(count=3000, days=120, until=UNTIL)
     return stored()
 
 
