@@ -24,6 +24,7 @@ class Hand:
     page: Page
     flow: str = FLOW
     count: int = 0
+    last: Locator | None = None
 
     @property
     def canvas(self) -> Locator:
@@ -31,15 +32,20 @@ class Hand:
         return self.page.locator(f".st-key-canvas-{self.flow}")
 
     def click(self, one: Locator) -> None:
-        """Click, and wait until the page has settled."""
+        """Click, and wait until the page has settled. What closed in the moment of a redraw is opened again."""
         self.count += 1
+        try:
+            one.click(timeout=PATIENCE)
+        except TooLong:
+            self.again()
+            one.click(timeout=SLOW)
         self.last = one
-        one.click(timeout=SLOW)
         settled(self.page)
 
     def again(self) -> None:
         """Click once more what was clicked last: a click in the moment of a redraw can be lost, and a person clicks again."""
-        self.last.click(timeout=SLOW)
+        if self.last is not None:
+            self.last.click(timeout=SLOW)
         settled(self.page)
 
     def button(self, name: str | re.Pattern[str]) -> None:
