@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,8 @@ def test_a_database_that_was_never_set_up_says_what_to_do(home: Path) -> None:
 def test_packing_keeps_any_text(home: Path) -> None:
     body = {"a": ["ü", "</script>", "\u2028", 1.5, None, {"b": True}]}
     assert store.unpack(store.pack(body)) == body
+    assert store.unpack(store.pack_quickly(body)) == body
+
+
+def test_a_body_that_an_earlier_version_stored_is_read() -> None:
+    assert store.unpack(zlib.compress(b'{"reply": "It is late."}')) == {"reply": "It is late."}

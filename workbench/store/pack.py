@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 import zlib
 from typing import Any
 
 import orjson
+import zstandard
+
+_own = threading.local()
+"""What compresses and unpacks, for each thread: they keep their memory from one body to the next."""
 
 
 def pack(body: Any) -> bytes:
     """`body` as compressed JSON, as small as is worth the time."""
-    return zlib.compress(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+    return _compressor(7).compress(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def pack_quickly(body: Any) -> bytes:
@@ -20,9 +25,20 @@ def pack_quickly(body: Any) -> bytes:
         text = orjson.dumps(body)
     except TypeError:  # a number of more than 64 bits
         text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    return zlib.compress(text, 1)
+    return _compressor(1).compress(text)
 
 
 def unpack(packed: bytes) -> Any:
-    """What `pack` was given."""
-    return json.loads(zlib.decompress(packed))
+    """What `pack` was given; bodies of before 0.5 are in another form and are read too."""
+    if packed[:4] != zstandard.FRAME_HEADER:
+        return json.loads(zlib.decompress(packed))
+    if not hasattr(_own, "reader"):
+        _own.reader = zstandard.ZstdDecompressor()
+    return json.loads(_own.reader.decompress(packed))
+
+
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    known: dict[int, zstandard.ZstdCompressor] = vars(_own).setdefault("compressors", {})
+    if level not in known:
+        known[level] = zstandard.ZstdCompressor(level=level)
+    return known[level]
