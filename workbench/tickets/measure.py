@@ -20,6 +20,8 @@ Grain = Literal["day", "week", "month"]
 Row = dict[str, Any]
 ALL = "All tickets"
 OTHER = "All others"
+MONDAY = "1969-12-29"
+"""A Monday before all tickets."""
 Z = 1.96
 """Standard errors on each side of an interval of 95 %."""
 
@@ -189,8 +191,15 @@ def _wheres(asked: Asked, cube: str, *, resolved: bool = False) -> tuple[list[st
 def _keys(asked: Asked, day: str) -> str:
     groups = [f"{label(name, asked.keep)} AS {name}" for name in asked.by] or [f"'{ALL}' AS label"]
     if asked.grain:
-        groups.append(f"date_trunc('{asked.grain}', {day})::DATE AS period")
+        groups.append(f"{_period(asked.grain, day)} AS period")
     return ", ".join(groups)
+
+
+def _period(grain: Grain, day: str) -> str:
+    """SQL: the first day of the period in which a day lies. Weeks are counted: half of the time of truncating them."""
+    if grain == "week":
+        return f"({day}::DATE - (({day}::DATE - DATE '{MONDAY}') % 7)::INTEGER)"
+    return f"{day}::DATE" if grain == "day" else f"date_trunc('{grain}', {day})::DATE"
 
 
 def _row(found: Row, metric: Metric, keys: list[str]) -> Row:

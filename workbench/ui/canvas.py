@@ -57,22 +57,36 @@ export default function (component) {
   };
   draw(root, data, mine, send);
   if (data.still) return;
-  Object.assign(mine, { data, send });
-  mine.fly = () => {
-    mine.flying = true;
-    again(mine, 5000);
-    setStateValue("events", { token: data.token, list: mine.events.slice() });
+  const turn = (mine.turns = (mine.turns || 0) + 1);
+  const begin = () => {
+    Object.assign(mine, { data, send, turn });
+    mine.fly = () => {
+      mine.flying = true;
+      again(mine, 5000);
+      setStateValue("events", { token: data.token, list: mine.events.slice() });
+    };
+    arrived(mine);
+    listen(mine);
+    rest(mine);
   };
-  arrived(mine);
-  listen(mine);
-  rest(mine);
+  mine.pictures = mine.pictures || new Map();
+  mine.pictures.set(turn, begin);
+  begin();
   const [number, name] = data.sought;
   if (name && number > (mine.sought || 0)) seek(data, mine, name);
   mine.sought = number;
-  return () => {
-    for (const timer of [mine.timer, mine.typing, mine.patience]) clearTimeout(timer);
-    mine.stop();
-  };
+  return () => leave(mine, turn);
+}
+
+/* A picture that is drawn in another place is there before the old one is taken away: which then leaves what the new one
+   waits for alone. */
+function leave(mine, turn) {
+  mine.pictures.delete(turn);
+  if (mine.turn !== turn) return;
+  for (const timer of [mine.timer, mine.patience]) clearTimeout(timer);
+  mine.stop();
+  const last = [...mine.pictures.values()].pop();
+  if (last) last();
 }
 
 function again(mine, after) {
@@ -312,6 +326,7 @@ function listen(mine) {
     clearTimeout(mine.timer);
     clearTimeout(mine.typing);
     mine.typing = setTimeout(() => {
+      if (!target.isConnected || !mine.pictures.size) return;
       const enter = { key: "Enter", code: "Enter", keyCode: 13, which: 13, bubbles: true, cancelable: true };
       target.dispatchEvent(new KeyboardEvent("keydown", { ...enter, ctrlKey: target.tagName === "TEXTAREA" }));
       rest(mine);
