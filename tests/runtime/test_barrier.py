@@ -38,7 +38,7 @@ from workbench.runtime.spec import Role
 
 Decides = Literal["passes", "trips", "crashes", "hangs"]
 
-TIMINGS = int(os.environ.get("WORKBENCH_TEST_TIMINGS", "600"))
+TIMINGS = int(os.environ.get("WORKBENCH_TEST_TIMINGS", "250"))
 """How many timings are tried; more of them by the environment."""
 
 
