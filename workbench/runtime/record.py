@@ -250,6 +250,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Finished | None] = queue.SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
+        self._hurry = threading.Event()
         self._closed = False
         self._waiting = 0
         self._lock = threading.Lock()
@@ -265,7 +266,8 @@ class Writer:
         self._queue.put(finished)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until everything queued is written; False when `timeout` seconds were not enough."""
+        """Write everything queued now, and wait for it; False when `timeout` seconds were not enough."""
+        self._hurry.set()
         return self._idle.wait(timeout)
 
     def close(self) -> None:
@@ -274,6 +276,7 @@ class Writer:
         if not self._closed:
             self._closed = True
             self._queue.put(None)
+            self._hurry.set()
             self._thread.join(30)
 
     def _run(self) -> None:
@@ -281,7 +284,8 @@ class Writer:
         while open_:
             batch = [self._queue.get()]
             if batch[0] is not None and not self._closed:
-                time.sleep(self._pause / 2)
+                self._hurry.wait(self._pause / 2)
+            self._hurry.clear()
             while not self._queue.empty() and len(batch) < 500:
                 batch.append(self._queue.get())
             open_ = None not in batch

@@ -21,11 +21,16 @@ from workbench.runtime import redaction
 from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import insert_new, pack, session
+from workbench.store.engine import insert_many
 from workbench.store.tables import HeldRun, Run, RunBody
 from workbench.traces import cause_rules, facts, masking
 from workbench.traces.asked import ask, asks_people
 
 log = logging.getLogger("workbench.traces")
+
+BODIES = RunBody.__table__  # type: ignore[attr-defined]
+PAUSE = 0.8
+"""Seconds of runs that a killed process may lose; what comes in half of them is stored together."""
 
 SPILL = "unsaved-runs.jsonl"
 
@@ -42,7 +47,7 @@ def sink(*, asks: bool = True) -> Writer:
     with _lock:
         if (key := (url, asks)) not in _writers:
             _writers[key] = Writer(
-                lambda batch: write(batch, url, asks=asks), spill=lambda batch: _spill(batch, asks=asks)
+                lambda batch: write(batch, url, asks=asks), spill=lambda batch: _spill(batch, asks=asks), pause=PAUSE
             )
         return _writers[key]
 
@@ -93,7 +98,7 @@ def put(
     rows = [row for row in rows if row["id"] in stored]
     if not rows:
         return []
-    open_session.execute(insert(RunBody), [{"run_id": i, "body": pack(record)} for i, record in new.items()])
+    insert_many(open_session.connection(), BODIES, [{"run_id": i, "body": pack(record)} for i, record in new.items()])
     caused = cause_rules.at_capture(open_session, new.values())
     terms = {i: [*facts.of_record(record), *(("cause", one) for one in caused.get(i, ()))] for i, record in new.items()}
     facts.store(open_session.connection(), rows, terms)
