@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 
 from workbench import access, jobs
-from workbench.errors import Invalid, NotFound
+from workbench.errors import Conflict, Invalid, NotFound
 from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
 from workbench.tickets.topics import Edits, Topic
@@ -153,6 +153,8 @@ def _work(job_id: str, arguments: dict[str, Any], shard: dict[str, Any]) -> int:
     if topics.made_by_job(topics.KIND, job_id) is None:
         name, role = arguments["actor"]
         actor, number = access.Actor(name, role), int(arguments["number"])
+        if _numbered(topics.KIND) >= number:
+            raise Conflict("Other topics were found meanwhile.", remedy="Look at them, and start again.")
         if arguments["how"] == "find":
             _find(actor, job_id, number, arguments["count"])
         elif arguments["how"] == "split":
