@@ -170,6 +170,29 @@ def test_what_may_not_be_is_refused_with_the_reason(found: Path) -> None:
         topics.undo(ADMIN, change)
 
 
+def test_no_two_topics_that_tickets_have_are_called_alike(found: Path) -> None:
+    one, two = first(0), first(1)
+    topics.remove(ADMIN, one.number)
+    gone = topics.history(1)[0].id
+    topics.rename(ADMIN, two.number, one.name)
+    with pytest.raises(Invalid, match="There is a topic called"):
+        topics.undo(ADMIN, gone)
+    for name in ("(none)", "No topic"):
+        with pytest.raises(Invalid, match="Tickets without a topic"):
+            topics.rename(ADMIN, two.number, name)
+
+
+def test_a_topic_whose_subtopics_were_all_removed_can_be_moved(found: Path) -> None:
+    one, two, three = first(0), first(1), first(2)
+    topics.move(ADMIN, two.number, one.number)
+    topics.remove(ADMIN, two.number)
+    topics.move(ADMIN, one.number, three.number)
+    assert topics.topic(one.number).parent == three.number
+    topics.undo(ADMIN)
+    topics.undo(ADMIN)
+    assert topics.topic(two.number).parent == one.number
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(st.lists(st.tuples(st.sampled_from(["rename", "merge", "move", "remove"]), st.integers(0, 9), st.integers(0, 9)),
                 min_size=1, max_size=4))  # fmt: skip

@@ -236,7 +236,9 @@ def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
     one = topics.topic(which)
     base = local.topic_model(number - 1)
     model = base if which in base.leaves else finding.joined(base, _from_vector(which))
-    edits: Edits = {which: {"state": "live", "named_by": actor.name}}
+    taken = {other.name.casefold() for other in topics.every() if other.seen}
+    name = one.name if one.name.casefold() not in taken else f"{one.name[: topics.LONGEST - 8]} {which}"
+    edits: Edits = {which: {"state": "live", "named_by": actor.name, "name": name}}
     figures = {"topics": len(model.leaves), "only": [0], "least": round(model.least, 3)}
     _kept(actor, job_id, number, model, [], edits, one.tickets, figures, f"accepted “{one.name}”")
 
