@@ -109,6 +109,18 @@ def test_finding_topics_again_in_the_same_tickets_keeps_every_number_name_and_me
     assert two.name not in before
 
 
+def test_topics_can_be_found_again_and_keep_their_names_where_the_file_that_tells_them_is_gone(found: Path) -> None:
+    one, names = first(), {topic.name for topic in topics.tree()}
+    topics.rename(ADMIN, one.number, "Ours")
+    latest = topics.newest()
+    assert latest is not None
+    topics.file("topics", latest.number).unlink()
+    done = jobs.run_here(discover.start(ADMIN, COUNT))
+    assert (done.state, done.message) == ("done", "")
+    assert shown()["Ours"] > 0
+    assert len(names & {topic.name for topic in topics.tree()}) >= 0.9 * (len(names) - 1)
+
+
 def test_a_new_name_shows_at_once_and_rewrites_no_file(found: Path) -> None:
     one, files = first(), parts()
     before = shown()[one.name]

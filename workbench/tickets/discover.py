@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 
 from workbench import access, jobs
-from workbench.errors import Conflict, Invalid, NotFound
+from workbench.errors import Conflict, Invalid, NotFound, Unavailable
 from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
 from workbench.tickets.topics import Edits, Topic
@@ -171,11 +171,7 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
     sample = _sampled("true", SAMPLE)
     found = finding.find(sample.texts, count=count, languages=_seen(sample.languages))
     latest = topics.newest()
-    old = (
-        local.topic_model(latest.number)
-        if latest
-        else Model((), np.zeros(0, np.float32), found.model.centroids[:0], (), 0)
-    )
+    old = _before(latest)
     same = finding.match(old, found, sample.texts)
     first = _next_number()
     fresh = itertools.count(first)
@@ -205,6 +201,26 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
         "least": round(model.least, 3), "words": len(model.words),
     }  # fmt: skip
     _kept(actor, job_id, number, model, rows, edits, len(sample.ids), figures, "found topics")
+
+
+def _before(latest: TextModel | None) -> Model:
+    """The model so far. Where its file is gone, the topics are known by their telling terms, which the database has."""
+    from workbench.tickets import finding
+    from workbench.tickets.finding import Model
+
+    try:
+        if latest is not None:
+            return local.topic_model(latest.number)
+        known = []
+    except Unavailable:
+        known = [one for one in topics.every() if one.state == "live" and one.terms]
+    words = tuple(dict.fromkeys(term for one in known for term in one.terms))
+    place = {word: at for at, word in enumerate(words)}
+    centroids = np.zeros((len(known), len(words)), dtype=np.float32)
+    for row, one in enumerate(known):
+        centroids[row, [place[term] for term in one.terms]] = 1 / np.sqrt(len(set(one.terms)))
+    leaves = tuple(one.number for one in known)
+    return Model(words, np.ones(len(words), dtype=np.float32), centroids, leaves, finding.LEAST)
 
 
 def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: int) -> None:
