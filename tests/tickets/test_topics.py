@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -287,6 +288,30 @@ def test_tickets_about_something_new_are_proposed_as_a_topic_and_belong_to_it_on
     told = {row["kind"]: row["n"] for row in rows}
     assert told["D"] >= one.tickets
     assert told.get("T", 0) == 0
+
+
+def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothing_is_said_of_a_growth_from_none(
+    found: Path, make_csv: MakeCsv
+) -> None:
+    load(ADMIN, make_csv(drones(130)), mapping=None)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    together, came = threading.Barrier(2), list[str]()
+
+    def look() -> None:
+        together.wait()
+        try:
+            discover.propose(ADMIN)
+            came.append("proposed")
+        except Conflict as why:
+            came.append(why.message)
+
+    people = [threading.Thread(target=look) for _ in range(2)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    assert sorted(came) == ["Other topics were found meanwhile.", "proposed"]
+    assert {one.growth for one in topics.proposals()} == {None}
 
 
 def test_tickets_that_have_nothing_in_common_are_not_proposed(found: Path, make_csv: MakeCsv) -> None:

@@ -95,7 +95,7 @@ def propose(actor: access.Actor) -> list[Topic]:
     """Look for new topics among the tickets of the last four weeks that have none; those that are proposed now.
 
     A group is proposed where it has at least 20 tickets that resemble each other more than by chance. Raises Refused,
-    or NotFound before topics were found.
+    NotFound before topics were found, or Conflict where somebody else found some at the same moment.
     """
     from workbench.tickets import finding
 
@@ -103,6 +103,7 @@ def propose(actor: access.Actor) -> list[Topic]:
     latest = topics.newest()
     if latest is None:
         raise NotFound("No topics were found yet.", remedy="Find topics first.")
+    first = _next_number()
     now, before = _without_topic()
     if len(now.ids) < finding.FEWEST:
         return topics.proposals()
@@ -116,8 +117,8 @@ def propose(actor: access.Actor) -> list[Topic]:
         if not tight or group.size < NEW or set(group.terms[:NAMED]) & known:
             continue
         earlier = int((then == place + 1).sum())
-        row = _row(_next_number() + len(rows), group, found, now, place, "proposed", latest.number)
-        row.growth = round(group.size / max(1, earlier), 2)
+        row = _row(first + len(rows), group, found, now, place, "proposed", latest.number)
+        row.growth = round(group.size / earlier, 2) if earlier else None
         row.vector = _vector(found.model, place)
         rows.append(row)
     if rows:

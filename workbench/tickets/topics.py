@@ -221,9 +221,14 @@ def store_rows(
     what: str,
     children: bool = False,
 ) -> None:
-    """New topics, changed ones and the model that tells them, at once, with the names that tickets show."""
+    """New topics, changed ones and the model that tells them, at once, with the names that tickets show.
+
+    Raises Conflict where others were found since the new ones were numbered.
+    """
     with publish.writing():
         known = {one.number: one for one in every()}
+        if rows and min(row.number for row in rows) <= max(known, default=0):
+            raise Conflict("Other topics were found meanwhile.", remedy="Look at them, and start again.")
         after = {**known, **{row.number: _topic(row) for row in rows}}
         after = {n: replace(one, **_seen(edits.get(n, {}))) for n, one in after.items()}
         new = replace(manifest.read(), topics=shown(list(after.values())))
