@@ -85,6 +85,15 @@ def test_the_page_shows_shares_ratings_and_one_topic_with_examples_whose_words_s
     assert "\\[press\\]\\(javascript" in raw
 
 
+def test_figures_that_rest_on_too_few_tickets_are_grey(page: AppTest) -> None:
+    page.query_params["period"] = "30 days"
+    page.run()
+    table = page.dataframe[0]
+    few = table.value[["few_csat", "few_resolution", "few_reopened"]]
+    grey = table.proto.arrow_data.styler.styles.count("_row")
+    assert grey == int((few == True).to_numpy().sum()) > 0  # noqa: E712 — nothing is known where it is empty
+
+
 def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     one = largest()
     page.query_params["chosen"] = str(one.number)

@@ -111,8 +111,12 @@ def overview() -> tickets.Filters:
 
 
 def _table(frame: pd.DataFrame) -> None:
+    """Every topic with its figures, those on too few tickets grey."""
     event: Any = st.dataframe(
-        frame,
+        frame.style.apply(
+            lambda column: [parts.GREY if few is True else "" for few in frame[f"few_{column.name}"].tolist()],
+            subset=list(topic_figures.BESIDE),
+        ),
         hide_index=True,
         placeholder="",
         height=min(38 + 35 * len(frame), 38 + 35 * SHOWN),
