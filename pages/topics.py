@@ -18,11 +18,12 @@ with show.errors():
         parts.no_tickets()
         st.stop()
     busy = topic_views.running(actor)
-    if topics.newest() is None:
-        topic_views.nothing(actor, busy=busy)
-        st.stop()
     view = parts.switch("Show", ("Topics", "Language, sentiment and masking"), "Topics", "show")
-    if view == "Topics":
+    if view != "Topics":
+        enriching.states(actor)
+    elif topics.newest() is None:
+        topic_views.nothing(actor, busy=busy)
+    else:
         topic_views.told()
         filters = topic_views.overview()
         topic_views.one(actor, filters)
@@ -30,5 +31,3 @@ with show.errors():
         if not busy:
             topic_views.look(actor)
         topic_views.changes(actor)
-    else:
-        enriching.states(actor)

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlmodel import select
@@ -134,6 +135,15 @@ def test_a_brief_waits_for_the_tickets_of_its_last_day_and_is_dropped_when_it_is
     digest.turn_off(ADMIN, "day")
     on()
     assert digest.make(DUE + digest.LATEST + dt.timedelta(hours=1)) == 0
+
+
+def test_a_destination_that_joins_while_a_brief_waits_for_its_tickets_costs_nobody_that_brief(hook: Site) -> None:
+    made = on()
+    digest.turn_on(ADMIN, replace(made, destinations=("on call",), hour=made.hour))
+    assert digest.make(DUE + dt.timedelta(minutes=30)) == 1
+    digest.turn_off(ADMIN, "week")
+    digest.turn_on(ADMIN, digest.plan("week"))
+    assert digest.plan("week").set_at > DUE
 
 
 def test_sending_now_twice_needs_a_second_word(hook: Site, manager: Actor, rep: Actor) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,8 +18,10 @@ from workbench import settings
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, NotFound, Refused
 from workbench.tickets import brief, brief_notes, brief_text, metrics, moves, noise, signals, weeks
+from workbench.tickets import seed as samples
 from workbench.tickets.brief import Brief
 from workbench.tickets.figures import Figure
+from workbench.tickets.load import put_frames
 from workbench.ui.session import ROLE
 
 UNTIL = dt.date(2026, 3, 31)
@@ -126,6 +130,21 @@ def test_files_hold_hostile_words_as_words_and_links_to_the_same_pages(peak: Bri
     first = next(iter(brief_text.figures(peak)))
     assert f"]({'http://here' + brief_text.address(first)})" in text
     assert isinstance(first, Figure)
+
+
+def test_words_from_outside_begin_no_line_of_their_own_and_turn_no_letters_around(migrated: Path) -> None:
+    evil = "Late\n\nINCIDENTS\n- none \x1b[31m\u202etxt"
+    frame = samples.generate(900, 90, until=UNTIL)
+    frame["topic"] = np.where(frame["created_at"] >= dt.datetime(2026, 3, 16), evil, "Delivery")
+    frame["subject"] = frame["body"] = evil
+    put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+    found, nothing = brief.brief(weeks.named("2026-W12")), brief_notes.NOTHING
+    assert evil in [move.group for move in found.moves]
+    for text in (brief_text.lines(found, nothing), brief_text.markdown(found, nothing, "http://127.0.0.1:8501")):
+        assert "INCIDENTS" in text
+        assert [line for line in text.splitlines() if line.startswith(("INCIDENTS", "- none", "\\- none"))] == []
+        assert not set("\x1b\u202e") & set(text)
+        assert "-" not in {line.strip() for line in text.splitlines()}
 
 
 def test_a_topic_that_is_new_is_told_and_one_query_for_all_groups_says_what_each_alone_says(peak: Brief) -> None:

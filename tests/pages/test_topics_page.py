@@ -12,8 +12,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
 from workbench import access, jobs, store
-from workbench.tickets import discover, load, topics
+from workbench.tickets import discover, enrich, load, topic_figures, topics, trends
 from workbench.tickets import seed as samples
+from workbench.ui.charts import colours
+from workbench.ui.charts import topics as charts
 from workbench.ui.session import ROLE
 
 ADMIN = access.Actor("ada", "admin")
@@ -83,6 +85,15 @@ def test_the_page_shows_shares_ratings_and_one_topic_with_examples_whose_words_s
     assert "\\[press\\]\\(javascript" in raw
 
 
+def test_figures_that_rest_on_too_few_tickets_are_grey(page: AppTest) -> None:
+    page.query_params["period"] = "30 days"
+    page.run()
+    table = page.dataframe[0]
+    few = table.value[["few_csat", "few_resolution", "few_reopened"]]
+    grey = table.proto.arrow_data.styler.styles.count("_row")
+    assert grey == int((few == True).to_numpy().sum()) > 0  # noqa: E712 — nothing is known where it is empty
+
+
 def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     one = largest()
     page.query_params["chosen"] = str(one.number)
@@ -117,6 +128,50 @@ def test_what_else_can_be_found_says_how_far_it_has_come_and_why_sentiment_canno
     assert rows["Topic"]["found here"] > 500
     assert "it needs 300 with a rating and a text, and there are" in words(page)
     assert "The offline model follows rules and cannot judge what a ticket is about" in words(page)
+
+
+def test_what_else_can_be_found_is_there_before_any_topic(migrated: Path, made: Path) -> None:
+    load(ADMIN, made / "t.csv", mapping=None)
+    app = AppTest.from_file(ROOT / "workbench" / "app.py", default_timeout=60)
+    app.session_state[ROLE] = "manager"
+    app.query_params["show"] = "Language, sentiment and masking"
+    app.run().switch_page(str(ROOT / "pages" / "topics.py")).run()
+    assert app.multiselect(key="enrich-kinds").value == ["masked"]
+    assert "No topics yet" not in words(app)
+
+
+def test_undo_takes_back_what_the_person_saw_and_not_what_another_did_since(page: AppTest) -> None:
+    one, two = sorted((one for one in topics.tree()), key=lambda one: (-one.tickets, one.number))[:2]
+    topics.rename(ADMIN, one.number, "Mine")
+    page.run()
+    topics.rename(ADMIN, two.number, "Theirs")
+    page.button(key="undo-topics").click().run()
+    assert {topics.topic(each.number).name for each in (one, two)} == {one.name, "Theirs"}
+    assert f"Undid: renamed “{one.name}” to “Mine”." in words(page)
+
+
+def test_a_long_job_stays_in_sight_however_many_jobs_come_after_it(page: AppTest) -> None:
+    enrich.create(ADMIN, ["masked"])
+    with store.session() as session:
+        for n in range(6):
+            session.add(jobs.row("notices", f"{n} notices", {"notices": []}, ADMIN, total=1))
+    page.run()
+    assert any(button.label == "Cancel" for button in page.button)
+    assert not any(button.key == "look" for button in page.button)
+
+
+def test_the_link_to_trends_keeps_the_days_and_the_chart_shows_shares_of_all_tickets(page: AppTest) -> None:
+    one = largest()
+    page.query_params["chosen"] = str(one.number)
+    page.query_params["period"] = "30 days"
+    page.run()
+    links = [each.proto.query_string for each in page.get("page_link")]
+    assert any("found_topic=" in each and "from=2026-03-02" in each and "to=2026-03-31" in each for each in links)
+    frame = topic_figures.figures(trends.last_days(30))
+    assert frame["share_before"].sum() == pytest.approx(100)
+    shown = frame[frame["topic"] != topic_figures.UNASSIGNED].head(5)
+    drawn = charts.shares(shown, "", {"ink": "#000", "accent": "#0aa"} | colours())
+    assert list(drawn.data[1].x) == shown["share_before"].tolist()[::-1]
 
 
 def test_an_address_with_nonsense_chooses_nothing(page: AppTest) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from workbench import jobs
 from workbench.access import Actor
 from workbench.errors import Conflict, Invalid, Refused
 from workbench.store.tables import TextModel, TopicRow
-from workbench.tickets import asked, enrich, load, manifest, publish, sentiment, source, topics, trends
+from workbench.tickets import asked, discover, enrich, load, manifest, publish, sentiment, source, topics, trends
 
 GERMAN = "Guten Tag, meine Lieferung ist noch immer nicht angekommen, obwohl sie gestern hätte kommen sollen."
 FRENCH = "Bonjour, je n'ai toujours pas reçu mon colis, pouvez-vous vérifier où il se trouve s'il vous plaît ?"
@@ -282,6 +283,89 @@ def test_a_connected_model_is_asked_once_for_masked_tickets_after_its_cost_was_t
     assert asked.came_to(job).rejected == 10
     assert count("topic = 'Refunds' AND topic_source = 'model'") == 20
     assert count("sentiment = -1 AND sentiment_source = 'model'") == 20
+
+
+def test_a_model_is_asked_once_about_tickets_with_the_same_words_and_never_about_none(
+    home: Path, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = rows(130, ("2026-01",))
+    for n, one in enumerate(given):
+        one |= {"subject": "", "body": "" if n < 60 else "I want my money back."}
+    load(ADMIN, make_csv(given), mapping=None)
+    topics.store_rows(
+        ADMIN,
+        [TopicRow(number=1, name="Refunds")],
+        {},
+        TextModel(kind="topics", number=1, made_by="ada"),
+        what="a topic",
+    )
+    says = {"tickets": [{"n": 1, "topic": "Refunds", "sentiment": "negative"}]}
+    with serve([[message(json.dumps(says))] for _ in range(9)]) as server:
+        connect(monkeypatch, server.url)
+        done = jobs.run_here(enrich.create(ADMIN, ["topic", "sentiment"], model=True))
+        assert (done.state, len(server.asked)) == ("done", 1)
+        assert enrich.estimate(["topic"]).tickets == 0
+    assert count("topic = 'Refunds' AND sentiment = -1") == 70
+
+
+def test_after_topics_changed_the_model_can_be_asked_again(
+    home: Path, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(ADMIN, make_csv(rows(20, ("2026-01",))), mapping=None)
+    topics.store_rows(
+        ADMIN,
+        [TopicRow(number=1, name="Refunds")],
+        {},
+        TextModel(kind="topics", number=1, made_by="ada"),
+        what="a topic",
+    )
+    says = {"tickets": [{"n": n, "topic": "Refunds", "sentiment": "neutral"} for n in range(1, 21)]}
+    with serve([[message(json.dumps(says))]]) as server:
+        connect(monkeypatch, server.url)
+        assert jobs.run_here(enrich.create(ADMIN, ["topic"], model=True)).state == "done"
+        assert enrich.estimate(["topic"]).tickets == 0
+        more = TextModel(kind="topics", number=2, made_by="ada")
+        topics.store_rows(
+            ADMIN, [TopicRow(number=2, name="Delays")], {1: {"state": "retired"}}, more, what="found again"
+        )
+        assert enrich.estimate(["topic"]).tickets == 20
+
+
+def test_a_rule_of_masking_that_changed_is_applied_anew(
+    home: Path, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(ADMIN, make_csv(rows(40)), mapping=None)
+    monkeypatch.setenv("WORKBENCH_REDACT_PATTERNS", json.dumps({"badge": "B-[0-9]{4}"}))
+    run(["masked"])
+    monkeypatch.setenv("WORKBENCH_REDACT_PATTERNS", json.dumps({"badge": "Frage [0-9]{1,4}"}))
+    (job,) = enrich.due()
+    assert jobs.run_here(job).state == "done"
+    assert count("subject LIKE 'Frage%'") == 0
+
+
+def test_two_people_who_start_at_the_same_moment_start_one_job(home: Path, make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv(rows(120)), mapping=None)
+    together, came = threading.Barrier(4), list[str]()
+
+    def start() -> None:
+        together.wait()
+        try:
+            came.append(discover.start(ADMIN, 2))
+        except Conflict as why:
+            came.append(why.message)
+
+    people = [threading.Thread(target=start) for _ in range(4)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    assert sorted(one == "“Finding topics” is under way." for one in came) == [False, True, True, True]
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    monkeypatch.setenv("WORKBENCH_MODEL_SMALL", "little-1")
 
 
 def test_the_command_finds_and_answers_in_json(home: Path, make_csv: MakeCsv) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.tickets.files import ADMIN, MakeCsv, attributes, is_empty, parts, stored, write
 from workbench import access, settings
 from workbench.errors import Invalid, NotFound, Refused, Unavailable
-from workbench.tickets import load, manifest, mapping, trends
+from workbench.tickets import load, manifest, mapping, trends, weeks
 
 ROW = {"ticket_id": "A1", "created_at": "2026-03-05T14:30:00Z", "topic": "Refunds", "csat": "4", "reopened": "no"}
 
@@ -94,6 +94,17 @@ def test_a_ticket_that_is_resolved_before_it_was_created_is_kept_out(make_csv: M
     late = {"ticket_id": "1", "created_at": "2026-01-02", "resolved_at": "2026-01-03"}
     loaded = load(ADMIN, make_csv([late, {**late, "ticket_id": "2", "resolved_at": "2026-01-01"}]), mapping=None)
     assert [reject.reason for reject in loaded.rejects] == ["resolved_at is before created_at"]
+
+
+def test_a_ticket_of_the_future_is_kept_out_so_that_the_newest_weeks_stay_those_that_are_there(
+    make_csv: MakeCsv, tmp_path: Path
+) -> None:
+    rows = [ROW, {**ROW, "ticket_id": "A2", "created_at": "2099-01-01T00:00:00Z"}]
+    write(tmp_path / "t.jsonl", "\n".join(json.dumps(row) for row in rows))
+    for path in (make_csv(rows), tmp_path / "t.jsonl"):
+        loaded = load(ADMIN, path, mapping=None)
+        assert [one.reason for one in loaded.rejects] == ["created_at lies in the future"]
+        assert weeks.latest().name == "2026-W10"
 
 
 def test_of_rows_with_one_ticket_id_the_last_wins_and_is_counted(make_csv: MakeCsv) -> None:

@@ -132,6 +132,39 @@ def test_the_page_leads_to_the_tickets_and_makes_cases_of_them(migrated: Path, r
         from_tickets.cases(manager, filters, "delivery-chat")
 
 
+def test_making_cases_again_keeps_what_a_person_said_of_them(migrated: Path, rep: Actor) -> None:
+    put()
+    filters = trends.Filters(where={"topic": ["Delivery"], "channel": ["chat"]})
+    from_tickets.cases(rep, filters, "delivery-chat", most=5)
+    mine = datasets.cases("delivery-chat")[0].model_copy(update={"expected": datasets.Expected(outcome="answered")})
+    datasets.put(rep, "delivery-chat", [mine])
+    assert from_tickets.cases(rep, filters, "delivery-chat", most=6) == 1
+    kept = next(case for case in datasets.cases("delivery-chat") if case.id == mine.id)
+    assert kept.expected.outcome == "answered"
+
+
+def test_minutes_that_cannot_be_are_not_counted_as_told(migrated: Path) -> None:
+    frame = samples.generate(600, 30, 7, until=UNTIL).copy()
+    told = ["nan", "inf", "-5", "1e300", "6"]
+    frame["attributes"] = [json.dumps({"handling_minutes": told[n % 5]}) for n in range(len(frame))]
+    put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+    found = opportunities.opportunities()
+    assert {one.minutes for one in found.kinds} == {opportunities.MINUTES}
+    assert not any(one.measured for one in found.kinds)
+
+
+def test_a_row_that_is_no_longer_there_after_a_shorter_period_is_not_chosen(migrated: Path) -> None:
+    put()
+    app = page("opportunities")
+    rows = len(app.dataframe[0].value)
+    key = "chances" + app.dataframe[0].proto.id.partition("chances")[2]
+    app.session_state[key] = {"selection": {"rows": [rows - 1], "columns": [], "cells": []}}
+    app.run()
+    app.segmented_control(key="period").set_value("30 days").run()
+    assert len(app.dataframe[0].value) < rows
+    assert "Next step" in words(app)
+
+
 def test_the_commands_print_one_document_each(migrated: Path, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_finding_topics_again_in_the_same_tickets_keeps_every_number_name_and_me
     assert two.name not in before
 
 
+def test_topics_can_be_found_again_and_keep_their_names_where_the_file_that_tells_them_is_gone(found: Path) -> None:
+    one, names = first(), {topic.name for topic in topics.tree()}
+    topics.rename(ADMIN, one.number, "Ours")
+    latest = topics.newest()
+    assert latest is not None
+    topics.file("topics", latest.number).unlink()
+    done = jobs.run_here(discover.start(ADMIN, COUNT))
+    assert (done.state, done.message) == ("done", "")
+    assert shown()["Ours"] > 0
+    assert len(names & {topic.name for topic in topics.tree()}) >= 0.9 * (len(names) - 1)
+
+
 def test_a_new_name_shows_at_once_and_rewrites_no_file(found: Path) -> None:
     one, files = first(), parts()
     before = shown()[one.name]
@@ -168,6 +181,29 @@ def test_what_may_not_be_is_refused_with_the_reason(found: Path) -> None:
     topics.rename(ADMIN, one.number, "Twice")
     with pytest.raises(Conflict, match="changed again since"):
         topics.undo(ADMIN, change)
+
+
+def test_no_two_topics_that_tickets_have_are_called_alike(found: Path) -> None:
+    one, two = first(0), first(1)
+    topics.remove(ADMIN, one.number)
+    gone = topics.history(1)[0].id
+    topics.rename(ADMIN, two.number, one.name)
+    with pytest.raises(Invalid, match="There is a topic called"):
+        topics.undo(ADMIN, gone)
+    for name in ("(none)", "No topic"):
+        with pytest.raises(Invalid, match="Tickets without a topic"):
+            topics.rename(ADMIN, two.number, name)
+
+
+def test_a_topic_whose_subtopics_were_all_removed_can_be_moved(found: Path) -> None:
+    one, two, three = first(0), first(1), first(2)
+    topics.move(ADMIN, two.number, one.number)
+    topics.remove(ADMIN, two.number)
+    topics.move(ADMIN, one.number, three.number)
+    assert topics.topic(one.number).parent == three.number
+    topics.undo(ADMIN)
+    topics.undo(ADMIN)
+    assert topics.topic(two.number).parent == one.number
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
@@ -252,6 +288,30 @@ def test_tickets_about_something_new_are_proposed_as_a_topic_and_belong_to_it_on
     told = {row["kind"]: row["n"] for row in rows}
     assert told["D"] >= one.tickets
     assert told.get("T", 0) == 0
+
+
+def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothing_is_said_of_a_growth_from_none(
+    found: Path, make_csv: MakeCsv
+) -> None:
+    load(ADMIN, make_csv(drones(130)), mapping=None)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    together, came = threading.Barrier(2), list[str]()
+
+    def look() -> None:
+        together.wait()
+        try:
+            discover.propose(ADMIN)
+            came.append("proposed")
+        except Conflict as why:
+            came.append(why.message)
+
+    people = [threading.Thread(target=look) for _ in range(2)]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    assert sorted(came) == ["Other topics were found meanwhile.", "proposed"]
+    assert {one.growth for one in topics.proposals()} == {None}
 
 
 def test_tickets_that_have_nothing_in_common_are_not_proposed(found: Path, make_csv: MakeCsv) -> None:

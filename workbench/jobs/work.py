@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,10 +123,11 @@ def job(job_id: str) -> Job:
         return _job(found)
 
 
-def jobs(limit: int = 20) -> list[Job]:
-    """The newest jobs, newest first."""
+def jobs(limit: int = 20, *, kinds: Sequence[str] = ()) -> list[Job]:
+    """The newest jobs (of these kinds), newest first."""
+    query = select(Row).order_by(col(Row.created_at).desc()).limit(limit)
     with session() as open_session:
-        return [_job(one) for one in open_session.exec(select(Row).order_by(col(Row.created_at).desc()).limit(limit))]
+        return [_job(one) for one in open_session.exec(query.where(col(Row.kind).in_(kinds)) if kinds else query)]
 
 
 def cancel(actor: Actor, job_id: str) -> None:

@@ -36,7 +36,7 @@ CRON = "*/5 * * * *"
 
 @dataclass(frozen=True)
 class Plan:
-    """How often, when (UTC; `weekday` 0 is Monday) and to whom a brief goes, and since when it is on or off."""
+    """How often, when (UTC; `weekday` 0 is Monday) and to whom a brief goes, and since when it is on at that time, or off."""
 
     every: Every
     active: bool = False
@@ -189,8 +189,11 @@ def _set(actor: Actor, wanted: Plan, *, active: bool) -> Plan:
         if (row.changes if row else 0) != wanted.changes:
             raise changed_elsewhere("This plan")
         row = row or Row(every=wanted.every, set_by=actor.name, changes=0)
+        same = row.active and active and (row.weekday, row.hour) == (wanted.weekday, wanted.hour)
+        if not same:  # Where only those who get it change, a brief that waits for its tickets stays due.
+            row.set_at = now()
         row.active, row.weekday, row.hour, row.set_by = active, wanted.weekday, wanted.hour, actor.name
-        row.destinations, row.set_at, row.changes = list(wanted.destinations), now(), row.changes + 1
+        row.destinations, row.changes = list(wanted.destinations), row.changes + 1
         open_session.add(row)
         told = {"brief": wanted.every, "on": active, "to": list(wanted.destinations)}
         audit.append(open_session, actor, "set where notices go", "briefs", told)

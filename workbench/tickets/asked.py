@@ -108,26 +108,30 @@ def came_to(job_id: str) -> Came:
     return Came(len(rows), sum(row.rejected for row in rows), usd)
 
 
-def fill(frame: pd.DataFrame, due: Mapping[str, pd.Series[bool]], token: str, job_id: str) -> None:
+def fill(frame: pd.DataFrame, due: Mapping[str, pd.Series[bool]], tokens: Mapping[str, str], job_id: str) -> None:
     """Fill in topic and sentiment for the rows that are due, as the model says; a rejected answer leaves a ticket
-    without, and it is not asked about again by the same model."""
+    without, and it is not asked about again by the same model.
+
+    Tickets with the same words are asked about once, those without words never.
+    """
     anyone = pd.concat(list(due.values()), axis=1).any(axis=1)
     rows = frame[anyone]
     if rows.empty:
         return
     texts = [text[:READ] for text in _masked(rows)]
-    chunks = [list(range(at, min(at + REQUEST, len(texts)))) for at in range(0, len(texts), REQUEST)]
-    said = asyncio.run(_ask_all([[texts[at] for at in chunk] for chunk in chunks], job_id))
-    found: dict[Any, dict[str, Any]] = {}
+    different = [text for text in dict.fromkeys(texts) if text.strip()]
+    chunks = [different[at : at + REQUEST] for at in range(0, len(different), REQUEST)]
+    said = asyncio.run(_ask_all(chunks, job_id))
+    of_text: dict[str, dict[str, Any]] = {}
     for chunk, answers in zip(chunks, said, strict=True):
-        for place, at in enumerate(chunk):
-            found[rows.index[at]] = answers.get(str(place + 1), {})
+        of_text |= {text: answers.get(str(place), {}) for place, text in enumerate(chunk, 1)}
+    found = {index: of_text.get(text, {}) for index, text in zip(rows.index, texts, strict=True)}
     if "topic" in due:
         frame["enriched_topic"] = frame["enriched_topic"].astype("Int64")
     for kind, mask in due.items():
         for index in frame.index[mask]:
             frame.loc[index, f"enriched_{kind}"] = found[index].get(kind, pd.NA if kind == "topic" else float("nan"))
-        frame.loc[mask, f"{kind}_how"] = token
+        frame.loc[mask, f"{kind}_how"] = tokens[kind]
 
 
 def allowed(answer: Mapping[str, Any], count: int, names: Mapping[str, int]) -> tuple[dict[str, dict[str, Any]], int]:
@@ -198,7 +202,8 @@ async def _ask(
         answer = {}
     used, rejected = allowed(answer, len(texts), names)
     with store.session() as session:
-        session.add(ModelAnswer(job_id=job_id, batch=key, answers=used, rejected=rejected, usd=cost, model=label))
+        made = {"job_id": job_id, "batch": key, "answers": used, "rejected": rejected, "usd": cost, "model": label}
+        store.insert_missing(session, ModelAnswer, {**made, "at": store.now()})
     return used
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from workbench.errors import NotFound
 from workbench.tickets import changes, fixes, metrics, moves, signals, trends
 from workbench.tickets.columns import NONE
-from workbench.tickets.figures import Figure, Sentence, sentence, told, trend
+from workbench.tickets.figures import Figure, Sentence, in_line, sentence, told, trend
 from workbench.tickets.metrics import Metric
 from workbench.tickets.moves import Days, Move
 from workbench.tickets.noise import Difference
@@ -180,7 +180,7 @@ def _quotes(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> l
 
 
 def _words(*parts: object) -> str:
-    said = [" ".join(one.split()) for one in parts if isinstance(one, str) and one.strip()]
+    said = [" ".join(in_line(one).split()) for one in parts if isinstance(one, str) and one.strip()]
     return " — ".join(dict.fromkeys(said))
 
 

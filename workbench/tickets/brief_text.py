@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from workbench.tickets import noise
 from workbench.tickets.brief import Brief
 from workbench.tickets.brief_notes import Note
-from workbench.tickets.figures import Figure, Sentence
+from workbench.tickets.figures import Figure, Sentence, in_line
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1d2326}"
@@ -36,7 +36,8 @@ def sections(found: Brief) -> list[tuple[str, list[Sentence]]]:
         ("Did the fixes work?", found.fixes),
         ("What Support asks of Product", found.asks),
     ]
-    return [(title, list(sentences)) for title, sentences in parts if sentences]
+    said = [(title, [one for one in sentences if one.parts]) for title, sentences in parts]
+    return [(title, sentences) for title, sentences in said if sentences]
 
 
 def title(found: Brief) -> str:
@@ -48,6 +49,8 @@ def about(found: Brief) -> str:
     """What the brief rests on, in one line."""
     so_far = "" if found.whole else f" The week is not over: tickets end with {found.end:%-d %b}."
     days = "the same days of the week before" if not found.whole else "the week before"
+    if found.period.start == found.period.end:
+        days = "the same day of the week before"
     return f"{found.tickets:,} tickets, days in UTC, compared with {days}.{so_far}"
 
 
@@ -76,7 +79,7 @@ def markdown(found: Brief, note: Note, base: str) -> str:
         lines += ["## What customers write", ""]
         for quote in found.quotes:
             link = f"{base}/ticket?{urlencode({'ticket': quote.ticket_id})}"
-            lines += [f"> {_flat(quote.text)}", ">", f"> [Ticket {_flat(quote.ticket_id)}]({link})", ""]
+            lines += [f"> {_flat(quote.text)}", ">", f"> [Ticket {_flat(in_line(quote.ticket_id))}]({link})", ""]
     return "\n".join([*lines, f"*{_flat(noise.TEST)}*", ""])
 
 
@@ -116,7 +119,11 @@ def lines(found: Brief, note: Note) -> str:
     for name, sentences in sections(found):
         made += ["", name.upper(), *(f"- {one.plain}" for one in sentences)]
     if found.quotes:
-        made += ["", "WHAT CUSTOMERS WRITE", *(f"- “{one.text}” (ticket {one.ticket_id})" for one in found.quotes)]
+        made += [
+            "",
+            "WHAT CUSTOMERS WRITE",
+            *(f"- “{one.text}” (ticket {in_line(one.ticket_id)})" for one in found.quotes),
+        ]
     return "\n".join(made)
 
 

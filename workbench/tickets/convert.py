@@ -23,6 +23,8 @@ FALSE = frozenset({"false", "f", "no", "n", "0"})
 SENTIMENTS = {"negative": -1.0, "neutral": 0.0, "positive": 1.0}
 RANGES = {"csat": (1.0, 5.0), "sentiment": (-1.0, 1.0)}
 YEARS = (1970, 2100)
+AHEAD = dt.timedelta(days=1)
+"""A ticket that is created later than this from now is a mistake of its file; it would be the newest for years."""
 LONG = ("subject", "body")
 LINE = "_line"
 """The column that says in which line of the file a row begins."""
@@ -216,7 +218,14 @@ def _from_zone(moments: pd.Series[Any], zone: str) -> pd.Series[Any]:
     return _naive(moments.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward"))
 
 
+def latest() -> dt.datetime:
+    """The last moment at which a ticket can have been created, in UTC without a zone; clocks and zones may be wrong."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None) + AHEAD
+
+
 def _check_rows(frame: pd.DataFrame, reasons: dict[int, list[str]]) -> None:
+    for row in np.flatnonzero((frame["created_at"] > latest()).to_numpy()):
+        _blame(int(row), "created_at lies in the future", reasons)
     for column in REQUIRED:
         for row in np.flatnonzero(frame[column].isna().to_numpy()):
             if not any(reason.startswith(column) for reason in reasons.get(int(row), [])):

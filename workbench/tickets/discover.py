@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 
 from workbench import access, jobs
-from workbench.errors import Invalid, NotFound
+from workbench.errors import Conflict, Invalid, NotFound, Unavailable
 from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
 from workbench.tickets.topics import Edits, Topic
@@ -95,7 +95,7 @@ def propose(actor: access.Actor) -> list[Topic]:
     """Look for new topics among the tickets of the last four weeks that have none; those that are proposed now.
 
     A group is proposed where it has at least 20 tickets that resemble each other more than by chance. Raises Refused,
-    or NotFound before topics were found.
+    NotFound before topics were found, or Conflict where somebody else found some at the same moment.
     """
     from workbench.tickets import finding
 
@@ -103,6 +103,7 @@ def propose(actor: access.Actor) -> list[Topic]:
     latest = topics.newest()
     if latest is None:
         raise NotFound("No topics were found yet.", remedy="Find topics first.")
+    first = _next_number()
     now, before = _without_topic()
     if len(now.ids) < finding.FEWEST:
         return topics.proposals()
@@ -116,8 +117,8 @@ def propose(actor: access.Actor) -> list[Topic]:
         if not tight or group.size < NEW or set(group.terms[:NAMED]) & known:
             continue
         earlier = int((then == place + 1).sum())
-        row = _row(_next_number() + len(rows), group, found, now, place, "proposed", latest.number)
-        row.growth = round(group.size / max(1, earlier), 2)
+        row = _row(first + len(rows), group, found, now, place, "proposed", latest.number)
+        row.growth = round(group.size / earlier, 2) if earlier else None
         row.vector = _vector(found.model, place)
         rows.append(row)
     if rows:
@@ -153,6 +154,8 @@ def _work(job_id: str, arguments: dict[str, Any], shard: dict[str, Any]) -> int:
     if topics.made_by_job(topics.KIND, job_id) is None:
         name, role = arguments["actor"]
         actor, number = access.Actor(name, role), int(arguments["number"])
+        if _numbered(topics.KIND) >= number:
+            raise Conflict("Other topics were found meanwhile.", remedy="Look at them, and start again.")
         if arguments["how"] == "find":
             _find(actor, job_id, number, arguments["count"])
         elif arguments["how"] == "split":
@@ -169,11 +172,7 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
     sample = _sampled("true", SAMPLE)
     found = finding.find(sample.texts, count=count, languages=_seen(sample.languages))
     latest = topics.newest()
-    old = (
-        local.topic_model(latest.number)
-        if latest
-        else Model((), np.zeros(0, np.float32), found.model.centroids[:0], (), 0)
-    )
+    old = _before(latest)
     same = finding.match(old, found, sample.texts)
     first = _next_number()
     fresh = itertools.count(first)
@@ -205,6 +204,26 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
     _kept(actor, job_id, number, model, rows, edits, len(sample.ids), figures, "found topics")
 
 
+def _before(latest: TextModel | None) -> Model:
+    """The model so far. Where its file is gone, the topics are known by their telling terms, which the database has."""
+    from workbench.tickets import finding
+    from workbench.tickets.finding import Model
+
+    try:
+        if latest is not None:
+            return local.topic_model(latest.number)
+        known = []
+    except Unavailable:
+        known = [one for one in topics.every() if one.state == "live" and one.terms]
+    words = tuple(dict.fromkeys(term for one in known for term in one.terms))
+    place = {word: at for at, word in enumerate(words)}
+    centroids = np.zeros((len(known), len(words)), dtype=np.float32)
+    for row, one in enumerate(known):
+        centroids[row, [place[term] for term in one.terms]] = 1 / np.sqrt(len(set(one.terms)))
+    leaves = tuple(one.number for one in known)
+    return Model(words, np.ones(len(words), dtype=np.float32), centroids, leaves, finding.LEAST)
+
+
 def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: int) -> None:
     from workbench.tickets import finding
 
@@ -234,7 +253,9 @@ def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
     one = topics.topic(which)
     base = local.topic_model(number - 1)
     model = base if which in base.leaves else finding.joined(base, _from_vector(which))
-    edits: Edits = {which: {"state": "live", "named_by": actor.name}}
+    taken = {other.name.casefold() for other in topics.every() if other.seen}
+    name = one.name if one.name.casefold() not in taken else f"{one.name[: topics.LONGEST - 8]} {which}"
+    edits: Edits = {which: {"state": "live", "named_by": actor.name, "name": name}}
     figures = {"topics": len(model.leaves), "only": [0], "least": round(model.least, 3)}
     _kept(actor, job_id, number, model, [], edits, one.tickets, figures, f"accepted “{one.name}”")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from workbench import access, jobs, settings, store
 from workbench.errors import Conflict, Invalid, NotFound
@@ -85,7 +85,7 @@ def by_hand(kinds: Sequence[str]) -> Wanted:
 
 
 def _digest(rules: redaction.Rules) -> str:
-    told = [sorted(rules.kinds), sorted(rules.names), sorted(name for name, _ in rules.patterns)]
+    told = [sorted(rules.kinds), sorted(rules.names), sorted((name, made.pattern) for name, made in rules.patterns)]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:8]
 
 
@@ -109,14 +109,17 @@ def states() -> list[State]:
 
 
 def by_model(kinds: Sequence[str]) -> Wanted:
-    """The same by the model that is connected. Raises Invalid where there is none, or it cannot find a kind."""
+    """The same by the model that is connected, which may be asked for a topic again once other topics were found.
+
+    Raises Invalid where there is none, or it cannot find a kind.
+    """
     from workbench.tickets import asked
 
     name = asked.model()
-    by_hand([kind for kind in kinds if kind == "topic"])
+    found = by_hand([kind for kind in kinds if kind == "topic"])
     if other := [kind for kind in kinds if kind not in asked.KINDS]:
         raise Invalid(f"{KINDS.get(other[0], other[0])} is found on this machine only.", remedy="Leave it out here.")
-    return dict.fromkeys(kinds, f"model:{name}")
+    return {kind: f"model:{name}" + found.get(kind, "").replace("local:", " ") for kind in kinds}
 
 
 def estimate(kinds: Sequence[str]) -> Estimate:
@@ -171,15 +174,16 @@ def due() -> list[str]:
     if not total:
         return []
     try:
-        alone()
+        return [store_job(CLOCK, KIND, f"Looking at {total:,} new tickets", {"wanted": wanted}, total)]
     except Conflict:
         return []
-    return [store_job(CLOCK, KIND, f"Looking at {total:,} new tickets", {"wanted": wanted}, total)]
 
 
 def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, Any], total: int) -> str:
-    """Store a job with who started it; its id."""
+    """Store a job with who started it; its id. Raises Conflict where another one was stored at the same moment."""
     with store.session() as session:
+        access.audit.lock(session)
+        _alone(session)
         row = jobs.row(kind, title, {**arguments, "actor": [actor.name, actor.role]}, actor, total=total)
         session.add(row)
         access.audit.append(session, actor, "enrich tickets", title, {"job": row.id, **arguments})
@@ -189,11 +193,15 @@ def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, A
 def alone() -> None:
     """Raise Conflict while another job finds something in the tickets."""
     with store.session() as session:
-        busy = session.exec(
-            select(Job).where(col(Job.kind).in_((KIND, "find topics")), col(Job.state).in_(("waiting", "running")))
-        )
-        if (other := busy.first()) is not None:
-            raise Conflict(f"“{other.title}” is under way.", remedy="Wait until it is done, or cancel it.")
+        _alone(session)
+
+
+def _alone(session: Session) -> None:
+    busy = session.exec(
+        select(Job).where(col(Job.kind).in_((KIND, "find topics")), col(Job.state).in_(("waiting", "running")))
+    )
+    if (other := busy.first()) is not None:
+        raise Conflict(f"“{other.title}” is under way.", remedy="Wait until it is done, or cancel it.")
 
 
 def pending(wanted: Wanted, parts: Sequence[Part] | None = None) -> list[tuple[Part, int]]:
@@ -314,7 +322,7 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
         else:
             by_model[kind] = due
     if by_model:
-        asked.fill(made, by_model, next(iter(wanted.values())), job_id)
+        asked.fill(made, by_model, wanted, job_id)
     return made[["row", *ENRICHED]]
 
 

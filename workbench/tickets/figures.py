@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from workbench.tickets import metrics
@@ -45,8 +45,18 @@ class Sentence:
 
 
 def sentence(*parts: Part) -> Sentence:
-    """A sentence of these parts; empty words are left out."""
-    return Sentence(tuple(one for one in parts if one != ""))
+    """A sentence of these parts on one line; empty words are left out."""
+    clean = (in_line(one) if isinstance(one, str) else replace(one, text=in_line(one.text)) for one in parts)
+    return Sentence(tuple(one for one in clean if one != ""))
+
+
+def in_line(text: str) -> str:
+    """Words from outside as they may stand in a line: nothing in them begins another line, or turns letters around."""
+    return "".join(one if one.isprintable() or one in _JOINED else " " for one in text)
+
+
+_JOINED = "\u200c\u200d\ufe0f"
+"""What joins letters and pictures to one, and shows nothing itself."""
 
 
 def trend(

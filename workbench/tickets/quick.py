@@ -21,7 +21,7 @@ import pandas as pd
 
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 from workbench.tickets.columns import ATTRIBUTES, READ, STORED
-from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert
+from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert, latest
 from workbench.tickets.feed import LONGEST_RECORD, SLICE, Piece, places
 
 CLEAN = (
@@ -394,7 +394,8 @@ def _moment(
         joins.append(f"LEFT JOIN zone AS zone_{target} ON zone_{target}.day = ({local})::DATE")
         local = f"({local}) - to_minutes(zone_{target}.minutes)"
     value = f"coalesce({zoned}, {local})"
-    return value, f'{blank} OR ("{target}" >= {FIRST} AND "{target}" < {LAST} AND {certain})'
+    last = f"TIMESTAMP '{latest()}'" if target == "created_at" else LAST
+    return value, f'{blank} OR ("{target}" >= {FIRST} AND "{target}" < {last} AND {certain})'
 
 
 def _offset(text: str, mark: str) -> str:

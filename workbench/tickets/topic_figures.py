@@ -23,9 +23,10 @@ UNASSIGNED = "No topic"
 def figures(filters: Filters) -> pd.DataFrame:
     """A row for each topic and for the tickets without one, the largest first.
 
-    Columns: topic, tickets, share (percent), tickets_before, growth (percent against the equally long period before;
-    empty without one), csat, resolution (h), reopened (percent), and for each of these `few_` whether it rests on too
-    few tickets. The tickets add up to all of the period. Raises NotFound without tickets.
+    Columns: topic, tickets, share and share_before (percent of all tickets of the period), tickets_before, growth (percent
+    against the equally long period before; both empty without one), csat, resolution (h), reopened (percent), and for each
+    of these `few_` whether it rests on too few tickets. The tickets add up to all of the period. Raises NotFound without
+    tickets.
     """
     days = window(filters)
     now = measure.measure(
@@ -49,6 +50,8 @@ def figures(filters: Filters) -> pd.DataFrame:
     frame["tickets"] = frame["tickets"].fillna(0).astype("int64")
     frame["share"] = 100 * frame["tickets"] / max(1, int(frame["tickets"].sum()))
     frame["tickets_before"] = [earlier.get(str(label), 0) for label in frame.index]
+    total = max(1, sum(earlier.values())) if days.comparable else float("nan")
+    frame["share_before"] = 100 * frame["tickets_before"] / total
     known = frame["tickets_before"].where(days.comparable & (frame["tickets_before"] > 0))
     frame["growth"] = 100 * (frame["tickets"] / known - 1)
     frame["topic"] = frame["topic"].where(frame["topic"] != NONE, UNASSIGNED)

@@ -18,12 +18,15 @@ from workbench import access, settings, store
 from workbench.errors import Conflict, Invalid, NotFound
 from workbench.store.tables import TextModel, TopicChange, TopicRow
 from workbench.tickets import manifest, publish
+from workbench.tickets.columns import NONE
 from workbench.tickets.manifest import Names
 
 LONGEST = 80
 """Characters of a topic's name."""
 EDITED = ("name", "parent", "into", "state", "named_by")
 KIND = "topics"
+RESERVED = frozenset({NONE, "no topic"})
+"""What tickets without a topic are called."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Topic:
     examples: tuple[str, ...]
     tickets: int
     growth: float | None
+
+    @property
+    def seen(self) -> bool:
+        """Whether its name stands on tickets: it is live, and not merged into another."""
+        return self.state == "live" and self.into is None
 
 
 @dataclass(frozen=True)
@@ -111,9 +119,8 @@ def rename(actor: access.Actor, number: int, name: str) -> None:
 
     def edit(known: Mapping[int, Topic]) -> tuple[str, Edits]:
         old = _one(known, number)
-        if any(o.number != number and o.state == "live" and o.into is None and o.name.casefold() == clean.casefold()
-               for o in known.values()):  # fmt: skip
-            raise Invalid(f"There is a topic called {clean} already.", remedy="Merge the two, or choose another name.")
+        if clean.casefold() in RESERVED:
+            raise Invalid(f"Tickets without a topic are called {clean}.", remedy="Choose another name.")
         return f"renamed “{old.name}” to “{clean}”", {number: {"name": clean, "named_by": actor.name}}
 
     _change(actor, edit)
@@ -147,9 +154,11 @@ def move(actor: access.Actor, number: int, parent: int | None) -> None:
         above = _one(known, parent)
         if parent == number or above.parent is not None or above.state != "live" or above.into is not None:
             raise Invalid(f"“{above.name}” cannot stand above it.", remedy="Choose a topic at the top.")
-        if any(other.parent == number for other in known.values()):
+        below = [other for other in known.values() if other.parent == number]
+        if any(other.state == "live" for other in below):
             raise Invalid(f"“{one.name}” has topics below it.", remedy="Move those first; there are two levels.")
-        return f"moved “{one.name}” under “{above.name}”", {number: {"parent": parent}}
+        gone: Edits = {other.number: {"parent": None} for other in below}
+        return f"moved “{one.name}” under “{above.name}”", {**gone, number: {"parent": parent}}
 
     _change(actor, edit)
 
@@ -212,9 +221,14 @@ def store_rows(
     what: str,
     children: bool = False,
 ) -> None:
-    """New topics, changed ones and the model that tells them, at once, with the names that tickets show."""
+    """New topics, changed ones and the model that tells them, at once, with the names that tickets show.
+
+    Raises Conflict where others were found since the new ones were numbered.
+    """
     with publish.writing():
         known = {one.number: one for one in every()}
+        if rows and min(row.number for row in rows) <= max(known, default=0):
+            raise Conflict("Other topics were found meanwhile.", remedy="Look at them, and start again.")
         after = {**known, **{row.number: _topic(row) for row in rows}}
         after = {n: replace(one, **_seen(edits.get(n, {}))) for n, one in after.items()}
         new = replace(manifest.read(), topics=shown(list(after.values())))
@@ -276,6 +290,7 @@ def _change(
         known = {one.number: one for one in every()}
         what, edits = edit(known)
         after = {n: replace(one, **edits[n]) if n in edits else one for n, one in known.items()}
+        _told_apart([after[n] for n, fields in edits.items() if {"name", "state", "into"} & set(fields)], after)
         before = {str(n): {field: getattr(known[n], field) for field in fields} for n, fields in edits.items()}
         plain = {str(n): fields for n, fields in edits.items()}
 
@@ -330,6 +345,16 @@ def _one(known: Mapping[int, Topic], number: int) -> Topic:
     if number not in known:
         raise NotFound(f"There is no topic {number}.", remedy="List the topics and choose another one.")
     return known[number]
+
+
+def _told_apart(changed: Sequence[Topic], known: Mapping[int, Topic]) -> None:
+    """Raise Invalid where a changed topic has the name of another one, whose tickets nobody could tell from its own."""
+    for one in changed:
+        for other in known.values():
+            if other.number != one.number and one.seen and other.seen and one.name.casefold() == other.name.casefold():
+                raise Invalid(
+                    f"There is a topic called {other.name} already.", remedy="Merge the two, or choose another name."
+                )
 
 
 def _clean(name: str) -> str:

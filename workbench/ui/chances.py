@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -76,7 +77,7 @@ def table(found: Found) -> Opportunity | None:
     event: Any = st.dataframe(
         rows,
         hide_index=True,
-        key=f"chances-table-{found.by}",
+        key=f"chances-table-{found.by}-{_drawn(found)}",
         on_select="rerun",
         selection_mode="single-row",
         alt="Kinds of tickets",
@@ -144,6 +145,12 @@ def explained() -> None:
 {opportunities.HONEST}
 """
         )
+
+
+def _drawn(found: Found) -> str:
+    """What tells these rows from others: a row that was chosen is none of another table, where other kinds stand."""
+    names = "\n".join(repr(sorted(one.where.items())) for one in found.kinds)
+    return hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def _named(one: Opportunity) -> str:

@@ -48,8 +48,8 @@ def now() -> None:
 
 def running(actor: Actor) -> None:
     """The loads under way, and what came of the last one that was started here."""
-    for job in jobs.jobs(5):
-        if job.kind == incoming.KIND and not job.ended:
+    for job in jobs.jobs(5, kinds=(incoming.KIND,)):
+        if not job.ended:
             progress.of(actor, job.id, "MB read")
     started = session.get("load-job")
     if not started:

@@ -23,11 +23,13 @@ PERIODS = {"30 days": 30, "90 days": 90, "12 months": 365, "All": None}
 SHOWN = 20
 CLICKS = "topics-clicks"
 JOB = "topics-job"
+SEEN = "topics-last-change-seen"
+"""The change that the person saw as the last one: what a click on undo means, whatever others did since."""
 
 
 def running(actor: Actor) -> bool:
     """What is being found now, with its progress; what came of the last job started here. Whether one is under way."""
-    busy = [one for one in jobs.jobs(5) if one.kind in (discover.KIND, "enrich tickets") and not one.ended]
+    busy = [one for one in jobs.jobs(5, kinds=(discover.KIND, "enrich tickets")) if not one.ended]
     for one in busy:
         progress.of(actor, one.id, "tickets")
     started = session.get(JOB)
@@ -109,8 +111,12 @@ def overview() -> tickets.Filters:
 
 
 def _table(frame: pd.DataFrame) -> None:
+    """Every topic with its figures, those on too few tickets grey."""
     event: Any = st.dataframe(
-        frame,
+        frame.style.apply(
+            lambda column: [parts.GREY if few is True else "" for few in frame[f"few_{column.name}"].tolist()],
+            subset=list(topic_figures.BESIDE),
+        ),
         hide_index=True,
         placeholder="",
         height=min(38 + 35 * len(frame), 38 + 35 * SHOWN),
@@ -195,7 +201,7 @@ def one(actor: Actor, filters: tickets.Filters) -> None:
         left, right = st.columns([3, 2], gap="large")
     with left:
         _trend(topic, filters)
-        _links(topic)
+        _links(topic, filters)
     with right:
         _edit(actor, topic, tree)
     _examples(topic)
@@ -231,13 +237,21 @@ def _examples(topic: Topic) -> None:
         places = [st.container(border=True, width=330) for _ in range(len(rows))]
     for place, (_, row) in zip(places, rows.iterrows(), strict=True):
         with place:
-            st.markdown(f"**{show.plain(str(row['subject'] or ''))}**  \n{show.plain(str(row['body'] or '')[:300])}")
+            subject, body = _words(row["subject"]), _words(row["body"])[:300]
+            st.markdown("  \n".join([f"**{show.plain(subject)}**"] * bool(subject) + [show.plain(body)]))
             nav.link("ticket", f"Ticket {show.plain(str(row['ticket_id']))}", {"ticket": str(row["ticket_id"])})
 
 
-def _links(topic: Topic) -> None:
+def _words(said: object) -> str:
+    """What a ticket says; nothing where it has no such words."""
+    return said.strip() if isinstance(said, str) else ""
+
+
+def _links(topic: Topic, filters: tickets.Filters) -> None:
     (name, values), *_ = _where(topic).items()
-    nav.link("trends", "Trends of this topic, and its tickets", {name: values[0]})
+    days = trends.window(filters)
+    period = {"from": days.start.isoformat(), "to": days.end.isoformat()}
+    nav.link("trends", "Trends of this topic, and its tickets", {name: values[0], **period})
 
 
 def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
@@ -293,7 +307,10 @@ def proposals(actor: Actor) -> None:
             st.markdown(f"**{show.plain(one.name)}**: {one.tickets:,} tickets{growth}")
             rows = topic_figures.examples(one, 3)
             st.caption(
-                "  \n".join(show.plain(f"{row['subject']}: {str(row['body'])[:120]}") for _, row in rows.iterrows())
+                "  \n".join(
+                    show.plain(": ".join(filter(None, (_words(row["subject"]), _words(row["body"])[:120]))))
+                    for _, row in rows.iterrows()
+                )
             )
             if access.may(actor, "edit topics"):
                 with st.container(horizontal=True):
@@ -336,10 +353,12 @@ def changes(actor: Actor) -> None:
     st.subheader("Changes", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         last = next((one for one in made if not one.undone), None)
+        seen = session.get(SEEN)
+        session.keep(SEEN, last.id if last else None)
         if last and access.may(actor, "edit topics"):
             if st.button("Undo the last change", icon=":material/undo:", key="undo-topics"):
                 with show.errors():
-                    session.keep("topic-told", f"undid: {topics.undo(actor)}")
+                    session.keep("topic-told", f"undid: {topics.undo(actor, seen)}")
                     session.keep(CLICKS, session.get(CLICKS, 0) + 1)
                     st.rerun()
             st.caption(show.plain(f"{last.by} {last.what}, {show.when(last.at)}"))

@@ -1,10 +1,14 @@
 -- Tickets of one kind together: how many, the minutes of work and the customer where the file tells them, and what
--- became of the runs that answered some of them. A ticket that was opened again counts as not solved.
-WITH chosen AS (
+-- became of the runs that answered some of them. A ticket that was opened again counts as not solved. Minutes that cannot
+-- be (negative, not a number, more than a week) are as if the file told none.
+WITH given AS (
     SELECT {keys}, run_id, reopened,
            TRY_CAST(coalesce(attributes->>'$.handling_minutes', attributes->>'$.handle_minutes') AS DOUBLE) AS minutes,
            coalesce(attributes->>'$.customer_id', attributes->>'$.requester_id') AS customer
     FROM ticket WHERE {where}
+),
+chosen AS (
+    SELECT * REPLACE (CASE WHEN isfinite(minutes) AND minutes BETWEEN 0 AND 10080 THEN minutes END AS minutes) FROM given
 ),
 counted AS (
     SELECT *, CASE WHEN customer IS NOT NULL THEN count(*) OVER (PARTITION BY {names}, customer) END AS times FROM chosen

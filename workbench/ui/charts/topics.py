@@ -13,13 +13,12 @@ LONGEST = 38
 
 
 def shares(frame: pd.DataFrame, chosen: str, colours: dict[str, str]) -> go.Figure:
-    """A bar for each topic of `frame` (columns topic, tickets, share, tickets_before, growth), the `chosen` one marked.
+    """A bar for each topic of `frame` (columns topic, tickets, share, share_before, tickets_before, growth), the `chosen` one marked.
 
     The tick on a bar is its share of the period before; each bar carries its topic as `customdata`.
     """
     shown = frame.iloc[::-1]
-    before = max(1, int(frame["tickets_before"].sum()))
-    earlier = 100 * shown["tickets_before"] / before
+    earlier = shown["share_before"].fillna(0.0)
     names = [html.escape(_cut(str(one))) for one in shown["topic"]]
     places = list(range(len(shown)))
     figure = go.Figure(
@@ -33,7 +32,7 @@ def shares(frame: pd.DataFrame, chosen: str, colours: dict[str, str]) -> go.Figu
             showlegend=False,
         )
     )
-    if frame["tickets_before"].sum():
+    if shown["share_before"].notna().any():
         figure.add_trace(
             go.Scatter(
                 x=earlier,
