@@ -321,6 +321,7 @@ class Writer:
                 log.exception("the run %s was lost", one.recorder.id)
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _UNSTORABLE = re.compile("[\ud800-\udfff\x00]")
 _UNSTORABLE_IN_JSON = re.compile("[\ud800-\udfff]|\\\\u0000")
 
@@ -330,7 +331,7 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     # Looking through the JSON of the whole is many times faster than a walk, and hardly anything needs one.
-    if isinstance(value, dict | list) and _UNSTORABLE_IN_JSON.search(json.dumps(value, ensure_ascii=False)):
+    if isinstance(value, dict | list) and _UNSTORABLE_IN_JSON.search(_encode(value)):
         return _cleaned(value)
     return value
 
@@ -359,7 +360,7 @@ def _unspelled(value: Any) -> Any:
 
 def jsonable(value: Any) -> Any:
     """Plain JSON data from what the SDK hands around."""
-    return json.loads(json.dumps(value, default=_default, ensure_ascii=False))
+    return json.loads(_spelled(value))
 
 
 def request(
@@ -462,3 +463,6 @@ def _default(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return list(value)
     return str(value)
+
+
+_spelled = json.JSONEncoder(ensure_ascii=False, default=_default).encode

@@ -404,9 +404,12 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def canonical(body: Any) -> str:
     """One text for equal JSON values, on any machine: sorted keys, no spaces, UTF-8."""
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _canonical(body)
 
 
 _PARTS: dict[str, tuple[type[BaseModel], ...]] = {

@@ -106,6 +106,8 @@ def insert_missing(open_session: Session, table: type[SQLModel], values: dict[st
 
 def insert_new(open_session: Session, table: type[SQLModel], rows: Sequence[dict[str, Any]], key: str) -> set[str]:
     """Insert the rows whose `key` no other row has; the keys of those. Another transaction that inserts one is waited for."""
+    if not rows:
+        return set()
     asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
     return set(open_session.scalars(asked, list(rows)))
 

@@ -16,7 +16,7 @@ _own = threading.local()
 
 def pack(body: Any) -> bytes:
     """`body` as compressed JSON, as small as is worth the time."""
-    return _compressor(7).compress(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+    return _compressor(3).compress(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def pack_quickly(body: Any) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from workbench import flows, settings
 from workbench.errors import WorkbenchError
@@ -83,11 +83,7 @@ def put(
     runs ask nobody to decide. What is stored is masked; a held run that asks is kept beside it as it is, without
     credentials, until it has gone on.
     """
-    ids = [record["id"] for record, _ in runs]
-    known = set(open_session.exec(select(Run.id).where(col(Run.id).in_(ids))))
-    whole = {record["id"]: record for record, _ in runs if record["id"] not in known}
-    if not whole:
-        return []
+    whole = {record["id"]: record for record, _ in runs}
     masked = redaction.records(list(whole.values()), masking.rules(), ours=not source)
     new = {record["id"]: record for record in masked}
     for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
