@@ -113,6 +113,7 @@ def picture(page: Page, name: str) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until the app has stopped running its script."""
-    page.wait_for_timeout(150)
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=60_000)
+    """Wait until the app has stopped running its script, and has not begun again soon after."""
+    for pause in (200, 100):
+        page.wait_for_timeout(pause)
+        page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=60_000)

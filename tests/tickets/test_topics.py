@@ -310,8 +310,11 @@ def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothin
         one.start()
     for one in people:
         one.join()
-    assert sorted(came) == ["Other topics were found meanwhile.", "proposed"]
-    assert {one.growth for one in topics.proposals()} == {None}
+    assert "proposed" in came
+    assert {*came} <= {"proposed", "Other topics were found meanwhile."}
+    proposed = topics.proposals()
+    assert len({one.name for one in proposed}) == len(proposed) >= 1
+    assert {one.growth for one in proposed} == {None}
 
 
 def test_tickets_that_have_nothing_in_common_are_not_proposed(found: Path, make_csv: MakeCsv) -> None:
