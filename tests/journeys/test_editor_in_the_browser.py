@@ -32,12 +32,13 @@ class Hand:
         return self.page.locator(f".st-key-canvas-{self.flow}")
 
     def click(self, one: Locator) -> None:
-        """Click, and wait until the page has settled. What closed in the moment of a redraw is opened again."""
+        """Click, and wait until the page has settled. A popover that closed in the moment of a redraw is opened again."""
         self.count += 1
         try:
             one.click(timeout=PATIENCE)
         except TooLong:
-            self.again()
+            if self.last and self.page.get_by_test_id("stPopover").filter(has=self.last).count() and not one.count():
+                self.again()
             one.click(timeout=SLOW)
         self.last = one
         settled(self.page)

@@ -105,11 +105,14 @@ def insert_missing(open_session: Session, table: type[SQLModel], values: dict[st
 
 
 def insert_new(open_session: Session, table: type[SQLModel], rows: Sequence[dict[str, Any]], key: str) -> set[str]:
-    """Insert the rows whose `key` no other row has; the keys of those. Another transaction that inserts one is waited for."""
+    """Insert the rows whose `key` no other row has; the keys of those. Another transaction that inserts one is waited for.
+
+    Rows go in by their keys, so that two transactions with the same ones do not wait for each other.
+    """
     if not rows:
         return set()
     asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
-    return set(open_session.scalars(asked, list(rows)))
+    return set(open_session.scalars(asked, sorted(rows, key=lambda row: str(row[key]))))
 
 
 def _dialect_insert(open_session: Session, table: type[SQLModel]) -> Any:
