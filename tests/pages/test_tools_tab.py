@@ -22,7 +22,8 @@ SERVER = Path(__file__).resolve().parents[1] / "mcp_server.py"
 
 
 def unfold(app: AppTest, *titles: str, generation: int = 0) -> AppTest:
-    """Open folds of the tab."""
+    """Open the tab, and folds there."""
+    app.session_state["part"] = "Tools"
     for title in titles:
         app.session_state[f"order-desk-{generation}-fold-{title}"] = True
     return app.run()
@@ -147,7 +148,7 @@ def test_an_http_tool_is_declared_in_the_form_and_tried(seeded: Path, crm: Site)
 
 
 def test_a_declared_tool_is_changed_in_its_form(seeded: Path, crm: Site) -> None:
-    app = opened("flows", "architect")
+    app = unfold(opened("flows", "architect"))
     choices = {"type": "string", "enum": ["gold", "silver"], "description": "Old."}
     given = {
         "kind": "http",
@@ -252,7 +253,7 @@ def test_a_tool_is_picked_from_a_server(seeded: Path, tmp_path: Path, monkeypatc
 
 
 def test_hostile_words_of_a_tool_stay_words(seeded: Path) -> None:
-    app = opened("flows", "architect")
+    app = unfold(opened("flows", "architect"))
     evil = "<img src=x onerror=alert(1)> [click](javascript:alert(1))"
     given = {
         "kind": "mock",

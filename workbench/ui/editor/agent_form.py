@@ -27,6 +27,7 @@ def agent_form(copy: Work) -> None:
     chosen = st.segmented_control("Agent", list(agents), key=AGENT, required=True, width="stretch", bind="query-params")
     if chosen is None or chosen not in agents:
         return
+    copy.agent = chosen
     if copy.chosen is None or copy.chosen[0] == "agent":
         copy.chosen = ("agent", chosen)
     agent = agents[chosen]
@@ -57,7 +58,8 @@ def _open_agent(copy: Work) -> None:
         session.keep(AGENT, wanted)
     if session.get(AGENT, session.asked(AGENT)) in agents:
         return
-    before = copy.chosen[1] if copy.chosen and copy.chosen[0] == "agent" else copy.body["entry"]
+    before = copy.chosen[1] if copy.chosen and copy.chosen[0] == "agent" else copy.agent
+    before = before or copy.body["entry"]
     session.keep(AGENT, before if before in agents else next(iter(agents)))
 
 

@@ -17,10 +17,6 @@ from workbench.ui.editor.working_copy import AGENT, PART, Work, again, moment, r
 PARTS = ("Agents", "Tools", "Guardrails", "Coverage", "Settings", "YAML", "Versions")
 
 
-LARGE = 24
-"""With more agents and tools than this, only the form that is open is drawn."""
-
-
 WIDE = 720
 """A picture wider than this gets the whole width of the page."""
 
@@ -46,12 +42,16 @@ def beside() -> bool:
 def parts(copy: Work, aside: Any) -> dict[str, Any]:
     """Where each form goes: into its tab, and the YAML into `aside` where that is given. The open tab is in the address.
 
-    Of a large flow only what is open is returned, so that the others need not be drawn; and once more what was open
-    before, because somebody may have typed there as the last thing.
+    Only what is open is returned, so that the others need not be drawn; and what was open before that, because somebody
+    may have typed there as the last thing, or goes to and fro.
     """
     tabs = dict(zip(PARTS, st.tabs(PARTS, key=PART, on_change="rerun", bind="query-params"), strict=True))
-    large = len(copy.body["agents"]) + len(copy.body.get("tools", {})) > LARGE
-    drawn = {name: tab for name, tab in tabs.items() if tab.open or not large or name == copy.part}
+    opened = next(name for name, tab in tabs.items() if tab.open)
+    if opened != copy.part:
+        copy.part, copy.part_before = opened, copy.part
+    drawn = {name: tab for name, tab in tabs.items() if name in (opened, copy.part_before)}
+    if copy.chosen is None and session.asked(AGENT) in copy.body["agents"]:
+        copy.chosen = ("agent", session.asked(AGENT))
     if aside is not None:
         tabs["YAML"].caption("The YAML stands beside the form.")
         drawn["YAML"] = aside

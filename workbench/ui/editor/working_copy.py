@@ -67,8 +67,11 @@ class Work:
     told: str = ""
     yaml: str = ""
     typed: str = ""
+    in_field: str | None = None
     pages: int = 0
     part: str = ""
+    part_before: str = ""
+    agent: str = ""
     aside: str = ""
     forked_from: str = ""
     saved_by: str = ""
@@ -196,7 +199,6 @@ def begin(actor: Actor, copy: Work) -> None:
 def finish(actor: Actor, copy: Work) -> None:
     """After the forms: record the step, do what was asked by key, save after a rest, notice what others saved."""
     copy.record()
-    copy.part = str(session.get(PART) or "")
     asked, copy.asked = copy.asked, []
     for one in asked:
         if one == "undo":

@@ -21,10 +21,10 @@ _MONO = """<style>
 
 def yaml_form(copy: Work) -> None:
     """The same flow as YAML; a change here changes the forms, once it can be read. Also as a file, out and in."""
-    text, shown = spec.write(copy.spec), session.get(f"yaml-{copy.flow}-{copy.pages}")
+    text, shown = spec.write(copy.spec), session.get(f"yaml-{copy.flow}-{copy.pages}", copy.in_field)
     if shown is None or copy.yaml != text:
         copy.aside = shown if shown not in (None, copy.yaml, copy.typed) else copy.aside
-        copy.yaml = copy.typed = text
+        copy.yaml = copy.typed = shown = text
         copy.pages += 1
     told = st.container()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -32,10 +32,10 @@ def yaml_form(copy: Work) -> None:
     key = f"yaml-{copy.flow}-{copy.pages}"
     with st.container(key="yaml-box"):
         st.html(_MONO)
-        edited = str(
+        edited = copy.in_field = str(
             st.text_area(
                 "The flow as YAML",
-                copy.typed,
+                shown,
                 height=520,
                 key=key,
                 label_visibility="collapsed",
