@@ -23,6 +23,8 @@ COUNTED = 10_000
 """So many of the newest runs that fit are counted; where more fit, that is said."""
 NEAR = 20_000
 """Runs that PostgreSQL looks at one after the other before it asks the index."""
+FAR = 400_000
+"""Runs that it looks at so at most, for what stands in the texts, where that is found among the nearest ones."""
 LONGEST = 40
 """Words that are looked for at most."""
 
@@ -64,7 +66,7 @@ class Counts:
 class _Query:
     """A filter as the index is asked: every one of `every`, one of each of `any`, none of `none`, and exact conditions.
 
-    Of `about`, each is a word that is said, or one of some terms.
+    Of `about`, each is a word that is said, or one of some terms. `literal` are conditions on the texts themselves.
     """
 
     every: tuple[int, ...] = ()
@@ -73,6 +75,7 @@ class _Query:
     words: tuple[tuple[str, bool], ...] = ()
     about: tuple[tuple[str, tuple[int, ...]], ...] = ()
     exact: tuple[str, ...] = ()
+    literal: tuple[str, ...] = ()
     given: Mapping[str, Any] | None = None
     low: int = 0
     high: int = 1 << 62
@@ -175,11 +178,12 @@ def _query(connection: Connection, filters: Filters, without: Sequence[str] = ()
             f" and s.value {side} :v{number})"
         )
         given |= {f"e{number}": score.evaluator, f"v{number}": value}
-    words, literal, only = _words(connection, filters.words)
-    for number, one in enumerate(literal):
-        exact.append(
-            f"exists (select 1 from run r where r.id = i.run_id and (lower(r.question) like :like{number} escape '!'"
-            f" or lower(r.reply) like :like{number} escape '!'))"
+    words, quoted, only = _words(connection, filters.words)
+    literal: list[str] = []
+    for number, one in enumerate(quoted):
+        literal.append(
+            f"(select lower(r.question) like :like{number} escape '!' or lower(r.reply) like :like{number} escape '!'"
+            f" from run r where r.id = i.run_id)"
         )
         escaped = re.sub(r"([!%_])", r"!\1", one.lower())
         given[f"like{number}"] = f"%{escaped}%"
@@ -192,7 +196,9 @@ def _query(connection: Connection, filters: Filters, without: Sequence[str] = ()
     about = _about(connection, filters.about)
     if none and not (every or several or words or about):
         several = (_all_of(connection, "outcome"),)
-    return _Query(every, several, none, words, about, tuple(exact), given, low, high, rare=bool(filters.customer))
+    return _Query(
+        every, several, none, words, about, tuple(exact), tuple(literal), given, low, high, rare=bool(filters.customer)
+    )
 
 
 def _all_of(connection: Connection, kind: str) -> tuple[int, ...]:
@@ -275,7 +281,7 @@ def _places(
 
 
 def _on_sqlite(asked: _Query, order: str) -> str:
-    exact = "".join(f" and {one}" for one in asked.exact)
+    exact = "".join(f" and {one}" for one in (*asked.exact, *asked.literal))
     if not asked.looks:
         return f"select i.seq from run_index i where i.seq between :low and :high{exact} order by i.seq {order} limit :limit"
     joined = " cross join run_index i on i.seq = w.rowid" if exact else ""
@@ -299,24 +305,33 @@ def _match(asked: _Query) -> dict[str, str]:
 
 
 def _on_postgresql(connection: Connection, asked: _Query, order: str, given: dict[str, Any]) -> list[int]:
-    """First the nearest runs one after the other; where too few of them fit, the index of terms."""
+    """First the nearest runs one after the other; where too few of them fit, more, or the index of terms.
+
+    What stands in the texts is looked up run by run: where many of the nearest fit, a longer walk is shorter than to
+    look up all that have the words.
+    """
     conditions, more = _conditions(asked)
-    given = given | more
-    fits = f" where {' and '.join(conditions)}" if conditions else ""
-    near = text(
-        f"with near as (select * from run_index where seq between :low and :high order by seq {order} limit {NEAR})"
-        f" select i.seq from near i{fits} order by i.seq {order} limit :limit"
-    )
+    given, limit = given | more, given["limit"]
     if not conditions:
-        near = text(
-            f"select i.seq from run_index i where i.seq between :low and :high order by i.seq {order} limit :limit"
-        )
-    found = [] if asked.rare else list(connection.execute(_typed(near, given), given).scalars())
-    if len(found) >= given["limit"] or not conditions:
+        near = f"select i.seq from run_index i where i.seq between :low and :high order by i.seq {order} limit :limit"
+        return list(connection.execute(text(near), given).scalars())
+
+    def walked(far: int) -> list[int]:
+        near = f"select * from run_index where seq between :low and :high order by seq {order} limit {far}"
+        fits = " and ".join((*conditions, *asked.literal))
+        walk = text(f"select i.seq from ({near}) i where {fits} order by i.seq {order} limit :limit")
+        return list(connection.execute(_typed(walk, given), given).scalars())
+
+    found = [] if asked.rare else walked(NEAR)
+    far = 2 * NEAR * limit // max(len(found), 1)
+    if len(found) < limit and asked.literal and far <= FAR:
+        found = walked(far)
+    if len(found) >= limit:
         return found
+    fits, literal = " and ".join(conditions), " and ".join(asked.literal) or "true"
     whole = text(
-        f"with hits as materialized (select i.seq from run_index i{fits} and i.seq between :low and :high)"
-        f" select seq from hits order by seq {order} limit :limit"
+        f"with hits as materialized (select i.seq, i.run_id from run_index i where {fits} and i.seq between :low and :high)"
+        f" select i.seq from (select * from hits order by seq {order} offset 0) i where {literal} limit :limit"
     )
     return list(connection.execute(_typed(whole, given), given).scalars())
 
