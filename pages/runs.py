@@ -13,7 +13,7 @@ with show.errors():
     found = run_list.page(asked)
     words = st.container()
     aside, beside = st.columns([1, 4])
-    facets = aside.container(height=430, border=False)
+    facets = aside.container(height=430 if found.rows else "content", border=False)
     picture = beside.container()
     if found.rows:
         chosen = run_list.listing(found, asked, beside)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.conftest import ARTIFACTS, ROOT
 
@@ -117,3 +117,9 @@ def settled(page: Page) -> None:
     for pause in (200, 100):
         page.wait_for_timeout(pause)
         page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for(timeout=60_000)
+
+
+def written(field: Locator) -> str:
+    """What stands in a field that the page fills, once it is there: a tab's fields come after the click on it."""
+    expect(field).not_to_have_value("", timeout=60_000)
+    return field.input_value()

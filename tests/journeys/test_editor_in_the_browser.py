@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLong
 
-from tests.journeys.browser import App, browser, picture, serve, settled
+from tests.journeys.browser import App, browser, picture, serve, settled, written
 
 SLOW, PATIENCE = 45_000, 8_000
 FLOW = "first-desk"
@@ -113,12 +113,6 @@ class Hand:
         """Wait until everything is saved by itself, as this number where one is given."""
         words = re.compile(rf"Saved .*as save {number or '[0-9]+'}\.")
         expect(self.page.get_by_text(words)).to_be_visible(timeout=SLOW)
-
-
-def written(yaml: Locator) -> str:
-    """The flow in the field of its YAML, once it is there."""
-    expect(yaml).to_have_value(re.compile("^format: "), timeout=SLOW)
-    return yaml.input_value()
 
 
 @contextmanager

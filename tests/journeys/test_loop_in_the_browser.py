@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
-from tests.journeys.browser import App, browser, environment, picture, serve, settled
+from tests.journeys.browser import App, browser, environment, picture, serve, settled, written
 
 QUESTION = "Where is my order 1042?"
 SLOW = 45_000
@@ -52,7 +52,7 @@ def edit_and_save(page: Page) -> None:
     settled(page)
     page.get_by_role("tab", name="YAML").click()
     yaml = page.get_by_role("textbox", name="The flow as YAML")
-    text = yaml.input_value()
+    text = written(yaml)
     yaml.fill(text.replace("    handoffs:\n    - refunds\n    - shipping\n", "    handoffs:\n    - refunds\n", 1).replace(
         "    - find_order\n    - refund_order\n    handoffs:\n    - shipping\n", "    - find_order\n    - refund_order\n"
     ))  # fmt: skip
@@ -68,7 +68,7 @@ def edit_and_save(page: Page) -> None:
     page.get_by_role("radio", name="shipping").click()
     settled(page)
     prompt = page.get_by_role("textbox", name="Instructions · order-desk/shipping@1")
-    prompt.fill(prompt.input_value() + '\nEnd with: "Thank you for your patience."')
+    prompt.fill(written(prompt) + '\nEnd with: "Thank you for your patience."')
     prompt.press("Control+Enter")
     expect(page.get_by_text("Not saved yet.")).to_be_visible(timeout=SLOW)
     page.get_by_role("button", name="Number the instructions").click()
