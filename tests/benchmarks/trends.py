@@ -160,14 +160,14 @@ def _months(step: float, count: int) -> dict[str, tuple[int, int]]:
 def product() -> dict[str, float]:
     """The medians of the product's answers in milliseconds, its memory in MB, and the error of its bins in percent."""
     from workbench import store
-    from workbench.tickets import Filters, changes, source, trends
+    from workbench.tickets import Filters, changes, rollups, source, trends
 
     store.migrate()
     empty = _megabytes()
     quarter, ever = Filters(QUARTER, LAST), Filters(SINCE, LAST)
     chat = Filters(QUARTER, LAST, {"topic": ["Topic 3"], "channel": ["chat"]})
     week = Filters(LAST - dt.timedelta(days=6), LAST)
-    rolled = ROBUST_Z.format(source="rollup WHERE cube = 'topic+subtopic' AND dated = 'created'")
+    rolled = ROBUST_Z.format(source=rollups.table("created", "topic"))
     questions: list[Callable[[], Any]] = [
         lambda: trends.series("volume", "topic", grain="day", filters=quarter),
         lambda: trends.distribution("resolution", ever, "vendor", grain="week"),

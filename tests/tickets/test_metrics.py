@@ -250,10 +250,8 @@ def test_rollups_of_two_parts_together_are_that_of_the_whole(sample: pd.DataFram
         )
         rollups.write(part, target)
         pieces.append(target)
-    sums = (
-        "SELECT cube::VARCHAR, dated, day, sum(tickets), sum(rating), sum(born) FROM rollup GROUP BY ALL ORDER BY ALL"
-    )
-    bins = "SELECT cube::VARCHAR, bin, sum(tickets) FROM rollup_bins GROUP BY ALL ORDER BY ALL"
+    sums = "SELECT cube, dated, day, sum(tickets), sum(rating), sum(born) FROM stored WHERE bin IS NULL GROUP BY ALL ORDER BY ALL"
+    bins = "SELECT cube, bin, sum(tickets) FROM stored WHERE bin IS NOT NULL GROUP BY ALL ORDER BY ALL"
     sides = []
     for files in ([manifest.rollup(one) for one in parts()], pieces):
         with duckdb.connect(":memory:") as connection:

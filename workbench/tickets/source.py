@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import duckdb
@@ -17,8 +18,20 @@ from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_open: tuple[Signature, duckdb.DuckDBPyConnection, frozenset[str]] | None = None
+_lock, _bringing = threading.Lock(), threading.Lock()
+
+
+@dataclass(frozen=True)
+class Held:
+    """The connection to the tickets that have a signature, the cubes of their rollups, and what was read in of these."""
+
+    signature: Signature
+    connection: duckdb.DuckDBPyConnection
+    cubes: frozenset[str]
+    brought: set[tuple[rollups.Kind, str]] = field(default_factory=set)
+
+
+_held: Held | None = None
 
 
 def signature() -> Signature:
@@ -42,9 +55,14 @@ def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str
     return _answer(sql, parameters or {}, _plain)
 
 
+def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The same as `fetch`, as an array for each column: for many rows of numbers."""
+    return _answer(sql, parameters or {}, lambda answer: answer.fetchnumpy())
+
+
 def cubes() -> frozenset[str]:
     """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
-    return _connection()[1]
+    return _current().cubes
 
 
 def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -60,10 +78,10 @@ def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBP
 
 
 def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-    cursor = _connection()[0].cursor()
+    held = _current()
+    cursor = held.connection.cursor()
     try:
-        if outcomes.TABLE in sql:
-            cursor.register(outcomes.TABLE, outcomes.table())
+        _bring(held, cursor, sql)
         return take(cursor.execute(sql, bound))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
@@ -71,19 +89,33 @@ def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConne
         cursor.close()
 
 
+def _bring(held: Held, cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Read in what a statement names and is not there yet."""
+    if outcomes.TABLE in sql:
+        cursor.register(outcomes.TABLE, outcomes.table())
+    missing = set(rollups.TABLE.findall(sql)) - held.brought
+    if missing or hours.OPENING in sql:
+        with _bringing:
+            for kind, cube in missing - held.brought:
+                rollups.bring(cursor, kind, cube)
+                held.brought.add((kind, cube))
+            if hours.OPENING in sql:
+                hours.attach_opening(cursor)
+
+
 def _plain(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     names = [str(column[0]) for column in answer.description or ()]
     return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
-def _connection() -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+def _current() -> Held:
     """The connection to the tickets as they are now; other threads keep the one they have until their answer is read."""
-    global _open
+    global _held
     now = signature()
     with _lock:
-        if _open is None or _open[0] != now:
-            _open = (now, *_connect(manifest.read()))
-        return _open[1], _open[2]
+        if _held is None or _held.signature != now:
+            _held = Held(now, *_connect(manifest.read()))
+        return _held
 
 
 def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
@@ -95,13 +127,26 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
         )
     except duckdb.Error as error:
         raise _unreadable(error) from error
-    hours.attach(connection)
+    hours.attach_targets(connection)
     try:
         known = rollups.attach(connection, daily, found.topics)
-        connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
+        connection.execute(
+            "CREATE TABLE newest AS SELECT last::DATE AS day, * FROM (SELECT (SELECT count(*) FROM ticket) AS tickets, "
+            f"(SELECT min(created_at) FROM ticket {_month(found, min)}) AS first, "
+            f"(SELECT max(created_at) FROM ticket {_month(found, max)}) AS last)"
+        )
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection, known
+
+
+def _month(found: manifest.Manifest, which: Callable[[set[str]], str]) -> str:
+    """SQL: the condition that leaves the tickets of the first or the last month; nothing where parts have none."""
+    months = {part.month for part in found.parts if part.rows}
+    if not months or not all(months):
+        return ""
+    month = which(months)
+    return f"WHERE created_at >= DATE '{month}-01' AND created_at < DATE '{month}-01' + INTERVAL 1 MONTH"
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

@@ -143,7 +143,7 @@ def freshness() -> Freshness:
 
 def facets() -> dict[str, list[str]]:
     """The values of each dimension, the most frequent first; a dimension that is empty everywhere has none."""
-    return {name: list(values) for name, values in _facets(source.signature())}
+    return {name: [] if values == (NONE,) else list(values) for name, values in _facets(source.signature())}
 
 
 def window(filters: Filters, against: Against = "previous") -> Window:
@@ -171,12 +171,19 @@ def overview(
     days = window(filters, against)
     grain = grain_for(days)
     plain, standing = ([m for m in chosen if (m.day == "open") == is_open] for is_open in (False, True))
-    now = measure.measure(plain, _asked(filters, days.start, days.end, exact=exact))
-    before = measure.measure(plain, _asked(filters, days.before, days.until_before, exact=exact))
-    course = measure.measure([m for m in plain if not m.live], _asked(filters, days.start, days.end, grain=grain))
-    rows = {str(row["metric"]): row for row in now.rows}
-    earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
-    sparks = {(row["metric"], row["period"]): row for row in course.rows}
+    before = (days.before, days.until_before) if days.comparable else None
+    asked = _asked(filters, days.start, days.end, exact=exact, grain=grain, whole=True, before=before)
+    now = measure.measure(plain, asked)
+    live = {metric.name for metric in plain if metric.live}
+    rows: dict[str, measure.Row] = {}
+    earlier: dict[str, measure.Row] = {}
+    sparks: dict[tuple[str, dt.date], measure.Row] = {}
+    for row in now.rows:
+        name = str(row["metric"])
+        if row["period"] is None:
+            (earlier if row.get("side") == "before" else rows)[name] = row
+        elif name not in live:
+            sparks[name, row["period"]] = row
     if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
         since = days.before if days.comparable else min(days.first, days.end)
         for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
@@ -542,15 +549,14 @@ def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[d
 
 @lru_cache(maxsize=4)
 def _extent(_signature: source.Signature) -> tuple[int, dt.datetime, dt.datetime]:
-    row = source.fetch("SELECT count(*) AS rows, min(created_at) AS first, max(created_at) AS last FROM ticket").iloc[0]
-    first, last = (moment.to_pydatetime().replace(tzinfo=dt.UTC) for moment in (row["first"], row["last"]))
-    return int(row["rows"]), first, last
+    row = source.records("SELECT tickets, first, last FROM newest")[0]
+    return row["tickets"], row["first"].replace(tzinfo=dt.UTC), row["last"].replace(tzinfo=dt.UTC)
 
 
 @lru_cache(maxsize=4)
 def _with_runs(_signature: source.Signature) -> bool:
     if rollups.ALL in source.cubes():
-        sql = f"SELECT sum(with_run) > 0 AS any FROM rollup WHERE cube = '{rollups.ALL}'"
+        sql = f"SELECT sum(with_run) > 0 AS any FROM {rollups.table('created', rollups.ALL)}"
     else:
         sql = "SELECT count(run_id) > 0 AS any FROM ticket"
     return bool(source.records(sql)[0]["any"])
@@ -558,14 +564,15 @@ def _with_runs(_signature: source.Signature) -> bool:
 
 @lru_cache(maxsize=4)
 def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((name, _values(name)) for name in DIMENSIONS)
+    known = {name for name in DIMENSIONS if name in source.cubes()}
+    found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
+    if known:
+        for row in source.records(f"SELECT dimension, {label('value')} AS label FROM facet ORDER BY tickets DESC, 2"):
+            found[row["dimension"]].append(str(row["label"]))
+    return tuple((name, tuple(found[name][:FACET_VALUES]) if name in known else _values(name)) for name in DIMENSIONS)
 
 
 def _values(name: str) -> tuple[str, ...]:
-    """The values of a dimension, the most frequent first, from the smallest cube that has it."""
-    cube = measure.cube_for({name}, source.cubes())
-    origin = f"rollup WHERE cube = '{cube}' AND dated = 'created'" if cube else "ticket"
-    count = "sum(tickets)" if cube else "count(*)"
-    sql = f"SELECT {label(name)} AS label FROM {origin} GROUP BY 1 ORDER BY {count} DESC, 1 LIMIT {FACET_VALUES}"
-    found = tuple(str(row["label"]) for row in source.records(sql))
-    return () if found == (NONE,) else found
+    """The values of a dimension, the most frequent first, counted ticket by ticket."""
+    sql = f"SELECT {label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
+    return tuple(str(row["label"]) for row in source.records(sql))
