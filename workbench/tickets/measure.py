@@ -163,7 +163,8 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
         ),
         values,
     )
-    made = [_row(row, metric, asked.keys) for metric in chosen for row in found if row["tickets"]]
+    once = {tuple(row[key] for key in asked.keys): row for row in found if row["tickets"]}
+    made = [row for metric in chosen for row in _rows(list(once.values()), metric, asked.keys)]
     return made if asked.by else _ordered(made, chosen, asked)
 
 
@@ -237,21 +238,19 @@ def _period(grain: Grain, day: str) -> str:
     return f"{day}::DATE" if grain == "day" else f"date_trunc('{grain}', {day})::DATE"
 
 
-def _row(found: Row, metric: Metric, keys: list[str]) -> Row:
-    """What a wide row says of one metric, with the interval that its kind has."""
-    value, n, squares = (found[f"{prefix}_{metric.name}"] for prefix in "vns")
-    value = None if value is None or math.isnan(value) else float(value)
-    low, high = interval(metric, value, n, squares)
-    groups = {key: found[key] for key in keys}
-    return {
-        "metric": metric.name,
-        **groups,
-        "tickets": found["tickets"],
-        "value": value,
-        "n": n,
-        "low": low,
-        "high": high,
-    }
+def _rows(found: Sequence[Row], metric: Metric, keys: list[str]) -> list[Row]:
+    """What wide rows say of one metric, with the interval that its kind has."""
+    name, value_of, n_of, squares_of = metric.name, f"v_{metric.name}", f"n_{metric.name}", f"s_{metric.name}"
+    rows = []
+    for wide in found:
+        value, n = wide[value_of], wide[n_of]
+        value = None if value is None or math.isnan(value) else float(value)
+        low, high = interval(metric, value, n, wide[squares_of])
+        row = {"metric": name, "tickets": wide["tickets"], "value": value, "n": n, "low": low, "high": high}
+        for key in keys:
+            row[key] = wide[key]
+        rows.append(row)
+    return rows
 
 
 def interval(metric: Metric, value: float | None, n: int, squares: float | None) -> tuple[float | None, float | None]:
@@ -333,30 +332,21 @@ def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
             for kind, sign in signs.items()
         )
     else:
-        flow = _flow(groups, also, aged=any("open_born" in m.daily_expression for m in chosen))
+        flow = _flow(groups, names, also, aged=any("open_born" in m.daily_expression for m in chosen))
     columns = ", ".join(
         f"{m.daily_expression} AS v_{m.name}, {m.daily_rests_on} AS n_{m.name}, NULL AS s_{m.name}" for m in chosen
     )
     found = source.records(
         statement("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values
     )
-    return [_row(row, metric, asked.keys) for metric in chosen for row in found]
+    return [row for metric in chosen for row in _rows(found, metric, asked.keys)]
 
 
-def _flow(groups: str, also: str, *, aged: bool) -> str:
+def _flow(groups: str, names: str, also: str, *, aged: bool) -> str:
     """SQL: from the tickets, how many came and went each day; those from before all days count for the first one.
 
     `aged` tells whether the moments of their creation are added up too, for which every ticket's must be read.
     """
     born = "sum(epoch_us(created_at) // 1000000)" if aged else "0"
-    until = "< $until::TIMESTAMP + INTERVAL 1 DAY"
-    pieces = (
-        ("$since::DATE", "", "created_at < least($since::TIMESTAMP, $until::TIMESTAMP + INTERVAL 1 DAY)"),
-        ("created_at::DATE", "", f"created_at >= $since::TIMESTAMP AND created_at {until}"),
-        ("greatest(resolved_at::DATE, $since::DATE)", "-", f"resolved_at {until}"),
-    )
-    return " UNION ALL ".join(
-        f"SELECT {groups}, {day} AS day, {sign}count(*) AS tickets, {sign}{born} AS born FROM ticket "
-        f"WHERE {where}{also} GROUP BY ALL"
-        for day, sign, where in pieces
-    )
+    counted = f"count(*)::BIGINT AS tickets, {born}::BIGINT AS born FROM ticket WHERE true{also}"
+    return statement("flow", groups=groups, names=names, counted=counted)

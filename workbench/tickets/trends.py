@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid, NotFound
@@ -32,6 +33,8 @@ SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
 NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
+NEWEST = (7, 56)
+"""The newest tickets are looked for in so many days before all are."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would take for a formula."""
 
@@ -281,9 +284,13 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
 def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame:
     """The newest `limit` tickets that `filters` mean; first_response is in minutes, resolution in hours."""
     filters = filters or Filters()
-    days = window(filters)
-    where, values = condition(filters, days.start, days.end)
-    return source.fetch(statement("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
+    days, most = window(filters), max(0, min(limit, MOST_TICKETS))
+    for start in _back(days):
+        where, values = condition(filters, start, days.end)
+        found = source.fetch(statement("tickets", where=where), {**values, "limit": most})
+        if len(found) >= most:
+            break
+    return found
 
 
 def answered(filters: Filters, *, limit: int = 50) -> list[dict[str, str]]:
@@ -340,6 +347,12 @@ def query(
         where={name: list(values) for name, values in filters.where.items()},
         rows=_rows(frame, names, with_period=grain is not None),
     )
+
+
+def _back(days: Window) -> list[dt.date]:
+    """From which days on to look for the newest tickets: a week mostly has enough, and only its files are read."""
+    near = [days.last - dt.timedelta(days=back) for back in NEWEST if days.last.toordinal() > back]
+    return [*(day for day in near if day > days.start), days.start]
 
 
 def grain_for(days: Window) -> Grain:
@@ -410,20 +423,24 @@ def _frame(
     rows: list[measure.Row], metric: Metric, names: list[str], order: list[str], days: Window, grain: Grain
 ) -> pd.DataFrame:
     """One metric's rows as the table of `series`, with every period for every group."""
-    groups = names or ["label"]
+    groups, periods = names or ["label"], _periods(days, grain)
     at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
-    made = []
-    for group in _groups(rows, groups, order):
-        for period in _periods(days, grain):
-            row = at.get((*group, period), NOTHING)
-            value = 0.0 if row["value"] is None and metric.counts else row["value"]
-            few = value is not None and row["n"] < metric.minimum
-            end = period_end(period, grain)
-            complete = period >= days.first and end <= days.last
-            made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
-    frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
-    frame["period"] = pd.to_datetime(frame["period"])
-    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
+    found = _groups(rows, groups, order)
+    picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
+    complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
+    columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
+    for place, name in enumerate(groups):
+        labels = [group[place] for group in found for _ in periods]
+        columns[name] = pd.array(labels, dtype="str")
+    for name in ("value", "low", "high"):
+        columns[name] = np.array([row[name] for row in picked], dtype="float64")
+    for name in ("tickets", "n"):
+        columns[name] = np.array([row[name] for row in picked], dtype="int64")
+    if metric.counts:
+        columns["value"] = np.nan_to_num(columns["value"])
+    columns["few"] = ~np.isnan(columns["value"]) & (columns["n"] < metric.minimum)
+    columns["complete"] = np.tile(np.array(complete, dtype="bool"), len(found))
+    return pd.DataFrame(columns)[["period", *groups, *SERIES]]
 
 
 def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
