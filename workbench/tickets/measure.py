@@ -82,7 +82,7 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
     open_ = [m for m in chosen if m.day == "open"]
     resolved = [m for m in chosen if m.day == "resolution"]
     plain = [m for m in chosen if m not in binned and m not in open_ and m not in resolved]
-    cube = cube_for(asked.needed, have)
+    cube = rollups.smallest(asked.needed, have)
     daily = [m for m in plain if cube and m.daily_expression]
     raw = [m for m in plain if m not in daily]
     if daily:
@@ -97,14 +97,6 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
         rows.extend(_sided(open_, asked, cube))
     aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
     return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
-
-
-def cube_for(needed: set[str], have: frozenset[str]) -> str:
-    """The smallest cube of rollups that has all the dimensions `needed`, or an empty text."""
-    fitting: list[tuple[str, ...]] = [
-        cube for cube in rollups.CUBES if needed <= set(cube) and rollups.name(cube) in have
-    ]
-    return rollups.name(sorted(fitting, key=len)[0]) if fitting else ""
 
 
 def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -133,8 +125,9 @@ def _bins(metric: Metric, asked: Asked, have: frozenset[str]) -> str:
     """The bins that hold what is asked of a quantile, or an empty text."""
     if metric.duration is None or len(asked.needed) > 1:
         return ""
-    name = rollups.binned(metric.duration, next(iter(asked.needed), rollups.ALL))
-    return name if name in have else ""
+    by = next(iter(asked.needed), rollups.ALL)
+    name = rollups.binned(metric.duration, by)
+    return name if {name, by} <= have else ""
 
 
 def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:

@@ -30,7 +30,14 @@ COUNTED: tuple[tuple[str, ...], ...] = (
 """The dimensions that are counted together, ticket by ticket."""
 
 DIMENSIONS = tuple(dict.fromkeys(name for cube in COUNTED for name in cube))
-NARROW = {one: next(cube for cube in COUNTED if one in cube) for one in DIMENSIONS if (one,) not in COUNTED}
+FINER = ("subtopic", "found_subtopic")
+"""Dimensions that say little more together with the one above them: they are not kept alone."""
+
+NARROW = {
+    one: next(cube for cube in COUNTED if one in cube)
+    for one in DIMENSIONS
+    if (one,) not in COUNTED and one not in FINER
+}
 """The dimensions that are also kept alone, added up from a cube that has them: most charts ask for no more than one."""
 
 CUBES: tuple[tuple[str, ...], ...] = (*COUNTED, *((one,) for one in NARROW))
@@ -82,9 +89,10 @@ def write(part: Path, target: Path, *, enriched: bool = False) -> None:
         connection.execute(f"CREATE TABLE binned AS {' UNION ALL BY NAME '.join(map(_bins, daily))}")
         kept = _worth_keeping(connection)
         connection.execute(
-            f"COPY (SELECT * FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE list_contains({_list(kept)}, cube) "
+            f"COPY (SELECT * REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
+            f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE list_contains({_list(kept)}, cube) "
             f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
-            "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384, "
+            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, "
             f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
         )
 
@@ -109,22 +117,29 @@ def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], topics:
     common = _shared(connection, files)
     if not common:
         return common
-    words = ", ".join(f"{view.named(one, topics)} AS {one}" for one in ("topic", "subtopic", *FOUND))
+    words = [f"{view.named(one, topics)} AS {one}" for one in ("topic", "subtopic", *FOUND)]
+    words.append("born + tickets * epoch(day)::BIGINT AS born")
+    listed = _list(map(str, files))
+    connection.execute(f"CREATE VIEW stored AS SELECT * REPLACE ({', '.join(words)}) FROM read_parquet({listed})")
+    told = {smallest({one}, common): one for one in DIMENSIONS if smallest({one}, common)}
+    whens = " ".join(f"WHEN '{cube}' THEN '{one}'" for cube, one in told.items())
+    values = " ".join(f"WHEN '{cube}' THEN {one}" for cube, one in told.items())
     connection.execute(
-        f"CREATE VIEW stored AS SELECT * REPLACE ({words}) "
-        f"FROM read_parquet({_list(map(str, files))}, union_by_name=true)"
+        f"CREATE TABLE facet AS SELECT CASE cube {whens} END AS dimension, CASE cube {values} END AS value, "
+        f"sum(tickets)::BIGINT AS tickets FROM stored WHERE dated = 'created' AND list_contains({_list(told)}, cube) "
+        "GROUP BY ALL"
     )
-    single = [one for one in DIMENSIONS if one in common]
-    connection.execute(
-        f"CREATE TABLE facet AS SELECT cube AS dimension, coalesce({', '.join(DIMENSIONS)}) AS value, "
-        f"sum(tickets)::BIGINT AS tickets FROM stored WHERE dated = 'created' AND list_contains({_list(single)}, cube) "
-        "AND bin IS NULL GROUP BY ALL"
-    )
-    for one in single:
+    for one in told.values():
         connection.execute(
             f"CREATE TYPE kept_{one} AS ENUM (SELECT value FROM facet WHERE dimension = '{one}' AND value IS NOT NULL)"
         )
     return common
+
+
+def smallest(needed: set[str], have: Iterable[str]) -> str:
+    """The smallest of the cubes that there are that has all the dimensions `needed`, or an empty text."""
+    fitting: list[tuple[str, ...]] = [cube for cube in CUBES if needed <= set(cube) and name(cube) in have]
+    return name(sorted(fitting, key=len)[0]) if fitting else ""
 
 
 def table(kind: Kind, cube: str) -> str:

@@ -14,21 +14,28 @@ import pandas as pd
 
 from workbench.errors import Unavailable
 from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
+from workbench.tickets.answers import Answers
 
+Cursor = duckdb.DuckDBPyConnection
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
+
 
 _lock, _bringing = threading.Lock(), threading.Lock()
 
 
 @dataclass(frozen=True)
 class Held:
-    """The connection to the tickets that have a signature, the cubes of their rollups, and what was read in of these."""
+    """The connection to the tickets that have a signature, the cubes of their rollups, what was read in of these, and
+
+    the last answers.
+    """
 
     signature: Signature
     connection: duckdb.DuckDBPyConnection
     cubes: frozenset[str]
     brought: set[tuple[rollups.Kind, str]] = field(default_factory=set)
+    answers: Answers = field(default_factory=Answers)
 
 
 _held: Held | None = None
@@ -42,22 +49,29 @@ def signature() -> Signature:
 
 
 def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
-    """All rows of our own `sql` over `ticket`, and over `rollup` where there are any `cubes`.
+    """All rows of our own `sql` over `ticket`, and over the tables of the `cubes` that there are.
 
     Values arrive only as `parameters`, by name.
     Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
     """
-    return _answer(sql, parameters or {}, lambda answer: answer.df())
+    return _answer(sql, parameters or {}, _frame)
 
 
 def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart."""
-    return _answer(sql, parameters or {}, _plain)
+    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart, and kept for a while."""
+    names, rows = _answer(sql, parameters or {}, _plain, lambda answer: len(answer[0]) * len(answer[1]))
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The same as `fetch`, as an array for each column: for many rows of numbers."""
-    return _answer(sql, parameters or {}, lambda answer: answer.fetchnumpy())
+    """The same as `fetch`, as an array for each column that nobody may change: for many rows of numbers, kept too."""
+    found: dict[str, Any] = _answer(sql, parameters or {}, _columns, _size)
+    return dict(found)
+
+
+def forget() -> None:
+    """Keep no answer any longer, so that all are found anew."""
+    _current().answers.forget()
 
 
 def cubes() -> frozenset[str]:
@@ -65,19 +79,36 @@ def cubes() -> frozenset[str]:
     return _current().cubes
 
 
-def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+def _answer(
+    sql: str, parameters: dict[str, Any], take: Callable[[Cursor], T], size: Callable[[T], int] | None = None
+) -> T:
+    """What `take` makes of the rows; kept where its `size` can be told and it depends on nothing but the tickets."""
     named = set(re.findall(r"\$(\w+)", sql))
     bound = {name: value for name, value in parameters.items() if name in named}
     before = signature()
+    if size is None or outcomes.TABLE in sql:
+        return _again(before, lambda: _taken(sql, bound, take))
+    asked = (take, sql, repr(bound))
+    kept: T | None = _current().answers.get(asked)
+    if kept is not None:
+        return kept
+    answer = _again(before, lambda: _taken(sql, bound, take))
+    if (held := _current()).signature == before:
+        held.answers.keep(asked, size(answer), answer)
+    return answer
+
+
+def _again(before: Signature, find: Callable[[], T]) -> T:
+    """What `find` finds, at the second time where the tickets were changed meanwhile; the files that we held are gone."""
     try:
-        return _taken(sql, bound, take)
+        return find()
     except Unavailable:
         if signature() == before:
             raise
-        return _taken(sql, bound, take)  # The tickets were changed twice meanwhile; the files that we held are gone.
+        return find()
 
 
-def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+def _taken(sql: str, bound: dict[str, Any], take: Callable[[Cursor], T]) -> T:
     held = _current()
     cursor = held.connection.cursor()
     try:
@@ -103,9 +134,23 @@ def _bring(held: Held, cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
                 hours.attach_opening(cursor)
 
 
-def _plain(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    names = [str(column[0]) for column in answer.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+def _frame(answer: Cursor) -> pd.DataFrame:
+    return answer.df()
+
+
+def _plain(answer: Cursor) -> tuple[list[str], list[tuple[Any, ...]]]:
+    return [str(column[0]) for column in answer.description or ()], answer.fetchall()
+
+
+def _size(columns: dict[str, Any]) -> int:
+    return sum(len(column) for column in columns.values())
+
+
+def _columns(answer: Cursor) -> dict[str, Any]:
+    found: dict[str, Any] = answer.fetchnumpy()
+    for column in found.values():
+        column.setflags(write=False)
+    return found
 
 
 def _current() -> Held:

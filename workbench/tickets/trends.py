@@ -581,12 +581,11 @@ def _with_runs(_signature: source.Signature) -> bool:
 
 @lru_cache(maxsize=4)
 def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    known = {name for name in DIMENSIONS if name in source.cubes()}
     found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
-    if known:
+    if source.cubes():
         for row in source.records(f"SELECT dimension, {label('value')} AS label FROM facet ORDER BY tickets DESC, 2"):
             found[row["dimension"]].append(str(row["label"]))
-    return tuple((name, tuple(found[name][:FACET_VALUES]) if name in known else _values(name)) for name in DIMENSIONS)
+    return tuple((name, tuple(values[:FACET_VALUES]) or _values(name)) for name, values in found.items())
 
 
 def _values(name: str) -> tuple[str, ...]:
