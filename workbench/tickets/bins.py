@@ -38,8 +38,8 @@ def quantiles(bins: Array, held: Array, first: Array, quantile: float) -> Mappin
     spread = np.sqrt(n * quantile * (1 - quantile))
     found = {}
     for name, side in SIDES.items():
-        rank = np.clip(quantile * (n - 1) + 0.5 + side * Z * spread, 0.5, n - 0.5) + before
-        at = np.searchsorted(upto, rank)
-        into = (rank - (upto[at] - held[at])) / held[at]
+        rank = np.clip(quantile * (n - 1) + 0.5 + side * Z * spread, 0.5, n - 0.5)
+        at = np.searchsorted(upto, rank + before)
+        into = (rank - (upto[at] - held[at] - before)) / held[at]
         found[name] = 2.0 ** ((bins[at] + into) / rollups.PER_OCTAVE) * 1e6
     return found

@@ -32,7 +32,8 @@ class Asked:
     `where` is dimension to values, any of which fits. `keep` is dimension to the values that stay groups of their own,
     while all others become one. `exact` leaves approximate figures out: quantiles then come from the tickets; with
     `tickets_only` everything does. The days of `before` are asked too, as a whole: a row's `side` is then `now` or
-    `before`. With `whole`, days that are asked by grain are asked as a whole too: a row of that has no period.
+    `before`, and an exact quantile of those before has no interval. With `whole`, days that are asked by grain are asked
+    as a whole too: a row of that has no period.
     """
 
     start: dt.date
@@ -156,32 +157,39 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
         ),
         values,
     )
-    once = {tuple(row[key] for key in asked.keys): row for row in found if row["tickets"]}
-    made = [row for metric in chosen for row in _rows(list(once.values()), metric, asked.keys)]
+    found = [row for row in found if row["tickets"] and not _is_double(row)]
+    made = [row for metric in chosen for row in _rows(found, metric, asked.keys)]
     return made if asked.by else _ordered(made, chosen, asked)
 
 
 def _ordered(rows: list[Row], chosen: Sequence[Metric], asked: Asked) -> list[Row]:
     """Exact quantiles of all days together with their intervals, from the tickets at the two ranks; other rows as they are."""
     exact = {m.name: m for m in chosen if m.quantile is not None}
-    at = [i for i, row in enumerate(rows) if row["metric"] in exact and row["n"] and not row.get("period")]
-    if not at:
-        return rows
     columns = []
-    for i in at:
-        metric, now = exact[rows[i]["metric"]], _within("created_at", "since", "until")
-        assert metric.quantile is not None and metric.duration is not None  # noqa: S101
-        half = Z * math.sqrt(metric.quantile * (1 - metric.quantile) / rows[i]["n"])
-        edges = [max(0.0, metric.quantile - half), min(1.0, metric.quantile + half)]
-        side = f"({now})" if rows[i].get("side") != "before" else f"NOT ({now})"
-        columns.append(f"quantile_cont({metric.duration.sql}, {edges}) FILTER (WHERE {side}) AS edges_{i}")
-    where, values = _where(asked, "created_at")
+    for row in rows:
+        metric = exact.get(row["metric"])
+        if metric and metric.duration and metric.quantile and row["n"] and _is_whole(row):
+            half = Z * math.sqrt(metric.quantile * (1 - metric.quantile) / row["n"])
+            edges = [max(0.0, metric.quantile - half), min(1.0, metric.quantile + half)]
+            columns.append(f"quantile_cont({metric.duration.sql}, {edges}) AS {metric.name}")
+    if not columns:
+        return rows
+    where, values = _where(replace(asked, before=None), "created_at")
     found = source.records(f"SELECT {', '.join(columns)} FROM ticket WHERE {where}", values)[0]
-    made = list(rows)
-    for i in at:
-        low, high = (edge / PER_UNIT[exact[rows[i]["metric"]].unit] for edge in found[f"edges_{i}"])
-        made[i] = {**rows[i], "low": low, "high": high}
-    return made
+    return [_with_edges(row, found, exact) if row["metric"] in found and _is_whole(row) else row for row in rows]
+
+
+def _is_whole(row: Row) -> bool:
+    return not row.get("period") and row.get("side") != "before"
+
+
+def _is_double(row: Row) -> bool:
+    return row.get("side") == "before" and row.get("period") is not None
+
+
+def _with_edges(row: Row, found: Row, exact: Mapping[str, Metric]) -> Row:
+    low, high = (edge / PER_UNIT[exact[row["metric"]].unit] for edge in found[row["metric"]])
+    return {**row, "low": low, "high": high}
 
 
 def _where(asked: Asked, moment: str) -> tuple[str, dict[str, Any]]:
@@ -210,7 +218,11 @@ def _keys(asked: Asked, moment: str) -> str:
         groups.append(f"CASE WHEN {now} THEN 'now' ELSE 'before' END AS side")
     if asked.grain:
         period = _period(asked.grain, moment)
-        groups.append(f"CASE WHEN {now} THEN {period} END AS period" if asked.before else f"{period} AS period")
+        if (
+            asked.before
+        ):  # With both sets of `_groups`, the days before are in both: `_is_double` is where they have a period.
+            period = f"CASE WHEN {now} THEN {period} {'ELSE $since_before::DATE' if asked.whole else ''} END"
+        groups.append(f"{period} AS period")
     return ", ".join(groups)
 
 
@@ -290,7 +302,7 @@ def _binned(chosen: Sequence[Metric], asked: Asked, kept: str) -> list[Row]:
         for group, tickets, value, low, high in zip(groups, n, *columns, strict=True):
             row = {"metric": metric.name, **dict(zip(asked.keys, group, strict=True)), "tickets": tickets}
             rows.append({**row, "value": value, "n": tickets, "low": low, "high": high})
-    return rows
+    return [row for row in rows if not _is_double(row)]
 
 
 def _plain(column: Any) -> list[Any]:

@@ -71,7 +71,8 @@ def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]
 
 def forget() -> None:
     """Keep no answer any longer, so that all are found anew."""
-    _current().answers.forget()
+    if _held is not None:
+        _held.answers.forget()
 
 
 def cubes() -> frozenset[str]:
