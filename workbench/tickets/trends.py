@@ -33,8 +33,8 @@ SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
 NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
-NEWEST = (7, 56)
-"""The newest tickets are looked for in so many days before all are."""
+NEWEST = (1, 7, 56)
+"""The newest tickets are looked for in so many days and the last before all are."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would take for a formula."""
 
