@@ -38,6 +38,7 @@ from workbench.tickets import (
     trends,
 )
 from workbench.tickets import seed as samples
+from workbench.tickets.columns import DIMENSIONS
 from workbench.tickets.load import put_frames
 from workbench.tickets.measure import Asked
 
@@ -216,6 +217,49 @@ def test_sums_and_counts_from_rollups_are_exactly_those_from_the_tickets(
     assert keyed(rolled) == keyed(plain)
 
 
+def _told(rows: list[measure.Row], **more: Any) -> dict[Any, Any]:
+    told = ("value", "tickets", "n")
+    found = [row for row in rows if all(row[key] == value for key, value in more.items())]
+    return {(row["metric"], row["label"], row.get("period")): tuple(row[name] for name in told) for row in found}
+
+
+@given(one=DAYS, other=DAYS, picked=WHERE, only=st.booleans())
+@LAWS
+def test_days_the_days_before_and_their_course_asked_together_are_those_asked_one_by_one(
+    sample: pd.DataFrame, one: dt.date, other: dt.date, picked: dict[str, int], only: bool
+) -> None:
+    start, end, where = min(one, other), max(one, other), _filters(picked)
+    days = dt.timedelta((end - start).days + 1)
+    before = (start - days, end - days)
+    chosen = [metrics.get(name) for name in ("volume", "csat", "first_response", "resolution_p90", "sla_resolution")]
+    shared: dict[str, Any] = {"where": where, "tickets_only": only}
+    together = measure.measure(chosen, Asked(start, end, grain="week", before=before, whole=True, **shared)).rows
+    now, then, course = (
+        measure.measure(chosen, asked).rows
+        for asked in (
+            Asked(start, end, **shared),
+            Asked(*before, **shared),
+            Asked(start, end, grain="week", **shared),
+        )
+    )
+    assert _told(together, side="now", period=None) == _told(now)
+    assert _told(together, side="before") == _told(then)
+    assert _told([row for row in together if row["period"]]) == _told(course)
+
+
+@pytest.mark.usefixtures("sample")
+def test_each_dimension_alone_is_answered_by_the_rollups_and_its_values_are_those_of_the_tickets() -> None:
+    chosen = [metrics.get(name) for name in ("volume", "csat", "backlog", "resolved")]
+    for name in DIMENSIONS:
+        assert measure.measure(chosen, Asked(SINCE, UNTIL, by=(name,))).from_tickets == frozenset(), name
+    before = trends.facets()
+    for part in parts():
+        manifest.rollup(part).unlink()
+    os.utime(manifest.current())
+    assert source.cubes() == frozenset()
+    assert trends.facets() == before
+
+
 @given(one=DAYS, other=DAYS, picked=WHERE)
 @LAWS
 def test_filters_commute_and_parts_add_up_to_the_whole(
@@ -250,10 +294,8 @@ def test_rollups_of_two_parts_together_are_that_of_the_whole(sample: pd.DataFram
         )
         rollups.write(part, target)
         pieces.append(target)
-    sums = (
-        "SELECT cube::VARCHAR, dated, day, sum(tickets), sum(rating), sum(born) FROM rollup GROUP BY ALL ORDER BY ALL"
-    )
-    bins = "SELECT cube::VARCHAR, bin, sum(tickets) FROM rollup_bins GROUP BY ALL ORDER BY ALL"
+    sums = "SELECT cube, dated, day, sum(tickets), sum(rating), sum(born) FROM stored WHERE bin IS NULL GROUP BY ALL ORDER BY ALL"
+    bins = "SELECT cube, bin, sum(tickets) FROM stored WHERE bin IS NOT NULL GROUP BY ALL ORDER BY ALL"
     sides = []
     for files in ([manifest.rollup(one) for one in parts()], pieces):
         with duckdb.connect(":memory:") as connection:

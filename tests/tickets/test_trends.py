@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv, parts, stored
 from workbench.errors import Invalid, NotFound, Unavailable
-from workbench.tickets import Filters, changes, load, metrics, trends
+from workbench.tickets import Filters, changes, load, metrics, source, trends
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
@@ -163,6 +163,27 @@ def test_tickets_without_a_value_are_called_none_and_can_be_asked_for(make_csv: 
     load(ADMIN, make_csv([ticket(1, "2026-01-01", topic="App"), ticket(2, "2026-01-01")]), mapping=None)
     assert set(trends.facets()["topic"]) == {"App", NONE}
     assert list(trends.tickets(Filters(where={"topic": [NONE]}))["ticket_id"]) == ["2"]
+
+
+def test_the_newest_tickets_come_first_however_long_ago_they_are(make_csv: MakeCsv) -> None:
+    days = ["2026-03-01", "2026-02-27", "2026-01-20", "2025-01-05", "2024-01-01"]
+    load(ADMIN, make_csv([ticket(i, day) for i, day in enumerate(days)]), mapping=None)
+    for limit in range(1, len(days) + 1):
+        assert list(trends.tickets(limit=limit)["ticket_id"]) == ["0", "1", "2", "3", "4"][:limit]
+    since = Filters(start=dt.date(2026, 1, 1))
+    assert list(trends.tickets(since)["ticket_id"]) == ["0", "1", "2"]
+    assert list(trends.tickets(Filters(where={"topic": [NONE]}), limit=4)["ticket_id"]) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.usefixtures("sample")
+def test_an_answer_that_somebody_changed_is_told_again_as_it_was() -> None:
+    sql = "SELECT topic, count(*) AS n FROM ticket GROUP BY ALL ORDER BY n DESC"
+    first = source.records(sql)
+    expected = dict(first[0])
+    first[0]["n"] = -1
+    assert source.records(sql)[0] == expected
+    with pytest.raises(ValueError, match="read-only"):
+        source.arrays(sql)["n"][0] = -1
 
 
 def test_new_tickets_are_seen_at_once_and_by_every_thread(make_csv: MakeCsv) -> None:

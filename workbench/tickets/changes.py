@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid
@@ -75,18 +76,19 @@ def movers(
 def _sides(metric: Metric, by: str, filters: Filters, against: Against, exact: bool) -> pd.DataFrame:
     """Each group now and before; a count is 0 where a group has no tickets."""
     days = window(filters, against)
-    sides = []
-    for start, end in ((days.start, days.end), (days.before, days.until_before)):
-        asked = Asked(start, end, filters.where, by=(by,), exact=exact)
-        rows = [(row[by], row["value"], row["n"], row["tickets"]) for row in measure.measure([metric], asked).rows]
-        side = pd.DataFrame(rows, columns=["label", "value", "n", "tickets"])
-        sides.append(side.astype({"label": "str", "value": "float64"}))
-    frame = sides[0].merge(sides[1], on="label", how="outer", suffixes=("", "_before"))
-    whole = ["n", "tickets", "n_before", "tickets_before"]
-    frame[whole] = frame[whole].fillna(0).astype("int64")
-    if metric.counts:
-        frame[["value", "value_before"]] = frame[["value", "value_before"]].fillna(0.0)
-    return frame
+    before = (days.before, days.until_before)
+    asked = Asked(days.start, days.end, filters.where, by=(by,), exact=exact, before=before)
+    found = {(row["side"], str(row[by])): row for row in measure.measure([metric], asked).rows}
+    nothing = {"value": 0.0 if metric.counts else None, "n": 0, "tickets": 0}
+    labels = sorted({label for _, label in found})
+    columns: dict[str, Any] = {"label": pd.Series(labels, dtype="str")}
+    for side, suffix in (("now", ""), ("before", "_before")):
+        rows = [found.get((side, label), nothing) for label in labels]
+        columns |= {f"value{suffix}": np.array([row["value"] for row in rows], dtype="float64")}
+        columns |= {
+            f"{name}{suffix}": np.array([row[name] for row in rows], dtype="int64") for name in ("n", "tickets")
+        }
+    return pd.DataFrame(columns)
 
 
 def _parts(metric: Metric, frame: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:

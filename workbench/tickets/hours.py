@@ -24,6 +24,9 @@ Span = tuple[dt.datetime, dt.datetime]
 FIRST, LAST = dt.date(2000, 1, 1), dt.date(2049, 12, 31)
 """Business hours are known for these days (UTC); a duration that touches another has no value."""
 
+OPENING = "open_until"
+"""How a statement names the business hours, which `attach_opening` brings."""
+
 KINDS = ("first_response", "resolution")
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAY_US = 86_400_000_000
@@ -129,17 +132,36 @@ def limit(kind: str, goals: Targets) -> str:
 def elapsed(until: str, clock: Clock) -> str:
     """SQL: microseconds from creation to the moment `until`; empty where there is none."""
     if clock == "business":
-        return f"(open_until({until}) - open_until(created_at))"
+        return f"({OPENING}({until}) - {OPENING}(created_at))"
     return f"(epoch_us({until}) - epoch_us(created_at))"
 
 
 def attach(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give a connection what metrics are written with: `open_until(t)`, and the targets with their clock.
+    """Give a connection what metrics are written with: `open_until(t)`, and the targets with their clock."""
+    attach_opening(connection)
+    attach_targets(connection)
 
-    `open_until` is microseconds of business hours from 2000 to a moment in UTC. A list for each day holds what came
+
+def attach_targets(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the targets: by priority, in days until all have passed, and the clock that they run by."""
+    goals = targets()
+    for kind in KINDS:
+        connection.execute(f"CREATE MACRO {kind}_target(p) AS {limit(kind, goals)}")
+        connection.execute(f"CREATE MACRO {kind}_due() AS {goals.due_days(kind)}")
+    if goals.clock == "business":
+        attach_opening(connection)
+    connection.execute(f"CREATE MACRO target_elapsed(created_at, t) AS {elapsed('t', goals.clock)}")
+
+
+def attach_opening(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection `open_until(t)`, where it does not have it yet.
+
+    It is microseconds of business hours from 2000 to a moment in UTC. A list for each day holds what came
     before it, and where in it each opening time begins and ends. The lists stand in one row of a table, so that a query
     reads them once.
     """
+    if connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'opening'").fetchall()[0][0]:
+        return
     before, spans = _days(schedule())
     names = ["passed", *(f"{edge}_{i}" for i in range(len(spans)) for edge in ("opens", "closes"))]
     lists = [before, *(edge for pair in spans for edge in pair)]
@@ -155,14 +177,9 @@ def attach(connection: duckdb.DuckDBPyConnection) -> None:
     )
     known = f"day_of(t) BETWEEN 1 AND {len(before)}"
     connection.execute(
-        f"CREATE MACRO open_until(t) AS CASE WHEN {known} THEN "
+        f"CREATE MACRO {OPENING}(t) AS CASE WHEN {known} THEN "
         f"list_extract((SELECT passed FROM opening), day_of(t)) + {within} END"
     )
-    goals = targets()
-    for kind in KINDS:
-        connection.execute(f"CREATE MACRO {kind}_target(p) AS {limit(kind, goals)}")
-        connection.execute(f"CREATE MACRO {kind}_due() AS {goals.due_days(kind)}")
-    connection.execute(f"CREATE MACRO target_elapsed(created_at, t) AS {elapsed('t', goals.clock)}")
 
 
 def told() -> tuple[str, str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from workbench.tickets import rollups, source
+from workbench.tickets import bins, rollups, source
+from workbench.tickets.bins import Z
 from workbench.tickets.columns import NONE, dimension
 from workbench.tickets.metrics import PER_UNIT, Metric
 from workbench.tickets.statement import statement
@@ -22,8 +23,6 @@ ALL = "All tickets"
 OTHER = "All others"
 MONDAY = "1969-12-29"
 """A Monday before all tickets."""
-Z = 1.96
-"""Standard errors on each side of an interval of 95 %."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,9 @@ class Asked:
 
     `where` is dimension to values, any of which fits. `keep` is dimension to the values that stay groups of their own,
     while all others become one. `exact` leaves approximate figures out: quantiles then come from the tickets; with
-    `tickets_only` everything does.
+    `tickets_only` everything does. The days of `before` are asked too, as a whole: a row's `side` is then `now` or
+    `before`, and an exact quantile of those before has no interval. With `whole`, days that are asked by grain are asked
+    as a whole too: a row of that has no period.
     """
 
     start: dt.date
@@ -43,6 +44,8 @@ class Asked:
     keep: Mapping[str, Sequence[str]] = field(default_factory=dict)
     exact: bool = False
     tickets_only: bool = False
+    before: tuple[dt.date, dt.date] | None = None
+    whole: bool = False
 
     @property
     def needed(self) -> set[str]:
@@ -52,7 +55,8 @@ class Asked:
     @property
     def keys(self) -> list[str]:
         """The columns that tell the groups apart in an answer."""
-        return [*(self.by or ["label"]), *(["period"] if self.grain else [])]
+        side, period = ["side"] if self.before else [], ["period"] if self.grain else []
+        return [*(self.by or ["label"]), *side, *period]
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
     open_ = [m for m in chosen if m.day == "open"]
     resolved = [m for m in chosen if m.day == "resolution"]
     plain = [m for m in chosen if m not in binned and m not in open_ and m not in resolved]
-    cube = cube_for(asked.needed, have)
+    cube = rollups.smallest(asked.needed, have)
     daily = [m for m in plain if cube and m.daily_expression]
     raw = [m for m in plain if m not in daily]
     if daily:
@@ -88,20 +92,12 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
         rows.extend(_additive(raw, asked, ""))
     if resolved:
         rows.extend(_additive(resolved, asked, cube))
-    if binned:
-        rows.extend(_binned(binned, asked, have))
+    for kept in dict.fromkeys(_bins(m, asked, have) for m in binned):
+        rows.extend(_binned([m for m in binned if _bins(m, asked, have) == kept], asked, kept))
     if open_:
-        rows.extend(_open(open_, asked, cube))
+        rows.extend(_sided(open_, asked, cube))
     aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
     return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
-
-
-def cube_for(needed: set[str], have: frozenset[str]) -> str:
-    """The smallest cube of rollups that has all the dimensions `needed`, or an empty text."""
-    fitting: list[tuple[str, ...]] = [
-        cube for cube in rollups.CUBES if needed <= set(cube) and rollups.name(cube) in have
-    ]
-    return rollups.name(sorted(fitting, key=len)[0]) if fitting else ""
 
 
 def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -130,13 +126,15 @@ def _bins(metric: Metric, asked: Asked, have: frozenset[str]) -> str:
     """The bins that hold what is asked of a quantile, or an empty text."""
     if metric.duration is None or len(asked.needed) > 1:
         return ""
-    name = rollups.binned(metric.duration, next(iter(asked.needed), rollups.ALL))
-    return name if name in have else ""
+    by = next(iter(asked.needed), rollups.ALL)
+    name = rollups.binned(metric.duration, by)
+    return name if {name, by} <= have else ""
 
 
 def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     by_resolution = chosen[0].day == "resolution"
-    wheres, values = _wheres(asked, cube, resolved=by_resolution)
+    moment = "day" if cube else ("resolved_at" if by_resolution else "created_at")
+    where, values = _where(asked, moment)
     columns = []
     for metric in chosen:
         parts = (
@@ -147,52 +145,95 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
         if by_resolution and cube:
             parts = ("coalesce(sum(tickets), 0)::BIGINT", "coalesce(sum(tickets), 0)::BIGINT", "NULL")
         columns += [f"{sql} AS {prefix}_{metric.name}" for prefix, sql in zip("vns", parts, strict=True)]
-    day = "day" if cube else ("resolved_at" if by_resolution else "created_at")
     found = source.records(
         statement(
             "additive",
-            keys=_keys(asked, day),
+            keys=_keys(asked, moment),
             count="coalesce(sum(tickets), 0)::BIGINT" if cube else "count(*)",
             values=", ".join(columns),
-            source="rollup" if cube else "ticket",
-            where=" AND ".join(wheres),
+            source=rollups.table("resolved" if by_resolution else "created", cube) if cube else "ticket",
+            where=where,
+            groups=_groups(asked),
         ),
         values,
     )
-    made = [_row(row, metric, asked.keys) for metric in chosen for row in found if row["tickets"]]
-    return made if asked.grain or asked.by else [_ordered(row, chosen, wheres, values) for row in made]
+    found = [row for row in found if row["tickets"] and not _is_double(row)]
+    made = [row for metric in chosen for row in _rows(found, metric, asked.keys)]
+    return made if asked.by else _ordered(made, chosen, asked)
 
 
-def _ordered(row: Row, chosen: Sequence[Metric], wheres: list[str], values: dict[str, Any]) -> Row:
-    """The row of an exact quantile with its interval, from the tickets at the two ranks; any other row as it is."""
-    metric = next(one for one in chosen if one.name == row["metric"])
-    if metric.quantile is None or metric.duration is None or not row["n"]:
-        return row
-    half = Z * math.sqrt(metric.quantile * (1 - metric.quantile) / row["n"])
-    edges = [max(0.0, metric.quantile - half), min(1.0, metric.quantile + half)]
-    sql = f"SELECT quantile_cont({metric.duration.sql}, {edges}) AS edges FROM ticket WHERE {' AND '.join(wheres)}"
-    low, high = (edge / PER_UNIT[metric.unit] for edge in source.records(sql, values)[0]["edges"])
+def _ordered(rows: list[Row], chosen: Sequence[Metric], asked: Asked) -> list[Row]:
+    """Exact quantiles of all days together with their intervals, from the tickets at the two ranks; other rows as they are."""
+    exact = {m.name: m for m in chosen if m.quantile is not None}
+    columns = []
+    for row in rows:
+        metric = exact.get(row["metric"])
+        if metric and metric.duration and metric.quantile and row["n"] and _is_whole(row):
+            half = Z * math.sqrt(metric.quantile * (1 - metric.quantile) / row["n"])
+            edges = [max(0.0, metric.quantile - half), min(1.0, metric.quantile + half)]
+            columns.append(f"quantile_cont({metric.duration.sql}, {edges}) AS {metric.name}")
+    if not columns:
+        return rows
+    where, values = _where(replace(asked, before=None), "created_at")
+    found = source.records(f"SELECT {', '.join(columns)} FROM ticket WHERE {where}", values)[0]
+    return [_with_edges(row, found, exact) if row["metric"] in found and _is_whole(row) else row for row in rows]
+
+
+def _is_whole(row: Row) -> bool:
+    return not row.get("period") and row.get("side") != "before"
+
+
+def _is_double(row: Row) -> bool:
+    return row.get("side") == "before" and row.get("period") is not None
+
+
+def _with_edges(row: Row, found: Row, exact: Mapping[str, Metric]) -> Row:
+    low, high = (edge / PER_UNIT[exact[row["metric"]].unit] for edge in found[row["metric"]])
     return {**row, "low": low, "high": high}
 
 
-def _wheres(asked: Asked, cube: str, *, resolved: bool = False) -> tuple[list[str], dict[str, Any]]:
+def _where(asked: Asked, moment: str) -> tuple[str, dict[str, Any]]:
+    """SQL: which tickets or days are asked for, and the values in it."""
     parts, values = conditions(asked.where)
     values |= {"since": asked.start, "until": asked.end}
     values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
-    if cube:
-        dated = "resolved" if resolved else "created"
-        span = [f"cube = '{cube}'", f"dated = '{dated}'", "day BETWEEN $since::DATE AND $until::DATE"]
-    else:
-        moment = "resolved_at" if resolved else "created_at"
-        span = [f"{moment} >= $since::TIMESTAMP", f"{moment} < $until::TIMESTAMP + INTERVAL 1 DAY"]
-    return [*span, *parts], values
+    span = _within(moment, "since", "until")
+    if asked.before:
+        values |= {"since_before": asked.before[0], "until_before": asked.before[1]}
+        span = f"(({span}) OR ({_within(moment, 'since_before', 'until_before')}))"
+    return " AND ".join([span, *parts]), values
 
 
-def _keys(asked: Asked, day: str) -> str:
+def _within(moment: str, since: str, until: str) -> str:
+    """SQL: whether a day, or a moment of a ticket, lies in the days that the two values name."""
+    if moment == "day":
+        return f"day BETWEEN ${since}::DATE AND ${until}::DATE"
+    return f"{moment} >= ${since}::TIMESTAMP AND {moment} < ${until}::TIMESTAMP + INTERVAL 1 DAY"
+
+
+def _keys(asked: Asked, moment: str) -> str:
     groups = [f"{label(name, asked.keep)} AS {name}" for name in asked.by] or [f"'{ALL}' AS label"]
+    now = _within(moment, "since", "until")
+    if asked.before:
+        groups.append(f"CASE WHEN {now} THEN 'now' ELSE 'before' END AS side")
     if asked.grain:
-        groups.append(f"{_period(asked.grain, day)} AS period")
+        period = _period(asked.grain, moment)
+        if (
+            asked.before
+        ):  # With both sets of `_groups`, the days before are in both: `_is_double` is where they have a period.
+            period = f"CASE WHEN {now} THEN {period} {'ELSE $since_before::DATE' if asked.whole else ''} END"
+        groups.append(f"{period} AS period")
     return ", ".join(groups)
+
+
+def _groups(asked: Asked, more: int = 0) -> str:
+    """SQL: by what is grouped: all keys and so many columns after them, and with `whole` also all but the period."""
+    keys = len(asked.keys)
+    if not asked.whole:
+        return "ALL"
+    also = list(range(keys + 1, keys + 1 + more))
+    sets = ([*range(1, keys + 1), *also], [*range(1, keys), *also])
+    return f"GROUPING SETS ({', '.join('(' + ', '.join(map(str, one)) + ')' for one in sets)})"
 
 
 def _period(grain: Grain, day: str) -> str:
@@ -202,21 +243,19 @@ def _period(grain: Grain, day: str) -> str:
     return f"{day}::DATE" if grain == "day" else f"date_trunc('{grain}', {day})::DATE"
 
 
-def _row(found: Row, metric: Metric, keys: list[str]) -> Row:
-    """What a wide row says of one metric, with the interval that its kind has."""
-    value, n, squares = (found[f"{prefix}_{metric.name}"] for prefix in "vns")
-    value = None if value is None or math.isnan(value) else float(value)
-    low, high = interval(metric, value, n, squares)
-    groups = {key: found[key] for key in keys}
-    return {
-        "metric": metric.name,
-        **groups,
-        "tickets": found["tickets"],
-        "value": value,
-        "n": n,
-        "low": low,
-        "high": high,
-    }
+def _rows(found: Sequence[Row], metric: Metric, keys: list[str]) -> list[Row]:
+    """What wide rows say of one metric, with the interval that its kind has."""
+    name, value_of, n_of, squares_of = metric.name, f"v_{metric.name}", f"n_{metric.name}", f"s_{metric.name}"
+    rows = []
+    for wide in found:
+        value, n = wide[value_of], wide[n_of]
+        value = None if value is None or math.isnan(value) else float(value)
+        low, high = interval(metric, value, n, wide[squares_of])
+        row = {"metric": name, "tickets": wide["tickets"], "value": value, "n": n, "low": low, "high": high}
+        for key in keys:
+            row[key] = wide[key]
+        rows.append(row)
+    return rows
 
 
 def interval(metric: Metric, value: float | None, n: int, squares: float | None) -> tuple[float | None, float | None]:
@@ -237,32 +276,50 @@ def interval(metric: Metric, value: float | None, n: int, squares: float | None)
     return None, None
 
 
-def _binned(chosen: Sequence[Metric], asked: Asked, have: frozenset[str]) -> list[Row]:
-    parts, values = conditions(asked.where)
-    values |= {f"keep_{name}": [str(one) for one in kept] for name, kept in asked.keep.items()}
-    values |= {"since": asked.start, "until": asked.end, "metrics": [metric.name for metric in chosen]}
-    values |= {"cubes": [_bins(m, asked, have) for m in chosen], "quantiles": [m.quantile for m in chosen]}
-    where = ["list_contains($cubes::VARCHAR[], cube::VARCHAR)", "day BETWEEN $since::DATE AND $until::DATE", *parts]
-    found = source.records(
-        statement(
-            "binned",
-            keys=_keys(asked, "day"),
-            names=", ".join(asked.keys),
-            where=" AND ".join(where),
-            per_octave=str(rollups.PER_OCTAVE),
-        ),
-        values,
+def _binned(chosen: Sequence[Metric], asked: Asked, kept: str) -> list[Row]:
+    """Quantiles of one duration out of its bins."""
+    where, values = _where(asked, "day")
+    sql = statement(
+        "binned",
+        keys=_keys(asked, "day"),
+        source=rollups.table("bins", kept),
+        where=where,
+        groups=_groups(asked, more=1),
     )
-    units = {m.name: PER_UNIT[m.unit] for m in chosen}
-    made: dict[tuple[Any, ...], Row] = {}
-    for one in found:
-        groups = {key: one[key] for key in asked.keys}
-        row = made.setdefault(
-            (one["metric"], *groups.values()),
-            {"metric": one["metric"], **groups, "tickets": one["n"], "n": one["n"], "low": None, "high": None},
-        )
-        row[{-1: "low", 0: "value", 1: "high"}[one["side"]]] = one["microseconds"] / units[one["metric"]]
-    return list(made.values())
+    found = source.arrays(sql, values)
+    held, keys = found["held"], [found[key] for key in asked.keys]
+    if not len(held):
+        return []
+    first = bins.starts(keys)
+    groups = list(zip(*(_plain(column[first]) for column in keys), strict=True))
+    n = bins.sizes(held, first).tolist()
+    rows = []
+    for metric in chosen:
+        assert metric.quantile is not None  # noqa: S101
+        sides = bins.quantiles(found["bin"], held, first, metric.quantile)
+        unit = PER_UNIT[metric.unit]
+        columns = ((sides[name] / unit).tolist() for name in ("value", "low", "high"))
+        for group, tickets, value, low, high in zip(groups, n, *columns, strict=True):
+            row = {"metric": metric.name, **dict(zip(asked.keys, group, strict=True)), "tickets": tickets}
+            rows.append({**row, "value": value, "n": tickets, "low": low, "high": high})
+    return [row for row in rows if not _is_double(row)]
+
+
+def _plain(column: Any) -> list[Any]:
+    """The values of a column as Python has them; moments are days."""
+    return list((column.astype("datetime64[D]") if column.dtype.kind == "M" else column).tolist())
+
+
+def _sided(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
+    """What is open at the end of the days, and of those before where these are asked too."""
+    if not asked.before:
+        return _open(chosen, asked, cube)
+    sides = {"now": (asked.start, asked.end), "before": asked.before}
+    return [
+        {**row, "side": side}
+        for side, (start, end) in sides.items()
+        for row in _open(chosen, replace(asked, start=start, end=end, before=None), cube)
+    ]
 
 
 def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
@@ -273,23 +330,28 @@ def _open(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     values |= {"since": asked.start if asked.grain else asked.end, "until": asked.end}
     also = "".join(f" AND {part}" for part in parts)
     if cube:
-        flow = (
-            f"SELECT {groups}, day, CASE dated WHEN 'created' THEN 1 ELSE -1 END AS sign, sign * tickets AS tickets, "
-            f"sign * born AS born FROM rollup WHERE cube = '{cube}' AND day <= $until::DATE{also}"
+        signs: dict[rollups.Kind, str] = {"created": "", "resolved": "-"}
+        flow = " UNION ALL ".join(
+            f"SELECT {groups}, day, {sign}tickets AS tickets, {sign}born AS born FROM {rollups.table(kind, cube)} "
+            f"WHERE day <= $until::DATE{also}"
+            for kind, sign in signs.items()
         )
     else:
-        born = "epoch_us(created_at) // 1000000"
-        until = "< $until::TIMESTAMP + INTERVAL 1 DAY"
-        flow = (
-            f"SELECT {groups}, created_at::DATE AS day, count(*) AS tickets, sum({born}) AS born FROM ticket "
-            f"WHERE created_at {until}{also} GROUP BY ALL UNION ALL "
-            f"SELECT {groups}, resolved_at::DATE AS day, -count(*) AS tickets, -sum({born}) AS born FROM ticket "
-            f"WHERE resolved_at {until}{also} GROUP BY ALL"
-        )
+        flow = _flow(groups, names, also, aged=any("open_born" in m.daily_expression for m in chosen))
     columns = ", ".join(
         f"{m.daily_expression} AS v_{m.name}, {m.daily_rests_on} AS n_{m.name}, NULL AS s_{m.name}" for m in chosen
     )
     found = source.records(
         statement("open", flow=flow, names=names, grain=asked.grain or "day", values=columns), values
     )
-    return [_row(row, metric, asked.keys) for metric in chosen for row in found]
+    return [row for metric in chosen for row in _rows(found, metric, asked.keys)]
+
+
+def _flow(groups: str, names: str, also: str, *, aged: bool) -> str:
+    """SQL: from the tickets, how many came and went each day; those from before all days count for the first one.
+
+    `aged` tells whether the moments of their creation are added up too, for which every ticket's must be read.
+    """
+    born = "sum(epoch_us(created_at) // 1000000)" if aged else "0"
+    counted = f"count(*)::BIGINT AS tickets, {born}::BIGINT AS born FROM ticket WHERE true{also}"
+    return statement("flow", groups=groups, names=names, counted=counted)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.tickets import measure
-from workbench.tickets.measure import Asked, Z
+from workbench.tickets.bins import Z
+from workbench.tickets.measure import Asked
 from workbench.tickets.metrics import METRICS, Metric
 
 WEEKS, LEAST = 8, 4

@@ -6,8 +6,10 @@ Parts are additive: what a part's file adds up is added up over parts, and so ar
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -16,17 +18,34 @@ from workbench.tickets.columns import FOUND
 from workbench.tickets.manifest import Names
 
 ALL = "all"
-CUBES: tuple[tuple[str, ...], ...] = (
+COUNTED: tuple[tuple[str, ...], ...] = (
     (),
     ("topic", "channel", "vendor"),
     ("topic", "subtopic"),
     ("product", "team"),
+    ("status",),
     ("priority", "language", "customer_tier"),
     ("found_topic", "found_subtopic"),
 )
+"""The dimensions that are counted together, ticket by ticket."""
+
+DIMENSIONS = tuple(dict.fromkeys(name for cube in COUNTED for name in cube))
+FINER = ("subtopic", "found_subtopic")
+"""Dimensions that say little more together with the one above them: they are not kept alone."""
+
+NARROW = {
+    one: next(cube for cube in COUNTED if one in cube)
+    for one in DIMENSIONS
+    if (one,) not in COUNTED and one not in FINER
+}
+"""The dimensions that are also kept alone, added up from a cube that has them: most charts ask for no more than one."""
+
+CUBES: tuple[tuple[str, ...], ...] = (*COUNTED, *((one,) for one in NARROW))
 """The dimensions that are kept together. A question that needs others goes to the tickets."""
 
-DIMENSIONS = tuple(dict.fromkeys(name for cube in CUBES for name in cube))
+Kind = Literal["created", "resolved", "bins"]
+TABLE = re.compile(r'"(created|resolved|bins) ([^"]+)"')
+"""How a statement names a table of rollups: `"created topic"` holds the cube `topic` by day of creation."""
 PER_OCTAVE = 4
 """Bins in a doubling of a duration: neighbours are 19 % apart."""
 
@@ -64,13 +83,16 @@ def write(part: Path, target: Path, *, enriched: bool = False) -> None:
         connection.execute(f"CREATE TABLE base AS {_base(connection)}")
         connection.execute(f"CREATE TABLE cell AS {_sums()}")
         connection.execute(f"INSERT INTO cell BY NAME {_resolved()}")
+        for one in NARROW:
+            connection.execute(f"INSERT INTO cell BY NAME {_alone(one)}")
         daily = [duration for duration in metrics.DURATIONS.values() if duration.daily]
         connection.execute(f"CREATE TABLE binned AS {' UNION ALL BY NAME '.join(map(_bins, daily))}")
         kept = _worth_keeping(connection)
-        fits = f"WHERE list_contains({_list(kept)}, cube) ORDER BY cube, dated, day"
         connection.execute(
-            f"COPY (SELECT * FROM (FROM cell {fits}) UNION ALL BY NAME SELECT * FROM (FROM binned {fits})) "
-            f"TO {_quoted(target)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 61440, "
+            f"COPY (SELECT * REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
+            f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE list_contains({_list(kept)}, cube) "
+            f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
+            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, "
             f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
         )
 
@@ -78,7 +100,7 @@ def write(part: Path, target: Path, *, enriched: bool = False) -> None:
 def fresh(file: Path) -> bool:
     """Whether there is a rollup in `file` and the present recipe made it."""
     with duckdb.connect(":memory:") as connection:
-        return bool(_about(connection, file))
+        return bool(_shared(connection, [file]))
 
 
 def _most(connection: duckdb.DuckDBPyConnection, part: Path) -> int:
@@ -87,51 +109,80 @@ def _most(connection: duckdb.DuckDBPyConnection, part: Path) -> int:
 
 
 def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], topics: Names = ()) -> frozenset[str]:
-    """Read the rollups of all `files` into the tables `rollup` and `rollup_bins`; the cubes that every file has.
+    """Make the rollups of all `files` known as `stored`; the cubes that every file has.
 
-    None where a file is missing or made by another recipe: then there are no tables, and questions go to the tickets.
-    `topics` are the names of the topics found in texts.
-    In memory a question takes a fraction of the time that many small files would.
+    None where a file is missing or made by another recipe: questions go to the tickets then.
+    `topics` are the names of the topics found in texts. `facet` holds each value of a dimension with its tickets.
     """
-    shared = [_about(connection, file) for file in files]
-    common = frozenset.intersection(*shared) if shared else frozenset()
+    common = _shared(connection, files)
     if not common:
         return common
-    words = ", ".join(f"{view.named(one, topics)} AS {one}" for one in ("topic", "subtopic", *FOUND))
-    stored = f"(SELECT * REPLACE ({words}) FROM read_parquet({_list(map(str, files))}, union_by_name=true))"
-    wanted = f"list_contains({_list(sorted(common))}, cube)"
-    for one in ("cube", *DIMENSIONS):
+    words = [f"{view.named(one, topics)} AS {one}" for one in ("topic", "subtopic", *FOUND)]
+    words.append("born + tickets * epoch(day)::BIGINT AS born")
+    listed = _list(map(str, files))
+    connection.execute(f"CREATE VIEW stored AS SELECT * REPLACE ({', '.join(words)}) FROM read_parquet({listed})")
+    told = {smallest({one}, common): one for one in DIMENSIONS if smallest({one}, common)}
+    whens = " ".join(f"WHEN '{cube}' THEN '{one}'" for cube, one in told.items())
+    values = " ".join(f"WHEN '{cube}' THEN {one}" for cube, one in told.items())
+    connection.execute(
+        f"CREATE TABLE facet AS SELECT CASE cube {whens} END AS dimension, CASE cube {values} END AS value, "
+        f"sum(tickets)::BIGINT AS tickets FROM stored WHERE dated = 'created' AND list_contains({_list(told)}, cube) "
+        "GROUP BY ALL"
+    )
+    for one in told.values():
         connection.execute(
-            f"CREATE TYPE kept_{one} AS ENUM (SELECT DISTINCT {one} FROM {stored} WHERE {one} IS NOT NULL)"
+            f"CREATE TYPE kept_{one} AS ENUM (SELECT value FROM facet WHERE dimension = '{one}' AND value IS NOT NULL)"
         )
-    dims = [f"{one}::kept_{one} AS {one}" for one in ("cube", *DIMENSIONS)]
-    sums = [f"{one.name}::{'INTEGER' if one.is_count else 'BIGINT'} AS {one.name}" for one in _stored()]
-    connection.execute(
-        f"CREATE TABLE rollup AS SELECT {', '.join(dims)}, dated, day, {', '.join(sums)} FROM {stored} "
-        f"WHERE bin IS NULL AND {wanted} ORDER BY cube, dated, day"
-    )
-    binned = {one for long in metrics.DURATIONS.values() for one in long.daily if one != ALL}
-    dims = [f"{one}::kept_{one} AS {one}" for one in ("cube", *sorted(binned))]
-    connection.execute(
-        f"CREATE TABLE rollup_bins AS SELECT {', '.join(dims)}, day, bin, tickets::INTEGER AS tickets FROM {stored} "
-        f"WHERE bin IS NOT NULL AND {wanted} ORDER BY cube, day"
-    )
     return common
+
+
+def smallest(needed: set[str], have: Iterable[str]) -> str:
+    """The smallest of the cubes that there are that has all the dimensions `needed`, or an empty text."""
+    fitting: list[tuple[str, ...]] = [cube for cube in CUBES if needed <= set(cube) and name(cube) in have]
+    return name(sorted(fitting, key=len)[0]) if fitting else ""
+
+
+def table(kind: Kind, cube: str) -> str:
+    """How a statement names a cube's table; `bring` reads it into memory."""
+    return f'"{kind} {cube}"'
+
+
+def bring(connection: duckdb.DuckDBPyConnection, kind: Kind, cube: str) -> None:
+    """Read a cube into its table, where it is not there yet: in memory a question takes a fraction of the time."""
+    kept = cube.rpartition(":")[2]
+    dims = [f"{one}::kept_{one} AS {one}" for one in (kept.split("+") if kept != ALL else [])]
+    if kind == "bins":
+        sums = ["bin", "sum(tickets)::INTEGER AS tickets"]
+    else:
+        wanted = _stored() if kind == "created" else [metrics.COLUMNS["tickets"], metrics.COLUMNS["born"]]
+        sums = [f"sum({one.name})::{'INTEGER' if one.is_count else 'BIGINT'} AS {one.name}" for one in wanted]
+    dated = "resolved" if kind == "resolved" else "created"
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {table(kind, cube)} AS SELECT {', '.join([*dims, 'day', *sums])} FROM stored "
+        f"WHERE cube = '{cube}' AND dated = '{dated}' GROUP BY ALL ORDER BY day"
+    )
 
 
 def _stored() -> list[metrics.Column]:
     return [column for column in metrics.COLUMNS.values() if not column.due]
 
 
-def _about(connection: duckdb.DuckDBPyConnection, file: Path) -> frozenset[str]:
-    if not file.is_file():
+def _shared(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> frozenset[str]:
+    """The cubes that all files have, where the present recipe made all of them."""
+    if not files or not all(file.is_file() for file in files):
         return frozenset()
+    sql = f"SELECT file_name, key, value FROM parquet_kv_metadata({_list(map(str, files))})"
     try:
-        rows = connection.execute(f"SELECT key, value FROM parquet_kv_metadata({_quoted(file)})").fetchall()
+        rows = connection.execute(sql).fetchall()
     except (duckdb.IOException, duckdb.InvalidInputException):
         return frozenset()
-    told = {bytes(key).decode(): bytes(value).decode() for key, value in rows}
-    return frozenset(told["cubes"].split(",")) if told.get("recipe") == recipe() else frozenset()
+    told: dict[str, dict[str, str]] = {str(file): {} for file in files}
+    for file, key, value in rows:
+        told[file][bytes(key).decode()] = bytes(value).decode()
+    present = recipe()
+    return frozenset.intersection(
+        *(frozenset(one["cubes"].split(",") if one.get("recipe") == present else ()) for one in told.values())
+    )
 
 
 def _base(connection: duckdb.DuckDBPyConnection) -> str:
@@ -168,7 +219,7 @@ def _sums() -> str:
     ]
     return (
         f"SELECT {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
-        f"{', '.join(sums)} FROM base GROUP BY {_sets('day', CUBES)}"
+        f"{', '.join(sums)} FROM base GROUP BY {_sets('day', COUNTED)}"
     )
 
 
@@ -177,7 +228,16 @@ def _resolved() -> str:
     return (
         f"SELECT {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
         "count(*)::BIGINT AS tickets, sum(base.born)::BIGINT AS born "
-        f"FROM base WHERE base.solved GROUP BY {_sets('resolved_on', CUBES)}"
+        f"FROM base WHERE base.solved GROUP BY {_sets('resolved_on', COUNTED)}"
+    )
+
+
+def _alone(dimension: str) -> str:
+    """One dimension by day, added up from the cube that has it together with others."""
+    sums = ", ".join(f"sum({column.name})::BIGINT AS {column.name}" for column in _stored())
+    return (
+        f"SELECT '{dimension}' AS cube, dated, day, {dimension}, {sums} FROM cell "
+        f"WHERE cube = '{name(NARROW[dimension])}' GROUP BY ALL"
     )
 
 
@@ -202,7 +262,7 @@ def _cube_name(names: Sequence[str] = DIMENSIONS) -> str:
     """SQL: the name of the cube that a row belongs to, by which dimensions it is grouped by."""
     if not names:
         return f"'{ALL}'"
-    cubes = CUBES if names == DIMENSIONS else [(), *((one,) for one in names)]
+    cubes = COUNTED if names == DIMENSIONS else [(), *((one,) for one in names)]
     whens = []
     for cube in cubes:
         bits = "".join("0" if one in cube else "1" for one in names)

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import duckdb
@@ -13,12 +14,31 @@ import pandas as pd
 
 from workbench.errors import Unavailable
 from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
+from workbench.tickets.answers import Answers
 
+Cursor = duckdb.DuckDBPyConnection
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
 
-_lock = threading.Lock()
-_open: tuple[Signature, duckdb.DuckDBPyConnection, frozenset[str]] | None = None
+
+_lock, _bringing = threading.Lock(), threading.Lock()
+
+
+@dataclass(frozen=True)
+class Held:
+    """The connection to the tickets that have a signature, the cubes of their rollups, what was read in of these, and
+
+    the last answers.
+    """
+
+    signature: Signature
+    connection: duckdb.DuckDBPyConnection
+    cubes: frozenset[str]
+    brought: set[tuple[rollups.Kind, str]] = field(default_factory=set)
+    answers: Answers = field(default_factory=Answers)
+
+
+_held: Held | None = None
 
 
 def signature() -> Signature:
@@ -29,41 +49,71 @@ def signature() -> Signature:
 
 
 def fetch(sql: str, parameters: dict[str, Any] | None = None) -> pd.DataFrame:
-    """All rows of our own `sql` over `ticket`, and over `rollup` where there are any `cubes`.
+    """All rows of our own `sql` over `ticket`, and over the tables of the `cubes` that there are.
 
     Values arrive only as `parameters`, by name.
     Raises NotFound where there are no tickets, and Unavailable where their files cannot be read.
     """
-    return _answer(sql, parameters or {}, lambda answer: answer.df())
+    return _answer(sql, parameters or {}, _frame)
 
 
 def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart."""
-    return _answer(sql, parameters or {}, _plain)
+    """The same as `fetch`, as plain rows by column name: much quicker for the few rows of a chart, and kept for a while."""
+    names, rows = _answer(sql, parameters or {}, _plain, lambda answer: len(answer[0]) * len(answer[1]))
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The same as `fetch`, as an array for each column that nobody may change: for many rows of numbers, kept too."""
+    found: dict[str, Any] = _answer(sql, parameters or {}, _columns, _size)
+    return dict(found)
+
+
+def forget() -> None:
+    """Keep no answer any longer, so that all are found anew."""
+    if _held is not None:
+        _held.answers.forget()
 
 
 def cubes() -> frozenset[str]:
     """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
-    return _connection()[1]
+    return _current().cubes
 
 
-def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+def _answer(
+    sql: str, parameters: dict[str, Any], take: Callable[[Cursor], T], size: Callable[[T], int] | None = None
+) -> T:
+    """What `take` makes of the rows; kept where its `size` can be told and it depends on nothing but the tickets."""
     named = set(re.findall(r"\$(\w+)", sql))
     bound = {name: value for name, value in parameters.items() if name in named}
     before = signature()
+    if size is None or outcomes.TABLE in sql:
+        return _again(before, lambda: _taken(sql, bound, take))
+    asked = (take, sql, repr(bound))
+    kept: T | None = _current().answers.get(asked)
+    if kept is not None:
+        return kept
+    answer = _again(before, lambda: _taken(sql, bound, take))
+    if (held := _current()).signature == before:
+        held.answers.keep(asked, size(answer), answer)
+    return answer
+
+
+def _again(before: Signature, find: Callable[[], T]) -> T:
+    """What `find` finds, at the second time where the tickets were changed meanwhile; the files that we held are gone."""
     try:
-        return _taken(sql, bound, take)
+        return find()
     except Unavailable:
         if signature() == before:
             raise
-        return _taken(sql, bound, take)  # The tickets were changed twice meanwhile; the files that we held are gone.
+        return find()
 
 
-def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-    cursor = _connection()[0].cursor()
+def _taken(sql: str, bound: dict[str, Any], take: Callable[[Cursor], T]) -> T:
+    held = _current()
+    cursor = held.connection.cursor()
     try:
-        if outcomes.TABLE in sql:
-            cursor.register(outcomes.TABLE, outcomes.table())
+        _bring(held, cursor, sql)
         return take(cursor.execute(sql, bound))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
@@ -71,19 +121,47 @@ def _taken(sql: str, bound: dict[str, Any], take: Callable[[duckdb.DuckDBPyConne
         cursor.close()
 
 
-def _plain(answer: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    names = [str(column[0]) for column in answer.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+def _bring(held: Held, cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Read in what a statement names and is not there yet."""
+    if outcomes.TABLE in sql:
+        cursor.register(outcomes.TABLE, outcomes.table())
+    missing = set(rollups.TABLE.findall(sql)) - held.brought
+    if missing or hours.OPENING in sql:
+        with _bringing:
+            for kind, cube in missing - held.brought:
+                rollups.bring(cursor, kind, cube)
+                held.brought.add((kind, cube))
+            if hours.OPENING in sql:
+                hours.attach_opening(cursor)
 
 
-def _connection() -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+def _frame(answer: Cursor) -> pd.DataFrame:
+    return answer.df()
+
+
+def _plain(answer: Cursor) -> tuple[list[str], list[tuple[Any, ...]]]:
+    return [str(column[0]) for column in answer.description or ()], answer.fetchall()
+
+
+def _size(columns: dict[str, Any]) -> int:
+    return sum(len(column) for column in columns.values())
+
+
+def _columns(answer: Cursor) -> dict[str, Any]:
+    found: dict[str, Any] = answer.fetchnumpy()
+    for column in found.values():
+        column.setflags(write=False)
+    return found
+
+
+def _current() -> Held:
     """The connection to the tickets as they are now; other threads keep the one they have until their answer is read."""
-    global _open
+    global _held
     now = signature()
     with _lock:
-        if _open is None or _open[0] != now:
-            _open = (now, *_connect(manifest.read()))
-        return _open[1], _open[2]
+        if _held is None or _held.signature != now:
+            _held = Held(now, *_connect(manifest.read()))
+        return _held
 
 
 def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
@@ -95,13 +173,26 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
         )
     except duckdb.Error as error:
         raise _unreadable(error) from error
-    hours.attach(connection)
+    hours.attach_targets(connection)
     try:
         known = rollups.attach(connection, daily, found.topics)
-        connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
+        connection.execute(
+            "CREATE TABLE newest AS SELECT last::DATE AS day, * FROM (SELECT (SELECT count(*) FROM ticket) AS tickets, "
+            f"(SELECT min(created_at) FROM ticket {_month(found, min)}) AS first, "
+            f"(SELECT max(created_at) FROM ticket {_month(found, max)}) AS last)"
+        )
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection, known
+
+
+def _month(found: manifest.Manifest, which: Callable[[set[str]], str]) -> str:
+    """SQL: the condition that leaves the tickets of the first or the last month; nothing where parts have none."""
+    months = {part.month for part in found.parts if part.rows}
+    if not months or not all(months):
+        return ""
+    month = which(months)
+    return f"WHERE created_at >= DATE '{month}-01' AND created_at < DATE '{month}-01' + INTERVAL 1 MONTH"
 
 
 def _unreadable(error: duckdb.Error) -> Unavailable:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid, NotFound
@@ -32,6 +33,8 @@ SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
 NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 FACET_VALUES = 500
 MOST_TICKETS = 100_000
+NEWEST = (1, 7, 56)
+"""The newest tickets are looked for in so many days and the last before all are."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would take for a formula."""
 
@@ -143,7 +146,7 @@ def freshness() -> Freshness:
 
 def facets() -> dict[str, list[str]]:
     """The values of each dimension, the most frequent first; a dimension that is empty everywhere has none."""
-    return {name: list(values) for name, values in _facets(source.signature())}
+    return {name: [] if values == (NONE,) else list(values) for name, values in _facets(source.signature())}
 
 
 def window(filters: Filters, against: Against = "previous") -> Window:
@@ -171,12 +174,19 @@ def overview(
     days = window(filters, against)
     grain = grain_for(days)
     plain, standing = ([m for m in chosen if (m.day == "open") == is_open] for is_open in (False, True))
-    now = measure.measure(plain, _asked(filters, days.start, days.end, exact=exact))
-    before = measure.measure(plain, _asked(filters, days.before, days.until_before, exact=exact))
-    course = measure.measure([m for m in plain if not m.live], _asked(filters, days.start, days.end, grain=grain))
-    rows = {str(row["metric"]): row for row in now.rows}
-    earlier = {str(row["metric"]): row for row in before.rows} if days.comparable else {}
-    sparks = {(row["metric"], row["period"]): row for row in course.rows}
+    before = (days.before, days.until_before) if days.comparable else None
+    asked = _asked(filters, days.start, days.end, exact=exact, grain=grain, whole=True, before=before)
+    now = measure.measure(plain, asked)
+    live = {metric.name for metric in plain if metric.live}
+    rows: dict[str, measure.Row] = {}
+    earlier: dict[str, measure.Row] = {}
+    sparks: dict[tuple[str, dt.date], measure.Row] = {}
+    for row in now.rows:
+        name = str(row["metric"])
+        if row["period"] is None:
+            (earlier if row.get("side") == "before" else rows)[name] = row
+        elif name not in live:
+            sparks[name, row["period"]] = row
     if standing:  # Every day's end at once: what is open needs the whole history, which is read only once.
         since = days.before if days.comparable else min(days.first, days.end)
         for row in measure.measure(standing, _asked(filters, since, days.end, grain="day")).rows:
@@ -274,9 +284,13 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
 def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame:
     """The newest `limit` tickets that `filters` mean; first_response is in minutes, resolution in hours."""
     filters = filters or Filters()
-    days = window(filters)
-    where, values = condition(filters, days.start, days.end)
-    return source.fetch(statement("tickets", where=where), {**values, "limit": max(0, min(limit, MOST_TICKETS))})
+    days, most = window(filters), max(0, min(limit, MOST_TICKETS))
+    for start in _back(days):
+        where, values = condition(filters, start, days.end)
+        found = source.fetch(statement("tickets", where=where), {**values, "limit": most})
+        if len(found) >= most:
+            break
+    return found
 
 
 def answered(filters: Filters, *, limit: int = 50) -> list[dict[str, str]]:
@@ -333,6 +347,12 @@ def query(
         where={name: list(values) for name, values in filters.where.items()},
         rows=_rows(frame, names, with_period=grain is not None),
     )
+
+
+def _back(days: Window) -> list[dt.date]:
+    """From which days on to look for the newest tickets: a week mostly has enough, and only its files are read."""
+    near = [days.last - dt.timedelta(days=back) for back in NEWEST if days.last.toordinal() > back]
+    return [*(day for day in near if day > days.start), days.start]
 
 
 def grain_for(days: Window) -> Grain:
@@ -403,20 +423,24 @@ def _frame(
     rows: list[measure.Row], metric: Metric, names: list[str], order: list[str], days: Window, grain: Grain
 ) -> pd.DataFrame:
     """One metric's rows as the table of `series`, with every period for every group."""
-    groups = names or ["label"]
+    groups, periods = names or ["label"], _periods(days, grain)
     at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
-    made = []
-    for group in _groups(rows, groups, order):
-        for period in _periods(days, grain):
-            row = at.get((*group, period), NOTHING)
-            value = 0.0 if row["value"] is None and metric.counts else row["value"]
-            few = value is not None and row["n"] < metric.minimum
-            end = period_end(period, grain)
-            complete = period >= days.first and end <= days.last
-            made.append((period, *group, value, row["tickets"], row["n"], row["low"], row["high"], few, complete))
-    frame = pd.DataFrame(made, columns=["period", *groups, *SERIES])
-    frame["period"] = pd.to_datetime(frame["period"])
-    return frame.astype(dict.fromkeys(("value", "low", "high"), "float64"))
+    found = _groups(rows, groups, order)
+    picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
+    complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
+    columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
+    for place, name in enumerate(groups):
+        labels = [group[place] for group in found for _ in periods]
+        columns[name] = pd.array(labels, dtype="str")
+    for name in ("value", "low", "high"):
+        columns[name] = np.array([row[name] for row in picked], dtype="float64")
+    for name in ("tickets", "n"):
+        columns[name] = np.array([row[name] for row in picked], dtype="int64")
+    if metric.counts:
+        columns["value"] = np.nan_to_num(columns["value"])
+    columns["few"] = ~np.isnan(columns["value"]) & (columns["n"] < metric.minimum)
+    columns["complete"] = np.tile(np.array(complete, dtype="bool"), len(found))
+    return pd.DataFrame(columns)[["period", *groups, *SERIES]]
 
 
 def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
@@ -542,15 +566,14 @@ def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[d
 
 @lru_cache(maxsize=4)
 def _extent(_signature: source.Signature) -> tuple[int, dt.datetime, dt.datetime]:
-    row = source.fetch("SELECT count(*) AS rows, min(created_at) AS first, max(created_at) AS last FROM ticket").iloc[0]
-    first, last = (moment.to_pydatetime().replace(tzinfo=dt.UTC) for moment in (row["first"], row["last"]))
-    return int(row["rows"]), first, last
+    row = source.records("SELECT tickets, first, last FROM newest")[0]
+    return row["tickets"], row["first"].replace(tzinfo=dt.UTC), row["last"].replace(tzinfo=dt.UTC)
 
 
 @lru_cache(maxsize=4)
 def _with_runs(_signature: source.Signature) -> bool:
     if rollups.ALL in source.cubes():
-        sql = f"SELECT sum(with_run) > 0 AS any FROM rollup WHERE cube = '{rollups.ALL}'"
+        sql = f"SELECT sum(with_run) > 0 AS any FROM {rollups.table('created', rollups.ALL)}"
     else:
         sql = "SELECT count(run_id) > 0 AS any FROM ticket"
     return bool(source.records(sql)[0]["any"])
@@ -558,14 +581,14 @@ def _with_runs(_signature: source.Signature) -> bool:
 
 @lru_cache(maxsize=4)
 def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    return tuple((name, _values(name)) for name in DIMENSIONS)
+    found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
+    if source.cubes():
+        for row in source.records(f"SELECT dimension, {label('value')} AS label FROM facet ORDER BY tickets DESC, 2"):
+            found[row["dimension"]].append(str(row["label"]))
+    return tuple((name, tuple(values[:FACET_VALUES]) or _values(name)) for name, values in found.items())
 
 
 def _values(name: str) -> tuple[str, ...]:
-    """The values of a dimension, the most frequent first, from the smallest cube that has it."""
-    cube = measure.cube_for({name}, source.cubes())
-    origin = f"rollup WHERE cube = '{cube}' AND dated = 'created'" if cube else "ticket"
-    count = "sum(tickets)" if cube else "count(*)"
-    sql = f"SELECT {label(name)} AS label FROM {origin} GROUP BY 1 ORDER BY {count} DESC, 1 LIMIT {FACET_VALUES}"
-    found = tuple(str(row["label"]) for row in source.records(sql))
-    return () if found == (NONE,) else found
+    """The values of a dimension, the most frequent first, counted ticket by ticket."""
+    sql = f"SELECT {label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
+    return tuple(str(row["label"]) for row in source.records(sql))

@@ -2,4 +2,4 @@
 SELECT {keys}, {count} AS tickets, {values}
 FROM {source}
 WHERE {where}
-GROUP BY ALL
+GROUP BY {groups}
