@@ -22,6 +22,7 @@ from workbench.tickets.alone import literals
 from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.quick import SURE
 
 MEMORY = "600MB"
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
@@ -56,7 +57,7 @@ class Merge:
         self.db.execute("CREATE TABLE skip (line BIGINT)")
         self.db.execute("CREATE TABLE gone (ticket_id VARCHAR)")
         self.db.execute(f"CREATE TABLE kept (ticket_id VARCHAR, subject VARCHAR, body VARCHAR, {_added()})")
-        self.incoming = f"read_parquet({literals(self.files)})"
+        self.incoming = f"(SELECT * FROM read_parquet({literals(self.files)}) WHERE {SURE})"
         self.spans = self._spans()
 
     def close(self) -> None:
@@ -71,7 +72,7 @@ class Merge:
     def _spans(self) -> list[tuple[Path, dt.datetime, dt.datetime]]:
         rows = self.db.execute(
             f"SELECT filename, min(created_at), max(created_at) FROM read_parquet({literals(self.files)}, filename=true) "
-            "GROUP BY 1"
+            f"WHERE {SURE} GROUP BY 1"
         ).fetchall()
         return [(Path(name), first, last) for name, first, last in rows]
 
@@ -140,7 +141,7 @@ class Merge:
             sources.append(f"SELECT {columns} FROM ({there}) ANTI JOIN gone USING (ticket_id) WHERE {inside}")
         if near := [path for path, first, last in self.spans if first < end and last >= start]:
             fresh = f"read_parquet({literals(near)})"
-            rows = f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}"
+            rows = f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {SURE} AND {inside}"
             sources.append(_with_kept(rows) if enriched else rows)
         target = self.place / f"tickets-{month}-{token()}.parquet"
         cursor = self.db.cursor()

@@ -146,8 +146,10 @@ def _base(connection: duckdb.DuckDBPyConnection) -> str:
         f"({column.each})::BOOLEAN AS {column.name}" if column.is_count else f"({column.each}) AS {column.name}"
         for column in _stored()
     ]
-    parts += [f"{bin_of(long.sql)} AS bin_{long.name}" for long in metrics.DURATIONS.values() if long.daily]
-    return f"SELECT {', '.join(parts)} FROM ticket"
+    daily = [long for long in metrics.DURATIONS.values() if long.daily]
+    parts += [f"{bin_of(f'long_{long.name}')} AS bin_{long.name}" for long in daily]
+    durations = ", ".join(f"{long.sql} AS long_{long.name}" for long in daily)
+    return f"SELECT {', '.join(parts)} FROM (SELECT *, {durations} FROM ticket)"
 
 
 def bin_of(microseconds: str) -> str:
