@@ -25,10 +25,12 @@ from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRU
 from workbench.tickets.feed import LONGEST_RECORD, Piece
 
 CLEAN = (
-    "(({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
+    "{0} IS NULL OR (({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
     "({0}[-1] BETWEEN '!' AND '~' OR {0}[-1] BETWEEN chr(161) AND chr(5759) OR {0}[-1] >= chr(12289))"
 )
 """Neither end of a text is a blank of any alphabet, or a control character."""
+CLEAN_PLAIN = "({0} >= '!' AND NOT ends_with({0}, ' ')) OR {0} IS NULL"
+"""The same where no other character of a piece can be one."""
 
 DIGITS = {"%Y": 4, "%m": 2, "%d": 2, "%H": 2, "%M": 2, "%S": 2}
 ISO = {
@@ -137,7 +139,8 @@ class Quick:
         """Write a piece to `target`, sorted where pieces are not in order by themselves; how many records were taken."""
         forms = None if self.wide else self._forms(piece)
         raw = _read_csv(scratch, self.columns, self.dialect)
-        query = _select(self.columns, self.how, forms, raw, self._numbered(piece.lines))
+        clean = CLEAN_PLAIN if _is_plain(piece) else CLEAN
+        query = _select(self.columns, self.how, forms, clean, raw, self._numbered(piece.lines))
         count = copied(self.connection, query, target, in_order=not self.sorting)
         if not self.sorting and not self._in_order(target):
             self.sorting = True
@@ -256,10 +259,18 @@ def _records_at(piece: Piece, begins: list[int]) -> Any:
     return np.unique(numbers[numbers < len(piece.starts)])
 
 
-def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, raw: str, line: str) -> str:
+def _is_plain(piece: Piece) -> bool:
+    """Whether a piece is in ASCII, and its only characters below the blank are the line feeds that end records."""
+    feeds = piece.data.count(b"\n")
+    if not piece.data.isascii() or feeds > len(piece.starts):
+        return False
+    return int(np.count_nonzero(np.frombuffer(piece.data, dtype=np.uint8) < 32)) == feeds
+
+
+def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, clean: str, raw: str, line: str) -> str:
     """The ticket columns of the SELECT `raw`, the `line` of each row, and whether it is surely what `convert` makes of it.
 
-    With `forms`, an example of each time column, only that form is taken.
+    With `forms`, an example of each time column, only that form is taken. `clean` says that a text has no blank ends.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns)}
     texts = {target: _word(target, how, at) for target in READ}
@@ -267,7 +278,7 @@ def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, r
     outer: list[str] = []
     joins: list[str] = []
     for target, kind in READ.items():
-        value, certain = _column(target, kind, how, at, joins, forms)
+        value, certain = _column(target, kind, how, at, joins, forms, clean)
         outer.append(f'{value} AS "{target}"')
         if certain:
             sure.append(f"({certain})")
@@ -275,7 +286,8 @@ def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, r
     extra, extra_sure = _attributes(how.attributes, at)
     sure += [extra_sure, '"ticket_id" IS NOT NULL', '"created_at" IS NOT NULL']
     sure += [f'("{late}" IS NULL OR "{late}" >= "created_at")' for late in ("first_response_at", "resolved_at")]
-    certain = " AND ".join(f"coalesce({one}, false)" for one in sure)
+    # A CASE looks at a condition only where those before it hold; an AND that is a value looks at all for every row.
+    certain = f"CASE WHEN {' AND '.join(f'({one})' for one in sure)} THEN true ELSE false END"
     return (
         f"WITH raw AS ({raw}), "
         f"word AS (SELECT row_number() OVER () - 1 AS _row, {inner}, {extra} AS {ATTRIBUTES}, raw.* FROM raw), "
@@ -298,7 +310,13 @@ def _word(target: str, how: Plan, at: dict[str, str]) -> str:
 
 
 def _column(
-    target: str, kind: str, how: Plan, at: dict[str, str], joins: list[str], forms: dict[str, str] | None
+    target: str,
+    kind: str,
+    how: Plan,
+    at: dict[str, str],
+    joins: list[str],
+    forms: dict[str, str] | None,
+    clean: str,
 ) -> tuple[str, str]:
     """The SQL of a column's value, and of whether it is certain; empty where it always is."""
     if target not in how.derive and target not in how.columns:
@@ -315,7 +333,7 @@ def _column(
             f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
         )
         return value, f'{blank} OR "{target}" IS NOT NULL'
-    return text, "" if target in LONG else f"{blank} OR ({CLEAN.format(raw)})"
+    return text, "" if target in LONG else clean.format(raw)
 
 
 def _number(target: str, text: str, blank: str, how: Plan) -> tuple[str, str]:
