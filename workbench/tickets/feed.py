@@ -68,15 +68,20 @@ class Feed:
 
     def fill(self, wanted: int) -> None:
         """Have `wanted` bytes in the buffer, or all that there are."""
-        while not self.ended and len(self.buffer) - self.at < wanted:
-            block = self.handle.read(max(1 << 20, wanted - (len(self.buffer) - self.at)))
+        texts = []
+        there = len(self.buffer) - self.at
+        while not self.ended and there < wanted:
+            block = self.handle.read(1 << 20)
             self.ended = not block
             self.raw += len(block)
             self.digest.update(block)
             text = self._decoded(block)
             self.newlines += text.count(b"\n")
             self.unfinished = not text.endswith(b"\n") if text else self.unfinished
-            self.buffer = self.buffer[self.at :] + text
+            texts.append(text)
+            there += len(text)
+        if texts:
+            self.buffer = b"".join([self.buffer[self.at :], *texts])
             self.at = 0
 
     def _decoded(self, block: bytes) -> bytes:

@@ -157,8 +157,8 @@ def attach_opening(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a connection `open_until(t)`, where it does not have it yet.
 
     It is microseconds of business hours from 2000 to a moment in UTC. A list for each day holds what came
-    before it, and where in it each opening time begins and ends. The lists stand in one row of a table, so that a query
-    reads them once.
+    before it, and where in it each opening time begins and ends; other days have no place in it. The lists stand in one
+    row of a table, so that a query reads them once; there is no CASE, so that it computes each moment's once.
     """
     if connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'opening'").fetchall()[0][0]:
         return
@@ -168,17 +168,15 @@ def attach_opening(connection: duckdb.DuckDBPyConnection) -> None:
     columns = ", ".join(f"$v{i}::BIGINT[] AS {name}" for i, name in enumerate(names))
     connection.execute(f"CREATE TABLE opening AS SELECT {columns}", {f"v{i}": values for i, values in enumerate(lists)})
     start = _us(dt.datetime.combine(FIRST, dt.time(), dt.UTC))
-    connection.execute(f"CREATE MACRO day_of(t) AS (epoch_us(t) - {start}) // {DAY_US} + 1")
+    connection.execute(f"CREATE MACRO day_of(t) AS greatest((epoch_us(t) - {start}) // {DAY_US} + 1, 0)")
     connection.execute(f"CREATE MACRO time_of(t) AS (epoch_us(t) - {start}) % {DAY_US}")
     within = " + ".join(
         f"greatest(0, least(time_of(t), list_extract((SELECT closes_{i} FROM opening), day_of(t)))"
         f" - list_extract((SELECT opens_{i} FROM opening), day_of(t)))"
         for i in range(len(spans))
     )
-    known = f"day_of(t) BETWEEN 1 AND {len(before)}"
     connection.execute(
-        f"CREATE MACRO {OPENING}(t) AS CASE WHEN {known} THEN "
-        f"list_extract((SELECT passed FROM opening), day_of(t)) + {within} END"
+        f"CREATE MACRO {OPENING}(t) AS list_extract((SELECT passed FROM opening), day_of(t)) + {within}"
     )
 
 

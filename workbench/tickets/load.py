@@ -105,7 +105,7 @@ def load(
     how = plan(table.columns, mapping, name=name)
     with _scratch() if preview else publish.staging() as place:
         staged = _stage(path, how, place, quick_from=quick_from, progress=progress)
-        if not staged.files:
+        if not staged.rows:
             raise _nothing(name, staged)
         if preview:
             before = manifest.read() if manifest.exists() else None
@@ -187,12 +187,11 @@ def _stage_csv(path: Path, how: Plan, place: Path, *, least: int | None, progres
         feed, columns = open_csv(path, handle, dialect)
         staged = _Staged([], place / "rejects.csv")
         keep = _Keeper(staged, out)
-        for file, records, rows, rejects in _converted(feed, columns, how, dialect, place, least):
+        for files, records, rows, rejects in _converted(feed, columns, how, dialect, place, least):
             staged.records += records
             staged.rows += rows
             keep(rejects)
-            if rows:
-                staged.files.append(file)
+            staged.files += files
             progress(feed.raw)
         staged.lines, staged.sha256 = feed.line - 1, feed.digest.hexdigest()
         if not feed.adds_up():
@@ -201,13 +200,13 @@ def _stage_csv(path: Path, how: Plan, place: Path, *, least: int | None, progres
     return staged
 
 
-Made = tuple[Path, int, int, list[Reject]]
+Made = tuple[list[Path], int, int, list[Reject]]
 
 
 def _converted(
     feed: Feed, columns: tuple[str, ...], how: Plan, dialect: Dialect, place: Path, least: int | None
 ) -> Iterator[Made]:
-    """The file of each piece, in order, with how many records it had, how many were good, and the rejects."""
+    """The files of each piece, in order, with how many records it had, how many were good, and the rejects."""
     idle: queue.SimpleQueue[quick.Quick] = queue.SimpleQueue()
     workers: list[quick.Quick] = []
 
@@ -220,11 +219,11 @@ def _converted(
             workers.append(worker)
         try:
             if isinstance(found, Piece):
-                rows, rejects = worker.convert(found, target)
-                return target, len(found.starts), rows, rejects
+                files, rows, rejects = worker.convert(found, target)
+                return files, len(found.starts), rows, rejects
             frame, rejects = convert(found, how)
-            _write_frame(worker.connection, frame, target)
-            return target, len(found.lines) + len(found.rejects), len(frame), rejects
+            files = [target] if len(frame) and quick.write(worker.connection, frame, target) else []
+            return files, len(found.lines) + len(found.rejects), len(frame), rejects
         finally:
             idle.put(worker)
 
@@ -285,15 +284,8 @@ class _Keeper:
 
 def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, place: Path, number: int) -> Path:
     target = place / f"rows-{number:06}.parquet"
-    _write_frame(connection, frame, target)
+    quick.write(connection, frame, target)
     return target
-
-
-def _write_frame(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, target: Path) -> None:
-    if len(frame):
-        connection.register("incoming", frame)
-        quick.staged(connection, f"(SELECT {quick.casted()} FROM incoming)", target)
-        connection.unregister("incoming")
 
 
 def _check(staged: _Staged, name: str) -> None:

@@ -22,8 +22,11 @@ from workbench.tickets.alone import literals
 from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.quick import SURE
 
 MEMORY = "600MB"
+AT_ONCE = 500_000
+"""Rollups of so many tickets are made together."""
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 ADDED = ", ".join(ENRICHED)
 SAME = ", ".join(f'"{name}"' for name in STORED if name != UPDATED)
@@ -56,7 +59,7 @@ class Merge:
         self.db.execute("CREATE TABLE skip (line BIGINT)")
         self.db.execute("CREATE TABLE gone (ticket_id VARCHAR)")
         self.db.execute(f"CREATE TABLE kept (ticket_id VARCHAR, subject VARCHAR, body VARCHAR, {_added()})")
-        self.incoming = f"read_parquet({literals(self.files)})"
+        self.incoming = f"(SELECT * FROM read_parquet({literals(self.files)}) WHERE {SURE})"
         self.spans = self._spans()
 
     def close(self) -> None:
@@ -65,13 +68,13 @@ class Merge:
 
     def one(self, sql: str) -> tuple[Any, ...]:
         """The one row of an answer."""
-        found: tuple[Any, ...] = self.db.execute(sql).fetchall()[0]
+        found: tuple[Any, ...] = self.db.cursor().execute(sql).fetchall()[0]
         return found
 
     def _spans(self) -> list[tuple[Path, dt.datetime, dt.datetime]]:
         rows = self.db.execute(
             f"SELECT filename, min(created_at), max(created_at) FROM read_parquet({literals(self.files)}, filename=true) "
-            "GROUP BY 1"
+            f"WHERE {SURE} GROUP BY 1"
         ).fetchall()
         return [(Path(name), first, last) for name, first, last in rows]
 
@@ -118,12 +121,16 @@ class Merge:
         losing = self.db.execute("SELECT DISTINCT filename FROM fate WHERE fate = 'changed'").fetchall()
         return counts, {Path(row[0]).name for row in losing}
 
+    def skipping(self) -> bool:
+        """Whether any row is skipped."""
+        return bool(self.one("SELECT count(*) FROM skip")[0])
+
     def months(self) -> list[str]:
         """The months of the rows that are kept."""
         rows = self.db.execute(
-            f"SELECT DISTINCT strftime(created_at, '%Y-%m') FROM {self.incoming} ANTI JOIN skip ON {LINE} = skip.line"
+            f"SELECT DISTINCT date_trunc('month', created_at) FROM {self.incoming} ANTI JOIN skip ON {LINE} = skip.line"
         )
-        return [row[0] for row in rows.fetchall()]
+        return [f"{row[0]:%Y-%m}" for row in rows.fetchall()]
 
     def write(self, month: str, parts: Sequence[Part]) -> tuple[Part, Path] | None:
         """A new part of a month: what stays of `parts`, and the rows that are kept; None where nothing is left.
@@ -132,23 +139,25 @@ class Merge:
         """
         start, end = bounds(month)
         inside = f"created_at >= TIMESTAMP '{start}' AND created_at < TIMESTAMP '{end}'"
+        near = [path for path, first, last in self.spans if first < end and last >= start]
+        fresh = f"{COLUMNS} FROM read_parquet({literals(near)})"
         enriched = any(part.enriched for part in parts)
         columns = f"{COLUMNS}, {ADDED}" if enriched else COLUMNS
         sources = []
         if parts:
             there = relation(parts, added=enriched)
             sources.append(f"SELECT {columns} FROM ({there}) ANTI JOIN gone USING (ticket_id) WHERE {inside}")
-        if near := [path for path, first, last in self.spans if first < end and last >= start]:
-            fresh = f"read_parquet({literals(near)})"
-            rows = f"SELECT {COLUMNS} FROM {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {inside}"
+        if near:
+            rows = f"SELECT {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {SURE} AND {inside}"
             sources.append(_with_kept(rows) if enriched else rows)
         target = self.place / f"tickets-{month}-{token()}.parquet"
         cursor = self.db.cursor()
         try:
-            cursor.execute(
-                f"COPY ({' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id) TO {_text(target)} "
-                "(FORMAT parquet, COMPRESSION zstd)"
-            )
+            # A join may change the order, so nothing is joined where the order is relied upon.
+            plain = f"SELECT {fresh} WHERE {SURE} AND {inside}"
+            ready = not parts and not self.skipping() and _in_order(cursor, plain)
+            query = plain if ready else f"{' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id"
+            cursor.execute(f"COPY ({query}) TO {_text(target)} (FORMAT parquet, COMPRESSION zstd)")
             rows, first, last = cursor.execute(
                 f"SELECT count(*), min(created_at), max(created_at) FROM read_parquet({_text(target)})"
             ).fetchall()[0]
@@ -220,13 +229,40 @@ def rolled_up(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
     """The rollup of each part that has none yet, or one of another recipe; none at all for few tickets."""
     if tickets < rollups.WORTH:
         return []
-    made = []
-    for part in parts:
-        path = place / part.file if (place / part.file).is_file() else manifest.folder() / part.file
-        if not rollups.fresh(manifest.rollup(manifest.folder() / part.file)):
-            made.append(manifest.rollup(place / part.file))
-            rollups.write(path, made[-1], enriched=part.enriched)
+    there = {part: manifest.rollup(manifest.folder() / part.file) for part in parts}
+    fresh = rollups.fresh(there.values())
+    due = [part for part, rollup in there.items() if rollup not in fresh]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda some: _roll_up(place, some), _together(due)))
+    return [manifest.rollup(place / part.file) for part in due]
+
+
+def _together(parts: Sequence[Part]) -> list[list[Part]]:
+    """Parts whose rollups are made at once: alike, and of so many tickets that memory suffices."""
+    made: list[list[Part]] = []
+    for part in sorted(parts, key=lambda one: (one.enriched, one.month)):
+        last = made[-1] if made else []
+        if last and last[0].enriched == part.enriched and sum(one.rows for one in [*last, part]) <= AT_ONCE:
+            last.append(part)
+        else:
+            made.append([part])
     return made
+
+
+def _roll_up(place: Path, parts: Sequence[Part]) -> None:
+    files = [place / part.file for part in parts]
+    found = [path if path.is_file() else manifest.folder() / path.name for path in files]
+    pairs = [(path, manifest.rollup(file)) for path, file in zip(found, files, strict=True)]
+    rollups.write_all(pairs, enriched=parts[0].enriched)
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Whether rows stand already as a part is sorted, file after file: most systems write the oldest ticket first."""
+    found = connection.execute(
+        "SELECT bool_and(before IS NULL OR created_at > before OR created_at = before AND ticket_id >= id) FROM (SELECT "
+        f"created_at, ticket_id, lag(created_at) OVER () AS before, lag(ticket_id) OVER () AS id FROM ({query}))"
+    ).fetchall()
+    return bool(found[0][0])
 
 
 def _months_of(part: Part, run: Merge) -> set[str]:

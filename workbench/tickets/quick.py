@@ -22,13 +22,15 @@ import pandas as pd
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 from workbench.tickets.columns import ATTRIBUTES, READ, STORED
 from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert, latest
-from workbench.tickets.feed import LONGEST_RECORD, SLICE, Piece, places
+from workbench.tickets.feed import LONGEST_RECORD, Piece
 
 CLEAN = (
-    "(({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
-    "(right({0}, 1) BETWEEN '!' AND '~' OR right({0}, 1) BETWEEN chr(161) AND chr(5759) OR right({0}, 1) >= chr(12289))"
+    "{0} IS NULL OR (({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
+    "({0}[-1] BETWEEN '!' AND '~' OR {0}[-1] BETWEEN chr(161) AND chr(5759) OR {0}[-1] >= chr(12289))"
 )
 """Neither end of a text is a blank of any alphabet, or a control character."""
+CLEAN_PLAIN = "({0} >= '!' AND NOT ends_with({0}, ' ')) OR {0} IS NULL"
+"""The same where no other character of a piece can be one."""
 
 DIGITS = {"%Y": 4, "%m": 2, "%d": 2, "%H": 2, "%M": 2, "%S": 2}
 ISO = {
@@ -41,8 +43,12 @@ ISO = {
     27: ("%Y-%m-%d_%H:%M:%S.%fZ", False),
 }
 """Usual times by their length, and whether they are in the mapping's zone; `_` is a T or a blank."""
+SURE = "_sure"
+"""The column that says whether SQL is certain of a row. Rows of which it is not are read with care, and written beside."""
 FEW = 0.05
 """Share of rows that are read with care before the wider SQL is used."""
+SAMPLE = 64
+"""So many records of a piece tell how its times are written."""
 FIRST, LAST = "TIMESTAMP '1970-01-01'", "TIMESTAMP '2100-01-01'"
 
 
@@ -63,6 +69,7 @@ class Quick:
         self.columns, self.how, self.dialect = columns, how, dialect
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
         self.connection.execute("SET memory_limit = '500MB'")
+        self.wide = self.sorting = False
         if how.mapping.timezone != "UTC":
             self.connection.register("days", _days(how.mapping.timezone))
             self.connection.execute("CREATE TABLE zone AS SELECT day::DATE AS day, minutes FROM days")
@@ -71,89 +78,102 @@ class Quick:
         """Free the memory."""
         self.connection.close()
 
-    def convert(self, piece: Piece, target: Path) -> tuple[int, list[Reject]]:
-        """Write the good rows of a piece to `target`, sorted by creation; how many, and the rejects."""
+    def convert(self, piece: Piece, target: Path) -> tuple[list[Path], int, list[Reject]]:
+        """Write the good rows of a piece to `target` and a file beside it; the files, how many rows, and the rejects."""
         scratch = target.with_suffix(".csv")
-        scratch.write_bytes(piece.data)
         try:
-            numbers, odd = self._read(piece, scratch)
+            piece, odd = self._taken(piece, scratch, target)
         finally:
             scratch.unlink(missing_ok=True)
-        doubtful = self._convert(np.flatnonzero(np.isin(numbers, _blank_ends(piece, self.dialect))))
-        run = self.connection.execute
-        rows = run("SELECT raw.* FROM raw JOIN unsure ON _row = raw.rowid ORDER BY _row").fetchall()
-        lines = piece.lines[numbers]
-        batch = Batch(
-            [int(lines[place]) for place in doubtful],
-            {name: [row[i] for row in rows] for i, name in enumerate(self.columns)},
-        )
+        files = [target] if len(piece.starts) else []
+        unsure = self._unsure(piece, target) if files else []
+        good = len(piece.starts) - len(unsure)
         rejects: list[Reject] = []
         frames = []
-        for part in (batch, odd):
+        for part in (self._with_care(piece, unsure), odd):
             if part.lines or part.rejects:
                 frame, bad = convert(part, self.how)
-                frames.append(frame)
+                frames += [frame] if len(frame) else []
                 rejects += bad
-        good = self._write(frames, lines, target)
-        return good, sorted(rejects, key=lambda one: one.line)
+        if frames:
+            files.append(target.with_stem(f"{target.stem}-careful"))
+            good += write(self.connection, pd.concat(frames), files[-1])
+        return files, good, sorted(rejects, key=lambda one: one.line)
 
-    def _convert(self, blank: Any) -> list[int]:
-        """Make the table `done` of `raw`, and name the rows of which the SQL is not certain, also in the table `unsure`.
-
-        The narrow SQL expects all times of a column in one form and no blanks at the ends; where too many rows are
-        otherwise, the wide one is used.
-        """
-        run = self.connection.execute
-        count = run("SELECT count(*) FROM raw").fetchall()[0][0]
-        for wide in (False, True):
-            if not wide and len(blank) > count * FEW:
-                continue
-            forms = None if wide else self._forms()
-            run("CREATE OR REPLACE TEMP TABLE done AS " + _select(self.columns, self.how, forms))
-            if len(blank) and not wide:
-                self.connection.register("blank", pd.DataFrame({"_row": blank}))
-                run("UPDATE done SET _sure = false WHERE _row IN (SELECT _row FROM blank)")
-            run("CREATE OR REPLACE TEMP TABLE unsure AS SELECT _row FROM done WHERE NOT _sure")
-            found = [one[0] for one in run("SELECT _row FROM unsure ORDER BY _row").fetchall()]
-            if len(found) <= count * FEW:
-                break
-        return found
-
-    def _forms(self) -> dict[str, str]:
-        """How the first time of each column is written."""
-        found = {}
-        for target, kind in READ.items():
-            if kind == "TIMESTAMP" and target in self.how.columns and not self.how.mapping.patterns:
-                at = f"c{self.columns.index(self.how.columns[target])}"
-                first = self.connection.execute(f"SELECT {at} FROM raw WHERE {at} IS NOT NULL LIMIT 1").fetchall()
-                found[target] = first[0][0] if first else ""
-        return found
-
-    def _in_order(self) -> bool:
-        times = self.connection.execute("SELECT created_at FROM done WHERE _sure").fetchnumpy()["created_at"]
-        return not np.ma.isMaskedArray(times) and bool((times[1:] >= times[:-1]).all())
-
-    def _read(self, piece: Piece, scratch: Path) -> tuple[Any, Batch]:
-        """Parse a piece into the table `raw`. The numbers of the records in it, and those that had to be read with care."""
+    def _taken(self, piece: Piece, scratch: Path, target: Path) -> tuple[Piece, Batch]:
+        """Write what SQL makes of a piece to `target`. What of the piece is there, and what had to be read with care."""
         everything = np.arange(len(piece.starts))
-        run = self.connection.execute
         try:
-            run("CREATE OR REPLACE TEMP TABLE raw AS " + _read_csv(scratch, self.columns, self.dialect))
-            begins = [one[0] - 1 for one in run("SELECT DISTINCT line_byte_position FROM reject_errors").fetchall()]
-            run("DROP TABLE IF EXISTS reject_errors")
-            run("DROP TABLE IF EXISTS reject_scans")
+            begins = self._written(piece, scratch, target)
+            if not begins:
+                return piece, Batch([], {})
             bad = _records_at(piece, begins)
-            found = run("SELECT count(*) FROM raw").fetchall()[0][0]
             odd = self._with_care(piece, bad)
-            if found + len(bad) == len(everything) and not odd.lines:
-                return np.setdiff1d(everything, bad), odd
+            rest = _without(piece, bad)
+            if not odd.lines and (not len(rest.starts) or not self._written(rest, scratch, target)):
+                return rest, odd
         except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException):
             pass
+        return _without(piece, everything), self._with_care(piece, everything)
+
+    def _written(self, piece: Piece, scratch: Path, target: Path) -> list[int]:
+        """Write a piece to `target`; where in it the records begin that were not taken: its end where they are unknown.
+
+        The narrow SQL expects all times of a column in one form; where too many rows are otherwise, the wide one is used
+        from then on.
+        """
+        scratch.write_bytes(piece.data)
+        run = self.connection.execute
+        count = self._copied(piece, scratch, target)
+        begins = [one[0] - 1 for one in run("SELECT DISTINCT line_byte_position FROM reject_errors").fetchall()]
         run("DROP TABLE IF EXISTS reject_errors")
         run("DROP TABLE IF EXISTS reject_scans")
-        names = ", ".join(f"c{i} VARCHAR" for i in range(len(self.columns)))
-        run(f"CREATE OR REPLACE TEMP TABLE raw ({names})")
-        return everything[:0], self._with_care(piece, everything)
+        if begins or count != len(piece.starts):
+            return begins or [len(piece.data)]
+        if not self.wide and len(self._unsure(piece, target)) > count * FEW:
+            self.wide = True
+            return self._written(piece, scratch, target)
+        return []
+
+    def _copied(self, piece: Piece, scratch: Path, target: Path) -> int:
+        """Write a piece to `target`, sorted where pieces are not in order by themselves; how many records were taken."""
+        forms = None if self.wide else self._forms(piece)
+        raw = _read_csv(scratch, self.columns, self.dialect)
+        clean = CLEAN_PLAIN if _is_plain(piece) else CLEAN
+        query = _select(self.columns, self.how, forms, clean, raw, self._numbered(piece.lines))
+        count = copied(self.connection, query, target, in_order=not self.sorting)
+        if not self.sorting and not self._in_order(target):
+            self.sorting = True
+            return self._copied(piece, scratch, target)
+        return count
+
+    def _numbered(self, lines: Any) -> str:
+        """SQL: the line of the row `_row`."""
+        if lines[-1] - lines[0] == len(lines) - 1:
+            return f"_row + {int(lines[0])}"
+        self.connection.register("numbers", pd.DataFrame({"line": [lines]}))
+        return "list_extract((SELECT line FROM numbers), _row + 1)"
+
+    def _unsure(self, piece: Piece, target: Path) -> Any:
+        """The numbers of the records of a written piece of which SQL was not certain."""
+        query = f"SELECT {LINE} FROM read_parquet({_text(str(target))}) WHERE NOT {SURE} ORDER BY 1"
+        unsure = self.connection.execute(query).fetchnumpy()[LINE]
+        return np.searchsorted(piece.lines, unsure)
+
+    def _forms(self, piece: Piece) -> dict[str, str]:
+        """How the first time of each column is written, among some records from all over a piece."""
+        some = np.unique(np.linspace(0, len(piece.starts) - 1, SAMPLE).astype(np.int64))
+        values = self._with_care(piece, some).values
+        return {
+            target: next((value for value in values[self.how.columns[target]] if value), "")
+            for target, kind in READ.items()
+            if kind == "TIMESTAMP" and target in self.how.columns
+        }
+
+    def _in_order(self, target: Path) -> bool:
+        query = f"SELECT created_at FROM read_parquet({_text(str(target))}) WHERE {SURE}"
+        times = self.connection.execute(query).fetchnumpy()["created_at"]
+        return bool((times[1:] >= times[:-1]).all())
 
     def _with_care(self, piece: Piece, numbers: Any) -> Batch:
         """These records, taken apart one by one. Raises Odd for one of several lines that is bad."""
@@ -161,7 +181,7 @@ class Quick:
         lines: list[int] = []
         rows: list[list[str]] = []
         rejects: list[Reject] = []
-        for number in numbers.tolist():
+        for number in np.asarray(numbers).tolist():
             text = piece.data[piece.starts[number] : ends[number]].decode("utf-8", "surrogateescape")
             reader = csv.reader(
                 iter(_by_feed(text)),
@@ -179,41 +199,44 @@ class Quick:
                 rows.append(found)
         return Batch(lines, {name: [row[i] for row in rows] for i, name in enumerate(self.columns)}, rejects)
 
-    def _write(self, frames: list[Any], lines: Any, target: Path) -> int:
-        run = self.connection.execute
-        names = ", ".join(_name(name) for name in STORED)
-        if len(lines) and lines[-1] - lines[0] == len(lines) - 1:
-            query = f"SELECT {names}, _row + {int(lines[0])} AS {LINE} FROM done WHERE _sure"
-        else:
-            self.connection.register("numbers", pd.DataFrame({"_row": np.arange(len(lines)), LINE: lines}))
-            query = f"SELECT {names}, {LINE} FROM done JOIN numbers USING (_row) WHERE _sure"
-        for i, frame in enumerate(frames):
-            if len(frame):
-                self.connection.register(f"careful_{i}", frame)
-                query += f" UNION ALL SELECT {casted()} FROM careful_{i}"
-        run(f"CREATE OR REPLACE TEMP VIEW good AS {query}")
-        good = staged(self.connection, "good", target, in_order=not frames and self._in_order())
-        run("DROP VIEW good")
-        return good
 
-
-def casted() -> str:
-    """The columns of a converted frame in their stored types."""
+def write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, target: Path) -> int:
+    """Write a converted frame under way to a part; how many rows it has."""
     kinds = {**STORED, LINE: "BIGINT"}
-    return ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in kinds.items())
+    columns = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in kinds.items())
+    connection.register("incoming", frame)
+    try:
+        return copied(connection, f"SELECT {columns}, true AS {SURE} FROM incoming", target, in_order=False)
+    finally:
+        connection.unregister("incoming")
 
 
-def staged(connection: duckdb.DuckDBPyConnection, source: str, target: Path, *, in_order: bool = False) -> int:
-    """Write converted rows under way to a part, sorted, in small groups, so that a month is found without the rest.
+def copied(connection: duckdb.DuckDBPyConnection, query: str, target: Path, *, in_order: bool) -> int:
+    """Write converted rows under way to a part; how many.
 
-    Returns how many.
+    What is not in order is sorted, and in small groups, so that a month is found without the rest.
     """
-    place = str(target).replace("'", "''")
+    order, group = ("", 16384) if in_order else (" ORDER BY created_at", 4096)
     made = connection.execute(
-        f"COPY (SELECT * FROM {source}{'' if in_order else ' ORDER BY created_at'}) TO '{place}' "
-        "(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 4096)"
+        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {group})"
     )
     return int(made.fetchall()[0][0])
+
+
+def _without(piece: Piece, numbers: Any) -> Piece:
+    """A piece without the records of these numbers."""
+    keep = np.ones(len(piece.starts), dtype=bool)
+    keep[numbers] = False
+    ends = np.append(piece.starts[1:], len(piece.data))
+    lengths = (ends - piece.starts)[keep]
+    data = b"".join(piece.data[start:end] for start, end in _runs(piece.starts, ends, keep))
+    return Piece(data, np.cumsum(lengths) - lengths, piece.lines[keep])
+
+
+def _runs(starts: Any, ends: Any, keep: Any) -> list[tuple[int, int]]:
+    """From where to where the records that are kept stand beside each other."""
+    edges = np.flatnonzero(np.diff(keep.astype(np.int8), prepend=0, append=0))
+    return [(int(starts[first]), int(ends[last - 1])) for first, last in edges.reshape(-1, 2).tolist()]
 
 
 def _by_feed(text: str) -> list[str]:
@@ -236,57 +259,18 @@ def _records_at(piece: Piece, begins: list[int]) -> Any:
     return np.unique(numbers[numbers < len(piece.starts)])
 
 
-def _blank_ends(piece: Piece, dialect: Dialect) -> Any:
-    """The numbers of the records in which a value may begin or end with a blank or a control character."""
-    array = np.frombuffer(b"\n\n\n" + piece.data + b"\n\n\n", dtype=np.uint8)
-    quote = ord(dialect.quote)
-    delimiter = ord(dialect.delimiter)
-    size = len(array) - 2
-    marks = np.concatenate([_near(array, at, delimiter, quote) for at in range(0, size, SLICE)])
-    marks = marks[(marks >= 2) & (marks < len(array) - 2)]
-    before, after = marks - 1, marks + 1
-    before = before - (array[before] == quote)
-    after = after + (array[after] == quote)
-    odd = (array[after] <= 32) & (array[after] != 10) | (array[before] <= 32) & (array[before] != 10)
-    odd |= (array[before] == 127) | (array[after] == 127)
-    odd |= (array[before] >= 128) & _wide_blank(array, before) | (array[after] >= 128) & _wide_blank_at(array, after)
-    found = marks[odd] - 3
-    quotes = places(array, quote) - 3
-    if len(found) and len(quotes):
-        found = found[np.searchsorted(quotes, found) % 2 == 0]
-    # A line feed belongs to the record that it ends, and to the one that it begins.
-    numbers = np.searchsorted(piece.starts, found, side="right") - 1
-    return np.unique(np.concatenate([numbers, np.minimum(numbers + 1, len(piece.starts) - 1)]))
+def _is_plain(piece: Piece) -> bool:
+    """Whether a piece is in ASCII, and its only characters below the blank are the line feeds that end records."""
+    feeds = piece.data.count(b"\n")
+    if not piece.data.isascii() or feeds > len(piece.starts):
+        return False
+    return int(np.count_nonzero(np.frombuffer(piece.data, dtype=np.uint8) < 32)) == feeds
 
 
-def _near(array: Any, at: int, delimiter: int, quote: int) -> Any:
-    """Where, in one slice, a value ends or begins beside a byte that may belong to a blank, or beside a quote and that."""
-    part = array[at : at + SLICE + 2]
-    feeds = part == 10
-    ends = (part == delimiter) | feeds
-    rare = ((part - np.uint8(33)) >= 94) & ~feeds
-    quotes = part == quote
-    found = [ends[1:] & rare[:-1], ends[:-1] & rare[1:]]
-    found += [ends[2:] & quotes[1:-1] & rare[:-2], ends[:-2] & quotes[1:-1] & rare[2:]]
-    return np.concatenate([np.flatnonzero(one) + add for one, add in zip(found, (1, 0, 2, 0), strict=True)]) + at
+def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, clean: str, raw: str, line: str) -> str:
+    """The ticket columns of the SELECT `raw`, the `line` of each row, and whether it is surely what `convert` makes of it.
 
-
-def _wide_blank(array: Any, last: Any) -> Any:
-    """Whether a blank that is no ASCII may end at these places."""
-    two, three = array[last - 1], array[last - 2]
-    return (two == 0xC2) | ((three >= 0xE1) & (three <= 0xE3) & ((two == 0x9A) | (two == 0x80) | (two == 0x81)))
-
-
-def _wide_blank_at(array: Any, first: Any) -> Any:
-    """Whether a blank that is no ASCII may begin at these places."""
-    one, two = array[first], array[first + 1]
-    return (one == 0xC2) | ((one >= 0xE1) & (one <= 0xE3) & ((two == 0x9A) | (two == 0x80) | (two == 0x81)))
-
-
-def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None) -> str:
-    """The ticket columns of `raw`, and whether each row is surely what `convert` makes of it.
-
-    With `forms`, an example of each time column, only that form is taken, and nothing is said about blanks.
+    With `forms`, an example of each time column, only that form is taken. `clean` says that a text has no blank ends.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns)}
     texts = {target: _word(target, how, at) for target in READ}
@@ -294,7 +278,7 @@ def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None) -
     outer: list[str] = []
     joins: list[str] = []
     for target, kind in READ.items():
-        value, certain = _column(target, kind, how, at, joins, forms)
+        value, certain = _column(target, kind, how, at, joins, forms, clean)
         outer.append(f'{value} AS "{target}"')
         if certain:
             sure.append(f"({certain})")
@@ -302,11 +286,13 @@ def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None) -
     extra, extra_sure = _attributes(how.attributes, at)
     sure += [extra_sure, '"ticket_id" IS NOT NULL', '"created_at" IS NOT NULL']
     sure += [f'("{late}" IS NULL OR "{late}" >= "created_at")' for late in ("first_response_at", "resolved_at")]
-    certain = " AND ".join(f"coalesce({one}, false)" for one in sure)
+    # A CASE looks at a condition only where those before it hold; an AND that is a value looks at all for every row.
+    certain = f"CASE WHEN {' AND '.join(f'({one})' for one in sure)} THEN true ELSE false END"
     return (
-        f"WITH word AS (SELECT rowid AS _row, {inner}, {extra} AS {ATTRIBUTES}, raw.* FROM raw), "
-        f"made AS (SELECT _row, {', '.join(outer)}, word.* EXCLUDE (_row) FROM word {' '.join(joins)}) "
-        f"SELECT _row, {', '.join(_name(name) for name in STORED)}, {certain} AS _sure FROM made"
+        f"WITH raw AS ({raw}), "
+        f"word AS (SELECT row_number() OVER () - 1 AS _row, {inner}, {extra} AS {ATTRIBUTES}, raw.* FROM raw), "
+        f"made AS (SELECT {', '.join(outer)}, word.* FROM word {' '.join(joins)}) "
+        f"SELECT {', '.join(_name(name) for name in STORED)}, {line} AS {LINE}, {certain} AS {SURE} FROM made"
     )
 
 
@@ -324,7 +310,13 @@ def _word(target: str, how: Plan, at: dict[str, str]) -> str:
 
 
 def _column(
-    target: str, kind: str, how: Plan, at: dict[str, str], joins: list[str], forms: dict[str, str] | None
+    target: str,
+    kind: str,
+    how: Plan,
+    at: dict[str, str],
+    joins: list[str],
+    forms: dict[str, str] | None,
+    clean: str,
 ) -> tuple[str, str]:
     """The SQL of a column's value, and of whether it is certain; empty where it always is."""
     if target not in how.derive and target not in how.columns:
@@ -341,11 +333,11 @@ def _column(
             f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
         )
         return value, f'{blank} OR "{target}" IS NOT NULL'
-    return text, "" if target in LONG or forms is not None else f"{blank} OR ({CLEAN.format(raw)})"
+    return text, "" if target in LONG else clean.format(raw)
 
 
 def _number(target: str, text: str, blank: str, how: Plan) -> tuple[str, str]:
-    number = f"CASE WHEN translate({text}, '0123456789.-', '') = '' AND length({text}) < 16 THEN try_cast({text} AS DOUBLE) END"
+    number = f"CASE WHEN regexp_full_match({text}, '[-.0-9]{{1,15}}') THEN try_cast({text} AS DOUBLE) END"
     rule = how.derive.get(target)
     if rule and rule.above is not None:
         return f"({number}) > {rule.above!r}::DOUBLE", f'{blank} OR "{target}" IS NOT NULL'

@@ -72,14 +72,21 @@ def recipe() -> str:
 
 
 def write(part: Path, target: Path, *, enriched: bool = False) -> None:
-    """Write the rollup of the tickets in the Parquet file `part` to `target`. Raises duckdb.Error where it cannot.
+    """Write the rollup of the tickets in the Parquet file `part` to `target`. Raises duckdb.Error where it cannot."""
+    write_all([(part, target)], enriched=enriched)
 
+
+def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> None:
+    """Write the rollup of each file of tickets to the target beside it. Raises duckdb.Error where it cannot.
+
+    They are counted together, which is less work than one by one, and needs the memory of them all.
     Topics found in texts stay numbers here, so that a new name changes no file; `attach` names them.
     """
-    with duckdb.connect(":memory:") as connection:
+    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         hours.attach(connection)
-        topics = view.marked(_most(connection, part)) if enriched else None
-        connection.execute(f"CREATE VIEW ticket AS {view.select([part], topics)}")
+        topics = view.marked(_most(connection, [part for part, _ in files])) if enriched else None
+        pieces = [f"SELECT {i} AS part, * FROM ({view.select([part], topics)})" for i, (part, _) in enumerate(files)]
+        connection.execute(f"CREATE VIEW ticket AS {' UNION ALL '.join(pieces)}")
         connection.execute(f"CREATE TABLE base AS {_base(connection)}")
         connection.execute(f"CREATE TABLE cell AS {_sums()}")
         connection.execute(f"INSERT INTO cell BY NAME {_resolved()}")
@@ -87,24 +94,29 @@ def write(part: Path, target: Path, *, enriched: bool = False) -> None:
             connection.execute(f"INSERT INTO cell BY NAME {_alone(one)}")
         daily = [duration for duration in metrics.DURATIONS.values() if duration.daily]
         connection.execute(f"CREATE TABLE binned AS {' UNION ALL BY NAME '.join(map(_bins, daily))}")
-        kept = _worth_keeping(connection)
-        connection.execute(
-            f"COPY (SELECT * REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
-            f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE list_contains({_list(kept)}, cube) "
-            f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
-            "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, "
-            f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
-        )
+        for i, (_, target) in enumerate(files):
+            kept = _worth_keeping(connection, i)
+            connection.execute(
+                f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
+                f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
+                f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
+                "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, ROW_GROUP_SIZE 61440, "
+                f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
+            )
 
 
-def fresh(file: Path) -> bool:
-    """Whether there is a rollup in `file` and the present recipe made it."""
+def fresh(files: Iterable[Path]) -> set[Path]:
+    """Those of `files` that are there and hold a rollup that the present recipe made."""
+    there = [file for file in files if file.is_file()]
+    if not there:
+        return set()
     with duckdb.connect(":memory:") as connection:
-        return bool(_shared(connection, [file]))
+        return {file for file in there if _shared(connection, [file])}
 
 
-def _most(connection: duckdb.DuckDBPyConnection, part: Path) -> int:
-    found = connection.execute(f"SELECT coalesce(max(enriched_topic), 0) FROM read_parquet({_quoted(part)})").fetchall()
+def _most(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path]) -> int:
+    listed = _list(map(str, parts))
+    found = connection.execute(f"SELECT coalesce(max(enriched_topic), 0) FROM read_parquet({listed})").fetchall()
     return int(found[0][0])
 
 
@@ -191,14 +203,16 @@ def _base(connection: duckdb.DuckDBPyConnection) -> str:
         connection.execute(
             f"CREATE TYPE one_{one} AS ENUM (SELECT DISTINCT {one} FROM ticket WHERE {one} IS NOT NULL ORDER BY 1)"
         )
-    parts = ["created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
+    parts = ["part", "created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
     parts += [f"{one}::one_{one} AS {one}" for one in DIMENSIONS]
     parts += [
         f"({column.each})::BOOLEAN AS {column.name}" if column.is_count else f"({column.each}) AS {column.name}"
         for column in _stored()
     ]
-    parts += [f"{bin_of(long.sql)} AS bin_{long.name}" for long in metrics.DURATIONS.values() if long.daily]
-    return f"SELECT {', '.join(parts)} FROM ticket"
+    daily = [long for long in metrics.DURATIONS.values() if long.daily]
+    parts += [f"{bin_of(f'long_{long.name}')} AS bin_{long.name}" for long in daily]
+    durations = ", ".join(f"{long.sql} AS long_{long.name}" for long in daily)
+    return f"SELECT {', '.join(parts)} FROM (SELECT *, {durations} FROM ticket)"
 
 
 def bin_of(microseconds: str) -> str:
@@ -218,7 +232,7 @@ def _sums() -> str:
         for column in _stored()
     ]
     return (
-        f"SELECT {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
+        f"SELECT part, {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
         f"{', '.join(sums)} FROM base GROUP BY {_sets('day', COUNTED)}"
     )
 
@@ -226,7 +240,7 @@ def _sums() -> str:
 def _resolved() -> str:
     """Every cube by day of resolution: how many, and when they had been created."""
     return (
-        f"SELECT {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
+        f"SELECT part, {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
         "count(*)::BIGINT AS tickets, sum(base.born)::BIGINT AS born "
         f"FROM base WHERE base.solved GROUP BY {_sets('resolved_on', COUNTED)}"
     )
@@ -236,7 +250,7 @@ def _alone(dimension: str) -> str:
     """One dimension by day, added up from the cube that has it together with others."""
     sums = ", ".join(f"sum({column.name})::BIGINT AS {column.name}" for column in _stored())
     return (
-        f"SELECT '{dimension}' AS cube, dated, day, {dimension}, {sums} FROM cell "
+        f"SELECT part, '{dimension}' AS cube, dated, day, {dimension}, {sums} FROM cell "
         f"WHERE cube = '{name(NARROW[dimension])}' GROUP BY ALL"
     )
 
@@ -248,14 +262,14 @@ def _bins(duration: metrics.Duration) -> str:
     column = f"bin_{duration.name}"
     listed = "".join(f"{one}, " for one in names)
     return (
-        f"SELECT '{duration.name}:' || {_cube_name(names)} AS cube, 'created' AS dated, day, {listed}"
+        f"SELECT part, '{duration.name}:' || {_cube_name(names)} AS cube, 'created' AS dated, day, {listed}"
         f"{column} AS bin, count(*)::BIGINT AS tickets FROM base WHERE {column} IS NOT NULL "
         f"GROUP BY {_sets(f'day, {column}', kept)}"
     )
 
 
 def _sets(day: str, cubes: Iterable[Sequence[str]]) -> str:
-    return f"GROUPING SETS ({', '.join('(' + ', '.join([day, *cube]) + ')' for cube in cubes)})"
+    return f"GROUPING SETS ({', '.join('(' + ', '.join(['part', day, *cube]) + ')' for cube in cubes)})"
 
 
 def _cube_name(names: Sequence[str] = DIMENSIONS) -> str:
@@ -270,10 +284,11 @@ def _cube_name(names: Sequence[str] = DIMENSIONS) -> str:
     return f"CASE GROUPING({', '.join(names)}) {' '.join(whens)} END"
 
 
-def _worth_keeping(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    tickets = connection.execute("SELECT count(*) FROM base").fetchall()[0][0]
+def _worth_keeping(connection: duckdb.DuckDBPyConnection, part: int) -> list[str]:
+    tickets = connection.execute(f"SELECT count(*) FROM base WHERE part = {part}").fetchall()[0][0]
     sizes = connection.execute(
-        "SELECT cube, count(*) FROM (SELECT cube FROM cell UNION ALL SELECT cube FROM binned) GROUP BY ALL ORDER BY cube"
+        "SELECT cube, count(*) FROM (SELECT part, cube FROM cell UNION ALL SELECT part, cube FROM binned) "
+        f"WHERE part = {part} GROUP BY ALL ORDER BY cube"
     ).fetchall()
     return [cube for cube, rows in sizes if rows <= max(SMALL, SHARE * tickets)]
 
