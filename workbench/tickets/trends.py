@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -422,13 +423,14 @@ def _frame(
 ) -> pd.DataFrame:
     """One metric's rows as the table of `series`, with every period for every group."""
     groups, periods = names or ["label"], _periods(days, grain)
-    at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
+    place = itemgetter(*groups, "period")
+    at = {place(row): row for row in rows}
     found = _groups(rows, groups, order)
     picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
     complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
     columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
-    for place, name in enumerate(groups):
-        labels = [group[place] for group in found for _ in periods]
+    for i, name in enumerate(groups):
+        labels = [group[i] for group in found for _ in periods]
         columns[name] = pd.array(labels, dtype="str")
     for name in ("value", "low", "high"):
         columns[name] = np.array([row[name] for row in picked], dtype="float64")
