@@ -291,7 +291,8 @@ def _binned(chosen: Sequence[Metric], asked: Asked, kept: str) -> list[Row]:
     if not len(held):
         return []
     first = bins.starts(keys)
-    groups = list(zip(*(_plain(column[first]) for column in keys), strict=True))
+    groups = zip(*(_plain(column[first]) for column in keys), strict=True)
+    named = [dict(zip(asked.keys, group, strict=True)) for group in groups]
     n = bins.sizes(held, first).tolist()
     rows = []
     for metric in chosen:
@@ -299,9 +300,9 @@ def _binned(chosen: Sequence[Metric], asked: Asked, kept: str) -> list[Row]:
         sides = bins.quantiles(found["bin"], held, first, metric.quantile)
         unit = PER_UNIT[metric.unit]
         columns = ((sides[name] / unit).tolist() for name in ("value", "low", "high"))
-        for group, tickets, value, low, high in zip(groups, n, *columns, strict=True):
-            row = {"metric": metric.name, **dict(zip(asked.keys, group, strict=True)), "tickets": tickets}
-            rows.append({**row, "value": value, "n": tickets, "low": low, "high": high})
+        for one, tickets, value, low, high in zip(named, n, *columns, strict=True):
+            told = {"metric": metric.name, "tickets": tickets, "value": value, "n": tickets, "low": low, "high": high}
+            rows.append(one | told)
     return [row for row in rows if not _is_double(row)]
 
 

@@ -86,31 +86,23 @@ def _answer(
     """What `take` makes of the rows; kept where its `size` can be told and it depends on nothing but the tickets."""
     named = set(re.findall(r"\$(\w+)", sql))
     bound = {name: value for name, value in parameters.items() if name in named}
-    before = signature()
-    if size is None or outcomes.TABLE in sql:
-        return _again(before, lambda: _taken(sql, bound, take))
+    held = _current()
     asked = (take, sql, repr(bound))
-    kept: T | None = _current().answers.get(asked)
+    kept: T | None = held.answers.get(asked)
     if kept is not None:
         return kept
-    answer = _again(before, lambda: _taken(sql, bound, take))
-    if (held := _current()).signature == before:
+    try:
+        answer = _taken(held, sql, bound, take)
+    except Unavailable:
+        if (now := _current()) is held:
+            raise
+        return _taken(now, sql, bound, take)  # The tickets were changed meanwhile; the files that we held are gone.
+    if size is not None and outcomes.TABLE not in sql:
         held.answers.keep(asked, size(answer), answer)
     return answer
 
 
-def _again(before: Signature, find: Callable[[], T]) -> T:
-    """What `find` finds, at the second time where the tickets were changed meanwhile; the files that we held are gone."""
-    try:
-        return find()
-    except Unavailable:
-        if signature() == before:
-            raise
-        return find()
-
-
-def _taken(sql: str, bound: dict[str, Any], take: Callable[[Cursor], T]) -> T:
-    held = _current()
+def _taken(held: Held, sql: str, bound: dict[str, Any], take: Callable[[Cursor], T]) -> T:
     cursor = held.connection.cursor()
     try:
         _bring(held, cursor, sql)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid, NotFound
-from workbench.tickets import measure, publish, rollups, source
-from workbench.tickets.columns import DIMENSIONS, NONE, dimension, nearest
-from workbench.tickets.measure import Asked, label
+from workbench.tickets import measure, publish, source, stock
+from workbench.tickets.columns import NONE, dimension, nearest
+from workbench.tickets.measure import Asked
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
 from workbench.tickets.statement import statement
 
@@ -31,7 +31,6 @@ AGAINST: dict[Against, str] = {
 GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
 SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
 NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
-FACET_VALUES = 500
 MOST_TICKETS = 100_000
 NEWEST = (1, 7, 56)
 """The newest tickets are looked for in so many days and the last before all are."""
@@ -139,14 +138,14 @@ class Answer:
 
 def freshness() -> Freshness:
     """The extent and the origin of the current tickets; raises NotFound where there are none."""
-    rows, first, last = _extent(source.signature())
+    rows, first, last = stock.extent(source.signature())
     about = publish.meta()
     return Freshness(rows, first, last, about.loaded_at, about.source, about.rejected)
 
 
 def facets() -> dict[str, list[str]]:
     """The values of each dimension, the most frequent first; a dimension that is empty everywhere has none."""
-    return {name: [] if values == (NONE,) else list(values) for name, values in _facets(source.signature())}
+    return {name: [] if values == (NONE,) else list(values) for name, values in stock.facets(source.signature())}
 
 
 def window(filters: Filters, against: Against = "previous") -> Window:
@@ -154,7 +153,7 @@ def window(filters: Filters, against: Against = "previous") -> Window:
 
     Against the same weekdays, the days before begin whole weeks earlier; against a year, 52 weeks.
     """
-    _rows, first, last = _extent(source.signature())
+    _rows, first, last = stock.extent(source.signature())
     start, end = filters.start or first.date(), filters.end or last.date()
     if start > end:
         raise Invalid(f"The period ends ({end}) before it begins ({start}).", remedy="Swap the two days.")
@@ -373,7 +372,7 @@ def narrow(filters: Filters, *, by: str | None, label: str, period: dt.date, gra
 
 def with_runs() -> bool:
     """Whether any ticket names a run: only then do figures about runs mean anything."""
-    return _with_runs(source.signature())
+    return stock.with_runs(source.signature())
 
 
 def last_days(count: int | None) -> Filters:
@@ -424,13 +423,14 @@ def _frame(
 ) -> pd.DataFrame:
     """One metric's rows as the table of `series`, with every period for every group."""
     groups, periods = names or ["label"], _periods(days, grain)
-    at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
+    place = itemgetter(*groups, "period")
+    at = {place(row): row for row in rows}
     found = _groups(rows, groups, order)
     picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
     complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
     columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
-    for place, name in enumerate(groups):
-        labels = [group[place] for group in found for _ in periods]
+    for i, name in enumerate(groups):
+        labels = [group[i] for group in found for _ in periods]
         columns[name] = pd.array(labels, dtype="str")
     for name in ("value", "low", "high"):
         columns[name] = np.array([row[name] for row in picked], dtype="float64")
@@ -497,7 +497,7 @@ def known_values(where: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     found = facets()
     for name, values in where.items():
         for value in values:
-            if value not in found[dimension(name)] and len(found[name]) < FACET_VALUES:
+            if value not in found[dimension(name)] and len(found[name]) < stock.FACET_VALUES:
                 raise Invalid(
                     f"No ticket has the {name} {value!r}{nearest(value, found[name])}.",
                     remedy=f"It can be {', '.join(found[name][:12])}.",
@@ -562,33 +562,3 @@ def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[d
         value = None if pd.isna(row["value"]) else float(row["value"])
         rows.append({**period, **groups, "value": value, "tickets": int(row["tickets"])})
     return rows
-
-
-@lru_cache(maxsize=4)
-def _extent(_signature: source.Signature) -> tuple[int, dt.datetime, dt.datetime]:
-    row = source.records("SELECT tickets, first, last FROM newest")[0]
-    return row["tickets"], row["first"].replace(tzinfo=dt.UTC), row["last"].replace(tzinfo=dt.UTC)
-
-
-@lru_cache(maxsize=4)
-def _with_runs(_signature: source.Signature) -> bool:
-    if rollups.ALL in source.cubes():
-        sql = f"SELECT sum(with_run) > 0 AS any FROM {rollups.table('created', rollups.ALL)}"
-    else:
-        sql = "SELECT count(run_id) > 0 AS any FROM ticket"
-    return bool(source.records(sql)[0]["any"])
-
-
-@lru_cache(maxsize=4)
-def _facets(_signature: source.Signature) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found: dict[str, list[str]] = {name: [] for name in DIMENSIONS}
-    if source.cubes():
-        for row in source.records(f"SELECT dimension, {label('value')} AS label FROM facet ORDER BY tickets DESC, 2"):
-            found[row["dimension"]].append(str(row["label"]))
-    return tuple((name, tuple(values[:FACET_VALUES]) or _values(name)) for name, values in found.items())
-
-
-def _values(name: str) -> tuple[str, ...]:
-    """The values of a dimension, the most frequent first, counted ticket by ticket."""
-    sql = f"SELECT {label(name)} AS label FROM ticket GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {FACET_VALUES}"
-    return tuple(str(row["label"]) for row in source.records(sql))
