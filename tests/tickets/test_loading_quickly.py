@@ -93,6 +93,18 @@ def test_both_ways_give_the_same_tickets_and_the_same_rejects(text: str, zone: s
     pd.testing.assert_frame_equal(same, tickets)
 
 
+@pytest.mark.parametrize("last", ["", "T050000,2026-03-01", "T000001,2026-01-01"], ids=["in order", "late", "twice"])
+@pytest.mark.usefixtures("home")
+def test_a_part_is_sorted_by_creation_and_id_however_the_file_is(tmp_path: Path, last: str) -> None:
+    rows = [f"T{i + (1 if i % 2 == 0 else -1) * bool(last):06},2026-{1 + i // 20000:02}-01" for i in range(40000)]
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at", *rows, last]))
+    loaded, found = _load(path, mapping.Mapping(), 0)
+    assert (loaded.rows, loaded.duplicates) == {"": (40000, 0), "T050000,2026-03-01": (40001, 0)}.get(last, (40000, 1))
+    keys = list(found[["created_at", "ticket_id"]].itertuples(index=False, name=None))
+    assert keys == sorted(keys)
+    assert not found["ticket_id"].duplicated().any()
+
+
 def _load(path: Path, how: mapping.Mapping, quick_from: int) -> tuple[Loaded, pd.DataFrame]:
     loaded = load(ADMIN, path, mapping=how, replace_all=True, quick_from=quick_from)
     return loaded, stored()

@@ -157,7 +157,7 @@ class Merge:
             plain = f"SELECT {fresh} WHERE {SURE} AND {inside}"
             ready = not parts and not self.skipping() and _in_order(cursor, plain)
             query = plain if ready else f"{' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id"
-            cursor.execute(f"COPY ({query}) TO {_text(target)} (FORMAT parquet, COMPRESSION zstd)")
+            cursor.execute(f"COPY ({query}) TO {_text(target)} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)")
             rows, first, last = cursor.execute(
                 f"SELECT count(*), min(created_at), max(created_at) FROM read_parquet({_text(target)})"
             ).fetchall()[0]

@@ -218,7 +218,7 @@ def copied(connection: duckdb.DuckDBPyConnection, query: str, target: Path, *, i
     """
     order, group = ("", 16384) if in_order else (" ORDER BY created_at", 4096)
     made = connection.execute(
-        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {group})"
+        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, ROW_GROUP_SIZE {group})"
     )
     return int(made.fetchall()[0][0])
 
@@ -329,9 +329,8 @@ def _column(
     if kind == "TIMESTAMP":
         return _moment(target, text, blank, how, joins, forms)
     if kind == "BOOLEAN":
-        value = (
-            f"CASE WHEN lower({text}) IN {_list(TRUE)} THEN true WHEN lower({text}) IN {_list(FALSE)} THEN false END"
-        )
+        words = [f"WHEN {_text(word)} THEN {word in TRUE}" for word in sorted(TRUE | FALSE, reverse=True)]
+        value = f"CASE lower({text}) {' '.join(words)} END"
         return value, f'{blank} OR "{target}" IS NOT NULL'
     return text, "" if target in LONG else clean.format(raw)
 
