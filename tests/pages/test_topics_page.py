@@ -178,3 +178,20 @@ def test_an_address_with_nonsense_chooses_nothing(page: AppTest) -> None:
     page.query_params["chosen"] = "99999"
     page.run()
     assert "Told by" not in words(page)
+
+
+def test_from_a_topic_one_click_opens_a_detector_that_watches_it_and_then_the_page_leads_there(page: AppTest) -> None:
+    one = largest()
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    assert ":material/add_alert: Set" in page.dataframe[0].value["alarm"].tolist()
+    page.query_params.clear()
+    page.query_params["of-topic"] = str(one.number)
+    page.switch_page(str(ROOT / "pages" / "detectors.py")).run()
+    assert f"looks at tickets with found topic {one.name}" in words(page)
+    page.button(key="save-detector").click().run()
+    assert "Saved as a new version." in words(page)
+    assert topic_figures.watched()[one.name].startswith("growth of ")
+    page.switch_page(str(ROOT / "pages" / "topics.py")).run()
+    table = page.dataframe[0].value
+    assert dict(zip(table["topic"], table["alarm"], strict=True))[one.name] == ":material/notifications_active: Open"

@@ -6,7 +6,6 @@ import datetime as dt
 
 from workbench import releases
 from workbench.tickets import metrics, noise, signals, trends
-from workbench.tickets.columns import DIMENSIONS
 from workbench.tickets.figures import Figure, Sentence, sentence, told, trend
 from workbench.tickets.metrics import Metric
 from workbench.tickets.noise import Side
@@ -40,7 +39,7 @@ def sentences(start: dt.date, end: dt.date) -> list[Sentence]:
 def judged(one: Incident) -> Sentence:
     """An incident's metric after the mending against while it went on, with the range of the difference."""
     metric = metrics.get(one.metric if one.metric in metrics.METRICS else "volume")
-    where = {name: list(values) for name, values in one.conditions.items() if name in DIMENSIONS}
+    where = signals.narrowed(one)
     fixed = (one.fixed_at or one.last_seen).date()
     first, last = one.started_at.date(), max(one.started_at.date(), min(fixed, one.last_seen.date()) - _DAY)
     begin = fixed + _DAY

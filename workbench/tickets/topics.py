@@ -18,7 +18,7 @@ from workbench import access, settings, store
 from workbench.errors import Conflict, Invalid, NotFound
 from workbench.store.tables import TextModel, TopicChange, TopicRow
 from workbench.tickets import manifest, publish
-from workbench.tickets.columns import NONE
+from workbench.tickets.columns import FOUND, NONE
 from workbench.tickets.manifest import Names
 
 LONGEST = 80
@@ -103,6 +103,33 @@ def members(number: int) -> list[int]:
     """The numbers that tickets of a topic carry: its own, those merged into it, and those below it."""
     known = {one.number: one for one in every()}
     return [one for one in known if number in _line(known, one)]
+
+
+def followed(where: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Conditions in which topics that were renamed, merged or moved since are called as tickets show them now."""
+    made = {name: tuple(values) for name, values in where.items()}
+    for place in FOUND:
+        if place in made and (there := _there(place, made[place])) is not None:
+            del made[place]
+            made[there[0]] = tuple(dict.fromkeys(there[1]))
+    return made
+
+
+def _there(place: str, values: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Where topics that were called `values` stand now, and how they are called; None where they are not together."""
+    names = manifest.read().topics
+    if set(values) <= {one[FOUND.index(place)] for one in names} | {NONE}:
+        return place, tuple(values)
+    called = {one.name: one.number for one in every()}
+    with store.session() as session:
+        changed = session.exec(select(TopicChange).order_by(col(TopicChange.id))).all()
+    once = {fields["name"]: int(n) for row in changed for n, fields in row.before.items() if "name" in fields}
+    numbers = [called.get(value, once.get(value, 0)) for value in values]
+    shown_as = [names[number - 1] if 0 < number <= len(names) else (None, None) for number in numbers]
+    places = {FOUND[finer is not None] for _, finer in shown_as}
+    if len(places) != 1 or None in {topic for topic, _ in shown_as}:
+        return None
+    return places.pop(), tuple(str(finer or topic) for topic, finer in shown_as)
 
 
 def history(limit: int = 20) -> list[Change]:

@@ -214,6 +214,11 @@ def point(name: str, value: str) -> None:
     st.query_params[name] = value
 
 
+def unpoint(name: str) -> None:
+    """Take `name` out of the address."""
+    st.query_params.pop(name, None)
+
+
 def seen(name: str, value: T) -> T:
     """What the person had before their eyes under `name` when they clicked: the value of the run before this one."""
     before = cast(T, get(f"seen-{name}", value))

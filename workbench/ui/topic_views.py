@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -23,6 +23,7 @@ PERIODS = {"30 days": 30, "90 days": 90, "12 months": 365, "All": None}
 SHOWN = 20
 CLICKS = "topics-clicks"
 JOB = "topics-job"
+WATCH = "topics-watch"
 SEEN = "topics-last-change-seen"
 """The change that the person saw as the last one: what a click on undo means, whatever others did since."""
 
@@ -112,6 +113,8 @@ def overview() -> tickets.Filters:
 
 def _table(frame: pd.DataFrame) -> None:
     """Every topic with its figures, those on too few tickets grey."""
+    watched = topic_figures.watched()
+    frame["alarm"] = [_alarm(name, watched) for name in frame["topic"]]
     event: Any = st.dataframe(
         frame.style.apply(
             lambda column: [parts.GREY if few is True else "" for few in frame[f"few_{column.name}"].tolist()],
@@ -124,7 +127,7 @@ def _table(frame: pd.DataFrame) -> None:
         key=f"topic-table-{session.get(CLICKS, 0)}",
         on_select="rerun",
         selection_mode="single-row",
-        column_order=("topic", "tickets", "share", "growth", "csat", "resolution", "reopened"),
+        column_order=("topic", "tickets", "share", "growth", "alarm", "csat", "resolution", "reopened"),
         column_config={
             "topic": st.column_config.TextColumn("Topic", width="medium"),
             "tickets": st.column_config.NumberColumn("Tickets", format="localized"),
@@ -135,11 +138,32 @@ def _table(frame: pd.DataFrame) -> None:
             "csat": st.column_config.NumberColumn("CSAT", format="%.2f", help=get("csat").told),
             "resolution": st.column_config.NumberColumn("Resolution", format="%,.1f h", help=get("resolution").told),
             "reopened": st.column_config.NumberColumn("Reopened", format="%.1f %%", help=get("reopened").told),
+            "alarm": st.column_config.ButtonColumn(
+                "Alarm", type="tertiary", width="small", key=WATCH, help="Be told when this topic grows."
+            ),
         },
     )
-    parts.download(frame, "topics")
+    if clicked := session.get(WATCH):
+        _watch(str(frame["topic"].iloc[clicked["row"]]))
+    parts.download(frame.drop(columns="alarm"), "topics")
     if rows := event["selection"]["rows"]:
         _choose(str(frame["topic"].iloc[rows[0]]))
+
+
+def _alarm(name: str, watched: Mapping[str, str]) -> str:
+    """The button in a topic's row."""
+    if name == topic_figures.UNASSIGNED:
+        return ""
+    return ":material/notifications_active: Open" if name in watched else ":material/add_alert: Set"
+
+
+def _watch(name: str) -> None:
+    """Go to the detector that watches a topic, or to the form of a new one."""
+    detector = topic_figures.watched().get(name)
+    found = [one for one in topics.tree() if one.name == name]
+    if detector or found:
+        state = {"detector": detector} if detector else {"of-topic": str(found[0].number)}
+        st.switch_page(nav.place("detectors").path, query_params=state)
 
 
 def _choose(name: str) -> None:
@@ -252,6 +276,11 @@ def _links(topic: Topic, filters: tickets.Filters) -> None:
     days = trends.window(filters)
     period = {"from": days.start.isoformat(), "to": days.end.isoformat()}
     nav.link("trends", "Trends of this topic, and its tickets", {name: values[0], **period})
+    detector = topic_figures.watched().get(topic.name)
+    if detector:
+        nav.link("detectors", f"Watched by the detector {show.plain(detector)}", {"detector": detector})
+    else:
+        nav.link("detectors", "Set an alarm for when this topic grows", {"of-topic": str(topic.number)})
 
 
 def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
