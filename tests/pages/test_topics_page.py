@@ -195,3 +195,21 @@ def test_from_a_topic_one_click_opens_a_detector_that_watches_it_and_then_the_pa
     page.switch_page(str(ROOT / "pages" / "topics.py")).run()
     table = page.dataframe[0].value
     assert dict(zip(table["topic"], table["alarm"], strict=True))[one.name] == ":material/notifications_active: Open"
+
+
+def test_on_its_page_a_ticket_gets_another_topic_and_the_old_one_back(page: AppTest) -> None:
+    here, there = sorted(topics.tree(), key=lambda one: (-one.tickets, one.number))[:2]
+    page.query_params["ticket"] = here.examples[0]
+    page.switch_page(str(ROOT / "pages" / "ticket.py")).run()
+    box = next(one for one in page.selectbox if one.label == "Topic by its words")
+    assert box.options[0] == "(no topic)"
+    box.set_value(there.number)
+    next(one for one in page.button if one.label == "Set").click().run()
+    assert f"The topic is {there.name} now, on every page." in words(page)
+    assert f"{access.local().name} put ticket {here.examples[0]} under “{there.name}”" in words(page)
+    assert trends.ticket(here.examples[0])["found_topic"] == there.name
+    next(one for one in page.button if one.label == "Undo").click().run()
+    assert trends.ticket(here.examples[0])["found_topic"] == here.name
+    page.session_state[ROLE] = "rep"
+    page.run()
+    assert not any(one.label == "Set" for one in page.button)

@@ -20,6 +20,7 @@ from workbench.access import audit
 from workbench.errors import Conflict, Invalid, NotFound, Refused
 from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import (
+    assign,
     discover,
     enrich,
     load,
@@ -347,3 +348,53 @@ def test_topics_are_kept_changed_and_undone_in_either_database(database: str, ma
     assert [topics.undo(ADMIN), topics.undo(ADMIN)] == ["moved “Bags” under “Rotors”", "merged “Gimbals” into “Rotors”"]
     assert manifest.read().topics == (("Rotors", None), ("Gimbals", None), ("Bags", None))
     assert [one.undone for one in topics.history()] == [True, True]
+
+
+def by_id(ticket_id: str) -> tuple[object, ...]:
+    """A ticket's topic, subtopic, where the topic comes from, and the topic found."""
+    row = trends.ticket(ticket_id)
+    return row["topic"], row["subtopic"], row["topic_source"], row["found_topic"]
+
+
+def test_what_a_person_sets_counts_everywhere_holds_over_refits_and_loads_and_is_undone(found: Path) -> None:
+    here, there = first(0), first(1)
+    ticket_id = here.examples[0]
+    before, counts = by_id(ticket_id), shown()
+    assign.assign(ADMIN, ticket_id, there.number)
+    assert by_id(ticket_id) == (there.name, None, "person", there.name)
+    assert shown() == {**counts, here.name: counts[here.name] - 1, there.name: counts[there.name] + 1}
+    assert trends.query("volume", where={"topic": [there.name]}).rows[0]["value"] == 1
+    assert topics.history(1)[0].what == f"put ticket {ticket_id} under “{there.name}”"
+    assert audit.newest(1)[0].detail["ticket"] == ticket_id
+    with pytest.raises(Invalid, match="already"):
+        assign.assign(ADMIN, ticket_id, there.number)
+    with pytest.raises(Refused):
+        assign.assign(REP, ticket_id, here.number)
+    with pytest.raises(NotFound, match="There is no ticket T-0"):
+        assign.assign(ADMIN, "T-0", here.number)
+
+    assert jobs.run_here(discover.start(ADMIN, COUNT - 8)).state == "done"
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    assert there.number in {one.number for one in topics.tree()}
+    load(ADMIN, found / "t.csv", mapping=None, replace_all=True)
+    assert by_id(ticket_id)[2] == "file"
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+
+    assert topics.undo(ADMIN) == f"put ticket {ticket_id} under “{there.name}”"
+    assert by_id(ticket_id)[:3] == before[:3]
+    assert assign.last(ticket_id) is None
+
+
+def test_of_two_words_on_one_ticket_the_later_is_undone_first(found: Path) -> None:
+    ticket_id = first().examples[0]
+    assign.assign(ADMIN, ticket_id, first(1).number)
+    (one,) = topics.history(1)
+    assign.assign(ADMIN, ticket_id, assign.NO_TOPIC)
+    assert by_id(ticket_id)[3] is None
+    with pytest.raises(Conflict, match="was set again since"):
+        topics.undo(ADMIN, one.id)
+    topics.undo(ADMIN)
+    assert by_id(ticket_id)[3] == first(1).name
+    topics.undo(ADMIN)
+    assert by_id(ticket_id)[3] == first().name

@@ -79,6 +79,20 @@ def move(
 
 
 @app.command()
+def assign(
+    ticket: Annotated[str, typer.Argument(help="A ticket's id.")],
+    topic: Annotated[str, typer.Argument(help="A topic's name or number; none: no topic.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put one ticket under a topic, whatever was found in its words."""
+    from workbench.tickets import assign as work
+    from workbench.tickets import topics
+
+    work.assign(access.local(), ticket, topics.named(topic).number if topic else work.NO_TOPIC)
+    _told(as_json)
+
+
+@app.command()
 def split(topic: Name, pieces: Annotated[int, typer.Option(min=2, max=8)] = 2, as_json: Json = False) -> None:
     """Find subtopics in a topic's tickets."""
     from workbench.tickets import discover, topics

@@ -19,7 +19,7 @@ import numpy as np
 from workbench import access, jobs
 from workbench.errors import Conflict, Invalid, NotFound, Unavailable
 from workbench.store.tables import TextModel, TopicRow
-from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
+from workbench.tickets import assign, enrich, glossary, local, manifest, merge, source, topics
 from workbench.tickets.topics import Edits, Topic
 
 if TYPE_CHECKING:
@@ -275,9 +275,10 @@ def _kept(
 
 
 def _owned(known: Sequence[Topic]) -> set[int]:
-    """The topics that people named, accepted, merged or moved, or put others into or under."""
+    """The topics that people named, accepted, merged or moved, or put others or tickets into or under."""
     touched = {one.number for one in known if one.named_by or one.parent is not None or one.into is not None}
-    return touched | {other for one in known for other in (one.into, one.parent) if other is not None}
+    given = {number for number, _ in assign.by_people().values() if number}
+    return touched | given | {other for one in known for other in (one.into, one.parent) if other is not None}
 
 
 def _join_languages(rows: Sequence[TopicRow], found: Found, leaves: Sequence[int]) -> None:

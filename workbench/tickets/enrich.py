@@ -267,7 +267,8 @@ def _due(wanted: Wanted) -> str:
     parts = []
     for kind, plain in wanted.items():
         how, token = HOW[kind], plain.replace("'", "''")
-        stale = f"{how} LIKE 'local:%' AND {how} <> '{token}'" if token.startswith("local:") else f"{how} <> '{token}'"
+        other = f"{how} <> '{token}' AND {how} NOT LIKE 'person:%'"
+        stale = f"{how} LIKE 'local:%' AND {other}" if token.startswith("local:") else other
         parts.append(f"(({OPEN[kind]}) AND ({how} IS NULL OR ({stale})))")
     return " OR ".join(parts) or "false"
 
@@ -314,7 +315,8 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
     by_model: dict[str, pd.Series[bool]] = {}
     for kind, token in wanted.items():
         how = made[HOW[kind]]
-        due = how.isna() | ((how != token) & (how.str.startswith("local:") | (not token.startswith("local:"))))
+        stale = how.str.startswith("local:") | (not token.startswith("local:") and ~how.str.startswith("person:"))
+        due = how.isna() | ((how != token) & stale)
         if kind in ("language", "sentiment"):
             due &= made[kind].isna()
         if token.startswith("local:"):
@@ -323,7 +325,19 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
             by_model[kind] = due
     if by_model:
         asked.fill(made, by_model, wanted, job_id)
+    if "topic" in wanted:
+        _as_people_say(made)
     return made[["row", *ENRICHED]]
+
+
+def _as_people_say(frame: pd.DataFrame) -> None:
+    """Tickets whose topic a person has set keep it, however often their words or their file change."""
+    from workbench.tickets import assign
+
+    said = assign.by_people()
+    for index in frame.index[frame["ticket_id"].isin(list(said))]:
+        topic, how = said[str(frame.loc[index, "ticket_id"])]
+        frame.loc[index, ["enriched_topic", "topic_how"]] = [topic, how]
 
 
 def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str, Any]) -> None:
@@ -342,7 +356,7 @@ def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str,
         raise Conflict("These tickets are being loaded again and again.", remedy="Start again when the loads are done.")
     for file in shard["files"]:
         for path in folder(job_id).glob(f"{Path(file).stem}-*.parquet"):
-            path.unlink()
+            path.unlink(missing_ok=True)
     if folder(job_id).is_dir() and not any(folder(job_id).iterdir()):
         shutil.rmtree(folder(job_id), ignore_errors=True)
 
@@ -350,7 +364,7 @@ def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str,
 def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) -> bool:
     """Publish parts with their answers; False where one of them was replaced meanwhile."""
     with publish.staging() as place:
-        made = {part.file: _rewritten(part, job_id, place) for part in due}
+        made = {part.file: rewritten(part, _answered(part, job_id), place) for part in due}
         with publish.writing():
             before = manifest.read()
             if not set(made) <= {part.file for part in before.parts}:
@@ -367,13 +381,17 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
     return True
 
 
-def _rewritten(part: Part, job_id: str, place: Path) -> Part:
-    """The part with the answers of its batches, in the same order, as a new file. Raises Invalid where rows are missing."""
+def _answered(part: Part, job_id: str) -> list[Path]:
+    return sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
+
+
+def rewritten(part: Part, answers: Sequence[Path], place: Path) -> Part:
+    """The part with the answers in files, in the same order, as a new file. Raises Invalid where rows are missing."""
     target = place / f"tickets-{part.month}-{merge.token()}.parquet"
     written = f"'{merge.escaped(target)}'"
     with duckdb.connect(":memory:", config={"threads": 2}) as connection:
         connection.execute(f"SET memory_limit = '{merge.MEMORY}'")
-        connection.execute(f"COPY ({_joined(part, job_id)}) TO {written} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY ({_joined(part, answers)}) TO {written} (FORMAT parquet, COMPRESSION zstd)")
         rows = connection.execute(f"SELECT count(*) FROM read_parquet({written})").fetchall()[0][0]
     if rows != part.rows:
         raise Invalid(
@@ -382,9 +400,8 @@ def _rewritten(part: Part, job_id: str, place: Path) -> Part:
     return replace(part, file=target.name, enriched=True)
 
 
-def _joined(part: Part, job_id: str) -> str:
+def _joined(part: Part, answers: Sequence[Path]) -> str:
     """SELECT of a part's rows, each with the answer for it, or with what it had."""
-    answers = sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
     listed = "[" + ", ".join(f"'{merge.escaped(path)}'" for path in answers) + "]"
     columns = [f"old.{one}" for one in merge.COLUMNS.split(", ")]
     for column, kind in ENRICHED.items():

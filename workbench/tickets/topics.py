@@ -25,6 +25,8 @@ LONGEST = 80
 """Characters of a topic's name."""
 EDITED = ("name", "parent", "into", "state", "named_by")
 KIND = "topics"
+TICKET = "ticket"
+"""Under which key a change of one ticket's topic is kept; changes of topics are kept under their numbers."""
 RESERVED = frozenset({NONE, "no topic"})
 """What tickets without a topic are called."""
 
@@ -76,6 +78,14 @@ def tree() -> list[Topic]:
     """The live topics that are not merged into another, those at the top first."""
     live = [one for one in every() if one.state == "live" and one.into is None]
     return sorted(live, key=lambda one: (one.parent is not None, one.name.casefold(), one.number))
+
+
+def titles() -> dict[int, str]:
+    """What each topic in use is called with the one above it, by its number, in the order of the alphabet."""
+    live = tree()
+    names = {one.number: one.name for one in live}
+    full = {one.number: f"{names[one.parent]} › {one.name}" if one.parent in names else one.name for one in live}
+    return dict(sorted(full.items(), key=lambda one: one[1].casefold()))
 
 
 def proposals() -> list[Topic]:
@@ -136,7 +146,12 @@ def history(limit: int = 20) -> list[Change]:
     """The newest changes by people, newest first."""
     with store.session() as session:
         rows = session.exec(select(TopicChange).order_by(col(TopicChange.id).desc()).limit(limit))
-        return [Change(row.id or 0, row.what, row.by, row.at, row.undone) for row in rows]
+        return [told(row) for row in rows]
+
+
+def told(row: TopicChange) -> Change:
+    """A change as it is kept, in words."""
+    return Change(row.id or 0, row.what, row.by, row.at, row.undone)
 
 
 def rename(actor: access.Actor, number: int, name: str) -> None:
@@ -214,6 +229,15 @@ def undo(actor: access.Actor, change: int | None = None) -> str:
     if row is None:
         raise NotFound("There is no change of the topics that can be undone.")
 
+    def mark(session: Session) -> None:
+        session.execute(update(TopicChange).where(col(TopicChange.id) == row.id).values(undone=True))
+
+    if TICKET in row.after:
+        from workbench.tickets import assign
+
+        assign.undo(actor, row, mark)
+        return row.what
+
     def edit(known: Mapping[int, Topic]) -> tuple[str, Edits]:
         for number, after in row.after.items():
             if any(getattr(known[int(number)], field) != value for field, value in after.items()):
@@ -221,9 +245,6 @@ def undo(actor: access.Actor, change: int | None = None) -> str:
                     f"“{known[int(number)].name}” was changed again since.", remedy="Undo the later change first."
                 )
         return f"undid: {row.what}", {int(number): before for number, before in row.before.items()}
-
-    def mark(session: Session) -> None:
-        session.execute(update(TopicChange).where(col(TopicChange.id) == row.id).values(undone=True))
 
     _change(actor, edit, also=mark, undoing=True)
     return row.what

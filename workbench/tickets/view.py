@@ -1,4 +1,7 @@
-"""The view `ticket`: what the help desk said of each ticket, and where it said nothing, what was found in the words."""
+"""The view `ticket`: what the help desk said of each ticket, and where it said nothing, what was found in the words.
+
+A topic that a person gave a ticket stands before both.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,11 @@ def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | Non
         extra.append("NULL::INTEGER AS topic_number")
         return f"SELECT {plain}, {', '.join(extra)} FROM read_parquet({listed})"
     found, finer = (_at(one, "enriched_topic") for one in topics)
+    person = f"starts_with(topic_how, 'person:') AND {found} IS NOT NULL"
     given = {
-        "topic": f"coalesce(topic, {found})",
-        "subtopic": f"CASE WHEN topic IS NULL THEN coalesce(subtopic, {finer}) ELSE subtopic END",
+        "topic": f"CASE WHEN {person} THEN {found} ELSE coalesce(topic, {found}) END",
+        "subtopic": f"CASE WHEN {person} THEN {finer} WHEN topic IS NULL THEN coalesce(subtopic, {finer}) "
+        "ELSE subtopic END",
         "language": "coalesce(language, enriched_language)",
         "sentiment": "coalesce(sentiment, enriched_sentiment)",
         "subject": "coalesce(masked_subject, subject)",
@@ -57,7 +62,8 @@ def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | Non
     }
     columns = [f'{given[name]} AS "{name}"' if name in given else f'"{name}"' for name in (*COLUMNS, ATTRIBUTES)]
     extra = [
-        _source("topic_source", f"CASE WHEN {found} IS NOT NULL THEN split_part(topic_how, ':', 1) END"),
+        f"CASE WHEN {person} THEN 'person' WHEN topic IS NOT NULL THEN 'file' "
+        f"WHEN {found} IS NOT NULL THEN split_part(topic_how, ':', 1) END AS topic_source",
         _source("language_source", _if_there("language")),
         _source("sentiment_source", _if_there("sentiment")),
         *(f"{one} AS {name}" for one, name in zip((found, finer), FOUND, strict=True)),

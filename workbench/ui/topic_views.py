@@ -198,7 +198,7 @@ def _chosen_name() -> str:
 def one(actor: Actor, filters: tickets.Filters) -> None:
     """The chosen topic: its words, examples, trend, and the ways to change it."""
     tree = topics.tree()
-    titles = {one.number: _title(one, tree) for one in sorted(tree, key=lambda one: _title(one, tree).casefold())}
+    titles = topics.titles()
     present = _chosen()
     numbers = list(titles)
     picked = st.selectbox(
@@ -229,11 +229,6 @@ def one(actor: Actor, filters: tickets.Filters) -> None:
     with right:
         _edit(actor, topic, tree)
     _examples(topic)
-
-
-def _title(one: Topic, tree: list[Topic]) -> str:
-    above = next((other.name for other in tree if other.number == one.parent), "")
-    return f"{above} › {one.name}" if above else one.name
 
 
 def _where(topic: Topic) -> dict[str, list[str]]:
@@ -287,7 +282,7 @@ def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     if not access.may(actor, "edit topics"):
         st.caption("To change topics, act as manager or architect.")
         return
-    others = {one.number: _title(one, tree) for one in tree if one.number != topic.number}
+    others = {number: title for number, title in topics.titles().items() if number != topic.number}
     key = topic.number
     with st.form(f"rename-{key}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", topic.name, key=f"name-{key}", max_chars=topics.LONGEST)
