@@ -152,6 +152,11 @@ def test_sending_now_twice_needs_a_second_word(hook: Site, manager: Actor, rep: 
         digest.send_now(manager, LAST, ["on call"])
     jobs.run_here(digest.send_now(manager, LAST, ["on call"], again=True))
     assert [json.loads(one.body)["id"] for one in hook.seen] == [f"brief-{LAST.name}-1", f"brief-{LAST.name}-2"]
+    with store.session() as session:
+        session.add_all(
+            tables.Notice(incident=f"inc_{n}", turn=1, destination="x", kind="opened", text="") for n in range(301)
+        )
+    assert [one.turn for one in digest.sent()] == [2, 1]
     with pytest.raises(Refused):
         digest.send_now(rep, LAST, ["on call"])
     with pytest.raises(NotFound):
@@ -174,3 +179,9 @@ def test_it_is_turned_on_after_a_preview_and_stopped_on_the_page(hook: Site) -> 
     assert "Every week: stopped." in words(app)
     assert not digest.plan("week").active
     assert digest.make(DUE + dt.timedelta(days=7)) == 0
+    app.multiselect(key="brief-to-week-2").set_value(["on call"])
+    app.checkbox(key="brief-again-0").check().run()
+    app.button(key="brief-now").click().run()
+    jobs.stop()
+    assert f"The brief of {LAST.said} is on its way to on call." in words(app)
+    assert not app.checkbox(key="brief-again-1").value

@@ -98,7 +98,7 @@ def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     one = largest()
     page.query_params["chosen"] = str(one.number)
     page.run()
-    page.text_input(key=f"name-{one.number}").set_value("Where is my parcel")
+    page.text_input(key=f"name-{one.number}-{one.name}").set_value("Where is my parcel")
     next(button for button in page.button if button.label == "Rename").click().run()
     assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
     assert f"Renamed “{one.name}” to “Where is my parcel”." in words(page)
@@ -109,6 +109,21 @@ def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     page.button(key="undo-topics").click().run()
     assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
     assert "Undid: merged “Where is my parcel”" in words(page)
+
+
+def test_a_link_to_a_topic_is_followed_after_another_was_chosen_and_a_name_given_elsewhere_is_shown(
+    page: AppTest,
+) -> None:
+    one, other = sorted(topics.tree(), key=lambda each: (-each.tickets, each.number))[:2]
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    assert f"Told by: {', '.join(one.terms)}" in words(page)
+    page.query_params["chosen"] = str(other.number)
+    page.run()
+    assert f"Told by: {', '.join(other.terms)}" in words(page)
+    topics.rename(ADMIN, other.number, "Named elsewhere")
+    page.run()
+    assert next(each for each in page.text_input if each.label == "Name").value == "Named elsewhere"
 
 
 def test_a_rep_sees_topics_but_changes_none(page: AppTest) -> None:

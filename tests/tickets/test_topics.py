@@ -289,6 +289,26 @@ def test_tickets_about_something_new_are_proposed_as_a_topic_and_belong_to_it_on
     told = {row["kind"]: row["n"] for row in rows}
     assert told["D"] >= one.tickets
     assert told.get("T", 0) == 0
+    assert topics.history(1)[0].what == f"accepted “{one.name}”"
+    topics.undo(ADMIN)
+    assert one.number in {each.number for each in topics.proposals()}
+    assert one.name not in shown()
+
+
+def test_what_was_declined_is_not_proposed_by_a_refit_again(found: Path, make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv(drones(200)), mapping=None)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    proposed = discover.propose(ADMIN)
+    for one in proposed:
+        topics.remove(ADMIN, one.number)
+    before = {one.number for one in topics.every()}
+    assert jobs.run_here(discover.start(ADMIN, COUNT)).state == "done"
+    declined = {one.terms[0] for one in proposed}
+    fresh = [one for one in topics.proposals() if one.number not in before]
+    assert [one.name for one in fresh if declined & set(one.terms[:3])] == []
+    about = [one for one in topics.every() if "propeller" in one.terms[:3]]
+    assert {one.state for one in about} == {"removed"}
+    assert "T" in {row["kind"] for row in source.records("SELECT ticket_id[1] AS kind FROM ticket GROUP BY 1")}
 
 
 def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothing_is_said_of_a_growth_from_none(

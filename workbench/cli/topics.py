@@ -149,14 +149,17 @@ def enrich(
 ) -> None:
     """Find what the help desk left open in tickets' words, on this machine, or by the connected model."""
     from workbench.tickets import enrich as work
+    from workbench.tickets.figures import counted
+    from workbench.traces import masking
 
     if not kinds:
         kinds = ["topic"] if model else [one.kind for one in work.states() if one.kind != "sentiment"]
     if model and not confirm:
         told = work.estimate(kinds)
+        how = "as they are: masking is off" if masking.rules().off else "masked"
         cost = "of unknown price" if told.usd is None else f"about ${told.usd:,.2f}"
-        words = f"{told.tickets:,} tickets, about {told.tokens_in + told.tokens_out:,} tokens to and from {told.model}, {cost}."
-        emit(told, f"{words} Add --yes to send them, masked.", as_json=as_json)
+        words = f"{counted(told.tickets, 'ticket')}, about {told.tokens_in + told.tokens_out:,} tokens to and from {told.model}, {cost}."
+        emit(told, f"{words} Add --yes to send them, {how}.", as_json=as_json)
         return
     _run(work.create(access.local(), kinds, model=model))
     states = work.states()
@@ -182,4 +185,6 @@ def _told(as_json: bool) -> None:
 
 
 def _line(one: Topic) -> str:
-    return f"{one.number}  {one.name}  ({one.tickets:,} tickets it was found in)"
+    from workbench.tickets.figures import counted
+
+    return f"{one.number}  {one.name}  ({counted(one.tickets, 'ticket')} it was found in)"

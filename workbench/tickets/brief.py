@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from workbench.errors import NotFound
 from workbench.tickets import changes, fixes, metrics, moves, signals, trends
 from workbench.tickets.columns import NONE
-from workbench.tickets.figures import Figure, Sentence, in_line, sentence, told, trend
+from workbench.tickets.figures import Figure, Sentence, counted, in_line, sentence, told, trend
 from workbench.tickets.metrics import Metric
 from workbench.tickets.moves import Days, Move
 from workbench.tickets.noise import Difference
@@ -97,7 +97,7 @@ def _headline(tile: trends.Tile, days: Days, among: int, tickets: int) -> Senten
     now = trend(told(metric, tile.value), metric, days.start, days.end, {})
     if tile.value is None:
         return sentence(f"{metric.title}: no ticket of these days has a value.")
-    rests = "" if metric.counts else f" of {tile.n:,} tickets"
+    rests = "" if metric.counts else f" of {counted(tile.n, 'ticket')}"
     if tile.few:
         return sentence(f"{metric.title}: ", now, f"{rests}; too few to say anything.")
     if not days.comparable or tile.previous is None:
@@ -154,7 +154,7 @@ def _incident(one: Incident) -> Sentence:
     parts += after(one.sent_at or one.detected_at, one.acknowledged_at, "taken on", "nobody has taken it on")
     parts += after(one.detected_at, one.fixed_at, "fixed", "not fixed yet")
     if tickets := len(one.evidence.get("tickets", ())):
-        parts += ["; ", Figure(f"{tickets} tickets", "signals", {"incident": one.id}), " at its strongest"]
+        parts += ["; ", Figure(counted(tickets, "ticket"), "signals", {"incident": one.id}), " at its strongest"]
     return sentence(*parts, ".")
 
 

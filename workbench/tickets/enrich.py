@@ -154,6 +154,8 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
         sentiment.require_ratings()
         wanted["sentiment"] = f"local:sentiment-{sentiment.number_now()}"
     total = sum(rows for _, rows in pending(wanted))
+    if model and not total:
+        raise Invalid("Nothing is left for this model to find.", remedy="Load tickets, or find other topics first.")
     title = "Finding " + ", ".join(KINDS[kind].lower() for kind in chosen)
     return store_job(actor, KIND, title, {"wanted": wanted}, total)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workbench.tickets import ask, metrics, trends
 from workbench.tickets.columns import dimension
+from workbench.tickets.figures import counted
 
 QUOTED = 3
 NAMED = 3
@@ -104,7 +105,7 @@ def _sentences(question: ask.Question, frame: pd.DataFrame, window: trends.Windo
     if question.by:
         return _by_group(question, metric, frame, window)
     row = frame.iloc[0]
-    told = f"{metric.title}: {metrics.say(metric, _number(row['value']))}, {days}, of {int(row['tickets']):,} tickets."
+    told = f"{metric.title}: {metrics.say(metric, _number(row['value']))}, {days}, of {counted(int(row['tickets']), 'ticket')}."
     return [told, *_compared(question, metric, row, window), *_thin(metric, int(row["tickets"]))]
 
 

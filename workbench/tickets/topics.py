@@ -267,9 +267,10 @@ def store_rows(
     model: TextModel,
     *,
     what: str,
-    children: bool = False,
+    listed: bool = False,
 ) -> None:
-    """New topics, changed ones and the model that tells them, at once, with the names that tickets show.
+    """New topics, changed ones and the model that tells them, at once, with the names that tickets show; `listed` among
+    the changes by people, to be undone.
 
     Raises Conflict where others were found since the new ones were numbered.
     """
@@ -288,9 +289,11 @@ def store_rows(
             session.add(model)
             session.flush()
             _write(session, edits)
-            if children:
+            if listed:
                 before = {str(row.number): {"state": "live", "into": row.parent, "parent": None} for row in rows}
                 made = {str(row.number): {"state": "live", "into": None, "parent": row.parent} for row in rows}
+                before |= {str(n): {name: getattr(known[n], name) for name in fields} for n, fields in edits.items()}
+                made |= {str(n): fields for n, fields in edits.items()}
                 session.add(TopicChange(what=what, before=before, after=made, by=actor.name))
 
         detail: dict[str, object] = {"model": model.number, "new": [row.number for row in rows], "job": model.job_id}

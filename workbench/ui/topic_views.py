@@ -12,6 +12,7 @@ from workbench import access, jobs, tickets
 from workbench.access import Actor
 from workbench.errors import NotFound
 from workbench.tickets import discover, topic_figures, topics, trends
+from workbench.tickets.figures import counted
 from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
 from workbench.ui import charts, nav, progress, session, show
@@ -40,7 +41,9 @@ def running(actor: Actor) -> bool:
         except NotFound:
             return False
         if one.state == "done":
-            st.success(show.plain(f"{one.title}: done, {one.done:,} tickets looked at."), icon=":material/check:")
+            st.success(
+                show.plain(f"{one.title}: done, {counted(one.done, 'ticket')} looked at."), icon=":material/check:"
+            )
         elif one.ended:
             st.warning(show.plain(f"{one.title}: {one.message or one.state}"), icon=":material/warning:")
     return bool(busy)
@@ -177,15 +180,16 @@ def _choose(name: str) -> None:
 def _point(number: int | None) -> None:
     session.keep("topic-chosen", number)
     if number is None:
-        st.query_params.pop("chosen", None)
+        session.unpoint("chosen")
     else:
-        st.query_params["chosen"] = str(number)
+        session.point("chosen", str(number))
 
 
 def _chosen() -> Topic | None:
-    if not session.has("topic-chosen"):
-        asked = session.asked("chosen")
-        session.keep("topic-chosen", int(asked) if asked.isdecimal() else None)
+    """The topic that a link names which somebody followed, or the one that was chosen last."""
+    asked = session.asked("chosen") if session.arrived() else session.link("chosen")
+    if asked.isdecimal():
+        session.keep("topic-chosen", int(asked))
     number = session.get("topic-chosen")
     return next((one for one in topics.tree() if one.number == number), None)
 
@@ -285,7 +289,7 @@ def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     others = {number: title for number, title in topics.titles().items() if number != topic.number}
     key = topic.number
     with st.form(f"rename-{key}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", topic.name, key=f"name-{key}", max_chars=topics.LONGEST)
+        name = st.text_input("Name", topic.name, key=f"name-{key}-{topic.name}", max_chars=topics.LONGEST)
         if st.form_submit_button("Rename"):
             _do(lambda: topics.rename(actor, key, name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -297,7 +301,7 @@ def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         above = st.selectbox(
             "Stands under", list(places), list(places).index(topic.parent or 0), format_func=places.__getitem__,
-            key=f"under-{key}",
+            key=f"under-{key}-{topic.parent or 0}",
         )  # fmt: skip
         if st.button("Move", key=f"move-{key}", disabled=above == (topic.parent or 0)):
             _do(lambda: topics.move(actor, key, above or None))
@@ -328,7 +332,7 @@ def proposals(actor: Actor) -> None:
     for one in waiting:
         with st.container(border=True):
             growth = f", {one.growth:g} times as many as in the four weeks before" if one.growth else ""
-            st.markdown(f"**{show.plain(one.name)}**: {one.tickets:,} tickets{growth}")
+            st.markdown(f"**{show.plain(one.name)}**: {counted(one.tickets, 'ticket')}{growth}")
             rows = topic_figures.examples(one, 3)
             st.caption(
                 "  \n".join(
@@ -362,7 +366,7 @@ def look(actor: Actor) -> None:
             with show.errors():
                 before = len(topics.proposals())
                 made = len(discover.propose(actor)) - before
-                session.keep("topic-told", f"found {made} new topics" if made else "found no new topic")
+                session.keep("topic-told", f"found {counted(made, 'new topic')}" if made else "found no new topic")
                 st.rerun()
         with st.popover("Find all topics again", icon=":material/refresh:"):
             st.markdown("Topics that are found again keep their names; what you named, merged or moved stays.")
