@@ -84,8 +84,8 @@ def _sides(metric: Metric, by: str, filters: Filters, against: Against, exact: b
     frame = sides[0].merge(sides[1], on="label", how="outer", suffixes=("", "_before"))
     whole = ["n", "tickets", "n_before", "tickets_before"]
     frame[whole] = frame[whole].fillna(0).astype("int64")
-    if metric.counts:
-        frame[["value", "value_before"]] = frame[["value", "value_before"]].fillna(0.0)
+    if (empty := measure.empty(metric)) is not None:
+        frame[["value", "value_before"]] = frame[["value", "value_before"]].fillna(empty)
     return frame
 
 

@@ -401,4 +401,4 @@ def _from_vector(number: int) -> Model:
     return Model(words, values[:, 1], values[:, 0][None, :], (number,), finding.LEAST)
 
 
-jobs.kind(KIND, _plan, _work, verb="edit topics")
+jobs.kind(KIND, _plan, _work, verb="edit topics", ended=enrich.clear)

@@ -6,6 +6,7 @@ are there, the month is published anew, all at once. A job that was killed keeps
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import shutil
 from collections.abc import Mapping as Named
@@ -24,7 +25,7 @@ from workbench.runtime import redaction
 from workbench.store.tables import Job
 from workbench.tickets import manifest, merge, publish, topics
 from workbench.tickets.columns import ENRICHED, REQUIRED
-from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.manifest import FILE, Manifest, Part
 from workbench.traces import masking
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ BATCH = 10_000
 TOGETHER = 50_000
 """Months of so many tickets together are published at once."""
 EVERY = "*/10 * * * *"
+SCHEDULE = "look at new tickets"
+PAUSE = dt.timedelta(days=1)
+"""After so long the schedule tries again what failed, where nothing has changed."""
 CLOCK = access.Actor("schedule", "admin")
 KINDS = {
     "language": "Language",
@@ -163,22 +167,41 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
 def due() -> list[str]:
     """What the schedule does: store a job for tickets that came since, of every kind that was found here before.
 
-    Nothing where nothing is open, or something is being found already.
+    Nothing where nothing is open, something is being found already, or the same failed within a day.
     """
-    if not manifest.exists() or not any(part.enriched for part in manifest.read().parts):
+    if not manifest.exists() or not (kinds := _found_before(manifest.read())):
         return []
-    there = merge.relation([part for part in manifest.read().parts if part.enriched], added=True)
-    counts = ", ".join(f"count(*) FILTER ({how} LIKE 'local:%')" for how in HOW.values())
-    with duckdb.connect(":memory:") as connection:
-        row = connection.execute(f"SELECT {counts} FROM ({there})").fetchall()[0]
-    wanted = by_hand([kind for kind, found in zip(HOW, row, strict=True) if found])
+    wanted = by_hand(kinds)
     total = sum(rows for _, rows in pending(wanted))
-    if not total:
+    if not total or _failed_before(wanted, total):
         return []
     try:
         return [store_job(CLOCK, KIND, f"Looking at {total:,} new tickets", {"wanted": wanted}, total)]
     except Conflict:
         return []
+
+
+def _found_before(there: Manifest) -> list[str]:
+    """The kinds that were found on this machine in the tickets there are, or masked in those that made way for them."""
+    found = [there.masked and kind == "masked" for kind in HOW]
+    if parts := [part for part in there.parts if part.enriched]:
+        counts = ", ".join(f"count(*) FILTER ({how} LIKE 'local:%')" for how in HOW.values())
+        with duckdb.connect(":memory:") as connection:
+            row = connection.execute(f"SELECT {counts} FROM ({merge.relation(parts, added=True)})").fetchall()[0]
+        found = [bool(one or count) for one, count in zip(found, row, strict=True)]
+    return [kind for kind, one in zip(HOW, found, strict=True) if one]
+
+
+def _failed_before(wanted: Wanted, total: int) -> bool:
+    """Whether the schedule's last job was for the same, and failed within a day."""
+    mine = select(Job).where(col(Job.kind) == KIND, col(Job.started_by) == CLOCK.name)
+    with store.session() as session:
+        last = session.exec(mine.order_by(col(Job.created_at).desc()).limit(1)).first()
+        return (
+            last is not None
+            and (last.state, last.total, last.arguments["wanted"]) == ("failed", total, wanted)
+            and store.now() - last.created_at < PAUSE
+        )
 
 
 def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, Any], total: int) -> str:
@@ -316,9 +339,9 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
     made = frame.copy()
     by_model: dict[str, pd.Series[bool]] = {}
     for kind, token in wanted.items():
-        how = made[HOW[kind]]
-        stale = how.str.startswith("local:") | (not token.startswith("local:") and ~how.str.startswith("person:"))
-        due = how.isna() | ((how != token) & stale)
+        how = made[HOW[kind]].astype("object").fillna("").astype(str)
+        stale = how.str.startswith("local:") if token.startswith("local:") else ~how.str.startswith("person:")
+        due = (how == "") | ((how != token) & stale)
         if kind in ("language", "sentiment"):
             due &= made[kind].isna()
         if token.startswith("local:"):
@@ -374,7 +397,8 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
             parts = tuple(made.get(part.file, part) for part in before.parts)
             files = [place / part.file for part in made.values()]
             files += merge.rolled_up(place, made.values(), before.rows)
-            new = replace(before, generation=before.generation + 1, parts=parts)
+            hide = not masking.rules().off if "masked" in wanted else before.masked
+            new = replace(before, generation=before.generation + 1, parts=parts, masked=hide)
             if any(part.file == FILE for part in before.parts):
                 raise NotFound("These tickets are from an early version.", remedy="Load them again first.")
             rows = sum(part.rows for part in made.values())
@@ -417,5 +441,10 @@ def _joined(part: Part, answers: Sequence[Path]) -> str:
     )
 
 
-jobs.kind(KIND, _plan, _work, verb="enrich tickets")
-jobs.schedule("look at new tickets", EVERY, due)
+def clear(job_id: str) -> None:
+    """Take away the batches of a job that has ended: they hold words of tickets."""
+    shutil.rmtree(folder(job_id), ignore_errors=True)
+
+
+jobs.kind(KIND, _plan, _work, verb="enrich tickets", ended=clear)
+jobs.schedule(SCHEDULE, EVERY, due)

@@ -92,8 +92,15 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
         rows.extend(_binned(binned, asked, have))
     if open_:
         rows.extend(_open(open_, asked, cube))
+    unknown = {m.name for m in chosen if m.by_resolution and not source.resolutions()}
+    rows = [row | {"value": None, "low": None, "high": None} if row["metric"] in unknown else row for row in rows]
     aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
     return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
+
+
+def empty(metric: Metric) -> float | None:
+    """What a metric is where there are no tickets: 0 for a count, unless nothing is known of it at all."""
+    return 0.0 if metric.counts and not (metric.by_resolution and not source.resolutions()) else None
 
 
 def cube_for(needed: set[str], have: frozenset[str]) -> str:

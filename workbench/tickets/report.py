@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.tickets import ask, metrics, trends
+from workbench.tickets import ask, measure, metrics, trends
 from workbench.tickets.columns import dimension
 from workbench.tickets.figures import counted
 
@@ -59,7 +59,7 @@ def _frame(question: ask.Question, window: trends.Window) -> pd.DataFrame:
         length = window.end - window.start
         before = _ask(question, window.before, window.before + length) if window.comparable else []
         known = {tuple(row[name] for name in question.by): row["value"] for row in before}
-        empty = 0.0 if metric.counts else None
+        empty = measure.empty(metric)
         frame["before"] = [
             known.get(tuple(row[name] for name in question.by), empty) if window.comparable else None for row in rows
         ]

@@ -17,6 +17,9 @@ from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
 Signature = tuple[str, int, int, int]
 T = TypeVar("T")
 
+NEWEST = "max(created_at)::DATE AS day, max(resolved_at) IS NOT NULL AS resolutions"
+"""What is looked up once of all tickets: their last day, and whether any tells when it was resolved."""
+
 _lock = threading.Lock()
 _open: tuple[Signature, duckdb.DuckDBPyConnection, frozenset[str]] | None = None
 
@@ -45,6 +48,11 @@ def records(sql: str, parameters: dict[str, Any] | None = None) -> list[dict[str
 def cubes() -> frozenset[str]:
     """The cubes that the rollups of the current tickets have; none where they are missing or out of date."""
     return _connection()[1]
+
+
+def resolutions() -> bool:
+    """Whether any ticket tells when it was resolved; where none does, nobody knows which are open."""
+    return bool(records("SELECT resolutions FROM newest")[0]["resolutions"])
 
 
 def _answer(sql: str, parameters: dict[str, Any], take: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -90,15 +98,13 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
     parts = [manifest.folder() / part.file for part in found.parts]
     daily = [manifest.rollup(part) for part in parts]
     try:
-        connection = alone.locked(
-            [*parts, *(path for path in daily if path.is_file())], view.sql(found.parts, found.topics)
-        )
+        connection = alone.locked([*parts, *(path for path in daily if path.is_file())], view.sql(found))
     except duckdb.Error as error:
         raise _unreadable(error) from error
     hours.attach(connection)
     try:
         known = rollups.attach(connection, daily, found.topics)
-        connection.execute("CREATE TABLE newest AS SELECT max(created_at)::DATE AS day FROM ticket")
+        connection.execute(f"CREATE TABLE newest AS SELECT {NEWEST} FROM ticket")
     except duckdb.Error as error:
         raise _unreadable(error) from error
     return connection, known

@@ -405,11 +405,11 @@ def _frame(
     """One metric's rows as the table of `series`, with every period for every group."""
     groups = names or ["label"]
     at = {(*(row[name] for name in groups), row["period"]): row for row in rows}
-    made = []
+    made, nothing = [], measure.empty(metric)
     for group in _groups(rows, groups, order):
         for period in _periods(days, grain):
             row = at.get((*group, period), NOTHING)
-            value = 0.0 if row["value"] is None and metric.counts else row["value"]
+            value = nothing if row["value"] is None else row["value"]
             few = value is not None and row["n"] < metric.minimum
             end = period_end(period, grain)
             complete = period >= days.first and end <= days.last
@@ -514,12 +514,13 @@ def _spark(
     periods = _periods(days, grain)
     whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
     found = [rows.get((metric.name, one), NOTHING)["value"] for one in whole or periods]
-    return tuple(0.0 if value is None and metric.counts else value for value in found)
+    nothing = measure.empty(metric)
+    return tuple(nothing if value is None else value for value in found)
 
 
 def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
     found = _number(row, "value")
-    return 0.0 if found is None and metric.counts else found
+    return measure.empty(metric) if found is None else found
 
 
 def _number(row: dict[str, Any] | None, name: str) -> float | None:
