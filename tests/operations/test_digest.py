@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import pytest
 from sqlmodel import select
 
 from tests.conftest import Fill
+from tests.once import together
 from tests.operations.test_notices import ADMIN, allow, route
 from tests.pages.test_brief_page import page
 from tests.pages.test_signals_pages import words
@@ -77,11 +77,7 @@ def test_the_brief_of_last_week_goes_out_once_signed_and_on_record(hook: Site) -
 def test_two_workers_at_once_make_one_brief(hook: Site) -> None:
     on()
     made: list[int] = []
-    workers = [threading.Thread(target=lambda: made.append(digest.make(DUE))) for _ in range(3)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join()
+    together(3, lambda: made.append(digest.make(DUE)))
     assert sum(made) == 1
     assert [one.state for one in go()] == ["sent"]
 

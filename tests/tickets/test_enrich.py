@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.loopback import Turn, message, serve
+from tests.once import together
 from tests.test_commands import here, look
 from tests.tickets.files import ADMIN, MakeCsv
 from workbench import jobs
@@ -424,20 +424,15 @@ def test_a_rule_of_masking_that_changed_is_applied_anew(
 
 def test_two_people_who_start_at_the_same_moment_start_one_job(home: Path, make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv(rows(120)), mapping=None)
-    together, came = threading.Barrier(4), list[str]()
+    came: list[str] = []
 
     def start() -> None:
-        together.wait()
         try:
             came.append(discover.start(ADMIN, 2))
         except Conflict as why:
             came.append(why.message)
 
-    people = [threading.Thread(target=start) for _ in range(4)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join()
+    together(4, start)
     assert sorted(one == "“Finding topics” is under way." for one in came) == [False, True, True, True]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
+from tests.once import together
 from tests.tickets.files import ADMIN, MakeCsv, parts
 from workbench import access, jobs, store
 from workbench.access import audit
@@ -316,21 +316,16 @@ def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothin
 ) -> None:
     load(ADMIN, make_csv(drones(130)), mapping=None)
     jobs.run_here(enrich.create(ADMIN, ["topic"]))
-    together, came = threading.Barrier(2), list[str]()
+    came: list[str] = []
 
     def look() -> None:
-        together.wait()
         try:
             discover.propose(ADMIN)
             came.append("proposed")
         except Conflict as why:
             came.append(why.message)
 
-    people = [threading.Thread(target=look) for _ in range(2)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join()
+    together(2, look)
     assert "proposed" in came
     assert {*came} <= {"proposed", "Other topics were found meanwhile."}
     proposed = topics.proposals()

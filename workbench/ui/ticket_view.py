@@ -47,7 +47,7 @@ def _belongs(ticket: dict[str, Any]) -> None:
     rows = {title(name): str(ticket[name]) + _by(ticket, name) for name in DIMENSIONS if not _empty(ticket[name])}
     if not _empty(ticket["sentiment"]):
         rows["Sentiment"] = f"{ticket['sentiment']:+.2f}{_by(ticket, 'sentiment')}"
-    st.dataframe(pd.DataFrame(rows.items(), columns=["", "This ticket"]), hide_index=True, alt="Where it belongs")
+    show.table(pd.DataFrame(rows.items(), columns=["", "This ticket"]), alt="Where it belongs")
     if topic := ticket["topic"]:
         nav.link("trends", f"Trends of {show.plain(topic)}", {"topic": topic})
 
