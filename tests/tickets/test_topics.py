@@ -27,6 +27,7 @@ from workbench.tickets import (
     manifest,
     measure,
     metrics,
+    publish,
     rollups,
     source,
     topic_figures,
@@ -393,12 +394,30 @@ def test_what_a_person_sets_counts_everywhere_holds_over_refits_and_loads_and_is
     assert there.number in {one.number for one in topics.tree()}
     load(ADMIN, found / "t.csv", mapping=None, replace_all=True)
     assert by_id(ticket_id)[2] == "file"
+    publish.undo(ADMIN)
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    load(ADMIN, found / "t.csv", mapping=None, replace_all=True)
     jobs.run_here(enrich.create(ADMIN, ["topic"]))
     assert by_id(ticket_id)[2:] == ("person", there.name)
 
     assert topics.undo(ADMIN) == f"put ticket {ticket_id} under “{there.name}”"
     assert by_id(ticket_id)[:3] == before[:3]
     assert assign.last(ticket_id) is None
+
+
+def test_what_a_person_sets_after_a_load_holds_also_when_the_load_is_undone(found: Path, make_csv: MakeCsv) -> None:
+    ticket_id, there = first().examples[0], first(1)
+    load(
+        ADMIN,
+        make_csv([{"ticket_id": ticket_id, "created_at": "2026-03-30T10:00:00Z", "subject": "New"}]),
+        mapping=None,
+    )
+    assign.assign(ADMIN, ticket_id, there.number)
+    publish.undo(ADMIN)
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    topics.undo(ADMIN)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    assert by_id(ticket_id)[3] == first().name
 
 
 def test_of_two_words_on_one_ticket_the_later_is_undone_first(found: Path) -> None:

@@ -5,7 +5,7 @@ It is kept with the changes of topics, so that a ticket whose words or file chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from workbench.errors import Conflict, Invalid, NotFound
 from workbench.store.tables import TopicChange
 from workbench.tickets import enrich, manifest, merge, publish, topics
 from workbench.tickets.columns import ENRICHED
-from workbench.tickets.manifest import FILE, Manifest, Part
+from workbench.tickets.manifest import FILE, Part
 from workbench.tickets.topics import TICKET, Change
 
 NO_TOPIC = 0
@@ -95,22 +95,32 @@ def _found(kept: dict[str, Any]) -> Found:
 def _set(
     actor: access.Actor, ticket_id: str, found: Found, what: str, also: Callable[[Found], Callable[[Session], None]]
 ) -> None:
-    """Publish the ticket's month with another topic for it; `also` hears what it had, and says what else is written."""
+    """Publish the ticket's month with another topic for it; `also` hears what it had, and says what else is written.
+
+    Raises NotFound where there is no such ticket.
+    """
     with publish.staging() as place, publish.writing():
         before = manifest.read()
-        part, row, had = _place(before, ticket_id)
-        write = also(had)
-        made = enrich.rewritten(part, [_answer(part, row, found, place)], place)
-        parts = tuple(made if one.file == part.file else one for one in before.parts)
-        files = [place / made.file, *merge.rolled_up(place, [made], before.rows)]
-        new = replace(before, generation=before.generation + 1, parts=parts)
-        detail: dict[str, object] = {"ticket": ticket_id, "before": list(had), "after": list(found)}
+        now = _place(before.parts, ticket_id)
+        if now is None:
+            raise NotFound(f"There is no ticket {ticket_id} here.", remedy="It may have been replaced by a later load.")
+        write = also(now[2])
+        made: dict[str, Part] = {}
+        for found_at in (now, _place(before.before, ticket_id)):  # An undone load brings back the earlier part.
+            if found_at is not None and found_at[0].file not in made:
+                part, row, _had = found_at
+                made[part.file] = enrich.rewritten(part, [_answer(part, row, found, place)], place)
+        files = [place / one.file for one in made.values()]
+        files += merge.rolled_up(place, made.values(), before.rows)
+        parts, earlier = ([made.get(one.file, one) for one in listed] for listed in (before.parts, before.before))
+        new = replace(before, generation=before.generation + 1, parts=tuple(parts), before=tuple(earlier))
+        detail: dict[str, object] = {"ticket": ticket_id, "before": list(now[2]), "after": list(found)}
         publish.put(actor, new, files, verb="edit topics", thing=what, detail=detail, also=write)
 
 
-def _place(there: Manifest, ticket_id: str) -> tuple[Part, int, Found]:
-    """The part of a ticket, its row there, and its topic by what. Raises NotFound."""
-    for part in there.parts:
+def _place(parts: Sequence[Part], ticket_id: str) -> tuple[Part, int, Found] | None:
+    """The part of a ticket, its row there, and its topic by what; None where it is in none of them."""
+    for part in parts:
         if part.file == FILE:
             raise NotFound("These tickets are from an early version.", remedy="Load them again first.")
         found = "enriched_topic, topic_how" if part.enriched else "NULL, NULL"
@@ -122,7 +132,7 @@ def _place(there: Manifest, ticket_id: str) -> tuple[Part, int, Found]:
             ).fetchone()
         if row is not None:
             return part, int(row[0]), (row[1], row[2])
-    raise NotFound(f"There is no ticket {ticket_id} here.", remedy="It may have been replaced by a later load.")
+    return None
 
 
 def _answer(part: Part, row: int, found: Found, place: Path) -> Path:
