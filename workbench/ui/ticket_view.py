@@ -77,7 +77,7 @@ def _topic(actor: Actor, ticket: dict[str, Any]) -> None:
         number = st.selectbox(
             "Topic by its words", list(choices), list(choices.values()).index(called),
             format_func=choices.__getitem__, key=f"topic-of-{tag}",
-            help="What you set holds also after topics were found again.",
+            help="It stands before the help desk's topic, and holds also after topics were found again.",
         )  # fmt: skip
         sent = st.form_submit_button("Set")
     if sent:
