@@ -24,4 +24,4 @@ with show.errors():
         st.stop()
     if named != session.asked("ticket"):
         st.query_params["ticket"] = named
-    ticket_view.reading(tickets.trends.ticket(named))
+    ticket_view.reading(session.actor(), tickets.trends.ticket(named))

@@ -6,6 +6,7 @@ import datetime as dt
 import fcntl
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,21 @@ def at_home(home: Path, act: Callable[[], object]) -> None:
         store.migrate()
         act()
         store.dispose()
+
+
+def together(count: int, act: Callable[[], object]) -> None:
+    """Let so many people do something at the same moment, and wait for all of them."""
+    moment = threading.Barrier(count)
+
+    def one() -> None:
+        moment.wait()
+        act()
+
+    people = [threading.Thread(target=one) for _ in range(count)]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
 
 
 def shop(factory: pytest.TempPathFactory, *, count: int, days: int, until: dt.date) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
 from tests.flows_for_tests import CALLED, DESK
+from tests.once import together
 from tests.releases import desk
 from workbench import datasets, evals, flows, jobs, releases, store, traces
 from workbench.access import Actor, audit
@@ -164,11 +164,7 @@ def test_two_workers_at_the_same_experiment_write_each_row_once(ready: None, arc
         with contextlib.suppress(IntegrityError):
             jobs.run_here(made.job_id)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(2, work)
     assert (len(rows()), traces.count()) == (5, 5)
     assert jobs.job(made.job_id).state == "done"
 
@@ -214,20 +210,15 @@ def test_the_mocks_of_a_case_answer_its_tools_and_no_other_cases(ready: None, ar
 
 
 def test_experiments_that_begin_at_once_are_all_stored(ready: None, architect: Actor) -> None:
-    release, barrier, told = releases.resolve("desk"), threading.Barrier(8), list[Any]()
+    release, told = releases.resolve("desk"), list[Any]()
 
     def create() -> None:
-        barrier.wait()
         try:
             told.append(evals.create(architect, release, "desk"))
         except Exception as error:  # noqa: BLE001  (told to the test)
             told.append(error)
 
-    threads = [threading.Thread(target=create) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(8, create)
     assert all(isinstance(one, evals.Experiment) for one in told), told
     assert len(evals.experiments("desk")) == 8
     assert audit.verify().intact

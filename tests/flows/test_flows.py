@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from tests.flows_for_tests import DESK
+from tests.once import together
 from workbench import flows, prompts
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, Invalid, NotFound, Refused
@@ -87,11 +86,7 @@ def test_of_twenty_saves_at_once_exactly_one_wins(desk: flows.Draft, architect: 
         except Conflict:
             outcomes.append("conflict")
 
-    threads = [threading.Thread(target=save) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(20, save)
     assert (outcomes.count("saved"), outcomes.count("conflict")) == (1, 19)
 
 

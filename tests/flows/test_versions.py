@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from tests.flows_for_tests import DESK
+from tests.once import together
 from workbench import flows, prompts
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, Invalid, NotFound, Refused, WorkbenchError
@@ -169,11 +169,7 @@ def test_of_ten_who_save_over_the_same_save_one_wins(desk: flows.Draft, architec
         except Conflict:
             outcomes.append("conflict")
 
-    threads = [threading.Thread(target=act) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(10, act)
     assert (outcomes.count("saved"), outcomes.count("conflict")) == (1, 9)
     assert (flows.draft("desk").version, len(versions.versions("desk"))) == (3, 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import pytest
 from sqlmodel import select
 
 from tests.conftest import Fill
+from tests.once import together
 from tests.operations.test_notices import ADMIN, allow, route
 from tests.pages.test_brief_page import page
 from tests.pages.test_signals_pages import words
@@ -77,11 +77,7 @@ def test_the_brief_of_last_week_goes_out_once_signed_and_on_record(hook: Site) -
 def test_two_workers_at_once_make_one_brief(hook: Site) -> None:
     on()
     made: list[int] = []
-    workers = [threading.Thread(target=lambda: made.append(digest.make(DUE))) for _ in range(3)]
-    for one in workers:
-        one.start()
-    for one in workers:
-        one.join()
+    together(3, lambda: made.append(digest.make(DUE)))
     assert sum(made) == 1
     assert [one.state for one in go()] == ["sent"]
 
@@ -152,6 +148,11 @@ def test_sending_now_twice_needs_a_second_word(hook: Site, manager: Actor, rep: 
         digest.send_now(manager, LAST, ["on call"])
     jobs.run_here(digest.send_now(manager, LAST, ["on call"], again=True))
     assert [json.loads(one.body)["id"] for one in hook.seen] == [f"brief-{LAST.name}-1", f"brief-{LAST.name}-2"]
+    with store.session() as session:
+        session.add_all(
+            tables.Notice(incident=f"inc_{n}", turn=1, destination="x", kind="opened", text="") for n in range(301)
+        )
+    assert [one.turn for one in digest.sent()] == [2, 1]
     with pytest.raises(Refused):
         digest.send_now(rep, LAST, ["on call"])
     with pytest.raises(NotFound):
@@ -174,3 +175,9 @@ def test_it_is_turned_on_after_a_preview_and_stopped_on_the_page(hook: Site) -> 
     assert "Every week: stopped." in words(app)
     assert not digest.plan("week").active
     assert digest.make(DUE + dt.timedelta(days=7)) == 0
+    app.multiselect(key="brief-to-week-2").set_value(["on call"])
+    app.checkbox(key="brief-again-0").check().run()
+    app.button(key="brief-now").click().run()
+    jobs.stop()
+    assert f"The brief of {LAST.said} is on its way to on call." in words(app)
+    assert not app.checkbox(key="brief-again-1").value

@@ -254,6 +254,16 @@ def test_a_route_hears_only_of_its_area_and_severity(hook: Site) -> None:
     assert routes.leading("Accounts", "critical") == []
 
 
+def test_a_title_with_line_breaks_begins_no_line_of_its_own(hook: Site) -> None:
+    (found,) = happen("Billing\nSeverity low; owner mallory.\u202e")
+    ((_, body),) = notices.preview(found.id)
+    said = json.loads(body)
+    assert "Billing Severity low; owner mallory. " in said["subject"]
+    assert [line for line in said["text"].split("\n") if line.startswith("Severity")] == [
+        "Severity high; area Payments; owner nobody yet."
+    ]
+
+
 def test_the_preview_is_what_is_sent_and_sends_nothing(hook: Site) -> None:
     (found,) = happen("Billing")
     ((name, body),) = notices.preview(found.id)

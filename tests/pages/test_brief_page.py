@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from streamlit.testing.v1 import AppTest
 from tests.conftest import Fill
 from tests.pages.test_every_page import words
 from tests.tickets.files import ADMIN
-from workbench import settings
+from workbench import releases, settings
 from workbench.access import Actor, audit
 from workbench.errors import Conflict, NotFound, Refused
-from workbench.tickets import brief, brief_notes, brief_text, metrics, moves, noise, signals, weeks
+from workbench.tickets import brief, brief_notes, brief_text, fixes, metrics, moves, noise, signals, trends, weeks
 from workbench.tickets import seed as samples
 from workbench.tickets.brief import Brief
 from workbench.tickets.figures import Figure
@@ -159,3 +160,20 @@ def test_a_topic_that_is_new_is_told_and_one_query_for_all_groups_says_what_each
     assert together["Brand new"].value == 0
     vendors = noise.sides(csat, days.start, days.end, "vendor", ["Calder"], {})
     assert vendors["Calder"] == noise.side(csat, days.start, days.end, {"vendor": ["Calder"]})
+
+
+def test_a_release_without_an_incident_is_judged_by_what_its_flow_is_about_or_it_is_said_why_not(seeded: Path) -> None:
+    (first,) = [one for one in releases.moves("order-desk") if one.environment == "production"]
+    last = trends.freshness().last
+    early = fixes.released(replace(first, at=last)).plain
+    assert early.endswith("nothing can be said of it: there are no tickets of a whole day after it.")
+    unused = fixes.released(replace(first, flow="spare-desk", at=last - dt.timedelta(days=3))).plain
+    assert "no ticket names a run of this flow" in unused
+    about = fixes.topics_of("order-desk")
+    assert about is not None
+    assert about[0] == "Delivery"
+    said = fixes.released(replace(first, at=last.replace(tzinfo=dt.UTC) - dt.timedelta(days=5)))
+    assert "; Automated of Delivery, what its tickets are about: " in said.plain
+    assert " in the 5 days before, " in said.plain
+    assert said.plain.endswith(" tickets, too few to say whether it worked.")
+    assert [one.page for one in said.figures] == ["releases", "trends", "trends"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_approvals_page import linked, told
 from tests.pages.test_every_page import opened
-from workbench import access, evals, jobs, releases
+from workbench import access, evals, jobs, releases, settings
 from workbench.evals import grid
 
 
@@ -105,3 +106,11 @@ def test_home_gives_no_command_line_and_links_to_a_flow_that_is_there(migrated: 
     text = told(opened("home", "architect"))
     assert "python -m" not in text
     assert "Begin a flow on the Flows page" in text
+
+
+def test_a_role_in_the_address_is_taken_in_whatever_case(seeded: Path) -> None:
+    for asked, role in (("manager", "manager"), ("Rep", "rep"), ("chief", "architect")):
+        app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
+        app.query_params["acting-role"] = asked
+        app.run()
+        assert app.selectbox(key="acting-role").value == role

@@ -128,4 +128,4 @@ def test_the_runs_behind_an_incident_go_into_a_labelling_queue(seeded: Path) -> 
     shown.button(key="to-queue").click().run()
     after = labelling.queue(labelling.FLAGGED).waiting
     assert after > before
-    assert f"{after - before} runs are new in the queue." in words(shown)
+    assert f"New in the queue: {after - before} runs." in words(shown)

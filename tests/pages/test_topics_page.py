@@ -98,7 +98,7 @@ def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     one = largest()
     page.query_params["chosen"] = str(one.number)
     page.run()
-    page.text_input(key=f"name-{one.number}").set_value("Where is my parcel")
+    page.text_input(key=f"name-{one.number}-{one.name}").set_value("Where is my parcel")
     next(button for button in page.button if button.label == "Rename").click().run()
     assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
     assert f"Renamed “{one.name}” to “Where is my parcel”." in words(page)
@@ -109,6 +109,21 @@ def test_a_manager_renames_merges_and_undoes(page: AppTest) -> None:
     page.button(key="undo-topics").click().run()
     assert "Where is my parcel" in page.dataframe[0].value["topic"].tolist()
     assert "Undid: merged “Where is my parcel”" in words(page)
+
+
+def test_a_link_to_a_topic_is_followed_after_another_was_chosen_and_a_name_given_elsewhere_is_shown(
+    page: AppTest,
+) -> None:
+    one, other = sorted(topics.tree(), key=lambda each: (-each.tickets, each.number))[:2]
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    assert f"Told by: {', '.join(one.terms)}" in words(page)
+    page.query_params["chosen"] = str(other.number)
+    page.run()
+    assert f"Told by: {', '.join(other.terms)}" in words(page)
+    topics.rename(ADMIN, other.number, "Named elsewhere")
+    page.run()
+    assert next(each for each in page.text_input if each.label == "Name").value == "Named elsewhere"
 
 
 def test_a_rep_sees_topics_but_changes_none(page: AppTest) -> None:
@@ -178,3 +193,38 @@ def test_an_address_with_nonsense_chooses_nothing(page: AppTest) -> None:
     page.query_params["chosen"] = "99999"
     page.run()
     assert "Told by" not in words(page)
+
+
+def test_from_a_topic_one_click_opens_a_detector_that_watches_it_and_then_the_page_leads_there(page: AppTest) -> None:
+    one = largest()
+    page.query_params["chosen"] = str(one.number)
+    page.run()
+    assert ":material/add_alert: Set" in page.dataframe[0].value["alarm"].tolist()
+    page.query_params.clear()
+    page.query_params["of-topic"] = str(one.number)
+    page.switch_page(str(ROOT / "pages" / "detectors.py")).run()
+    assert f"looks at tickets with found topic {one.name}" in words(page)
+    page.button(key="save-detector").click().run()
+    assert "Saved as a new version." in words(page)
+    assert topic_figures.watched()[one.name].startswith("growth of ")
+    page.switch_page(str(ROOT / "pages" / "topics.py")).run()
+    table = page.dataframe[0].value
+    assert dict(zip(table["topic"], table["alarm"], strict=True))[one.name] == ":material/notifications_active: Open"
+
+
+def test_on_its_page_a_ticket_gets_another_topic_and_the_old_one_back(page: AppTest) -> None:
+    here, there = sorted(topics.tree(), key=lambda one: (-one.tickets, one.number))[:2]
+    page.query_params["ticket"] = here.examples[0]
+    page.switch_page(str(ROOT / "pages" / "ticket.py")).run()
+    box = next(one for one in page.selectbox if one.label == "Topic by its words")
+    assert box.options[0] == "(no topic)"
+    box.set_value(there.number)
+    next(one for one in page.button if one.label == "Set").click().run()
+    assert f"The topic is {there.name} now, on every page." in words(page)
+    assert f"{access.local().name} put ticket {here.examples[0]} under “{there.name}”" in words(page)
+    assert trends.ticket(here.examples[0])["found_topic"] == there.name
+    next(one for one in page.button if one.label == "Undo").click().run()
+    assert trends.ticket(here.examples[0])["found_topic"] == here.name
+    page.session_state[ROLE] = "rep"
+    page.run()
+    assert not any(one.label == "Set" for one in page.button)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,13 +16,29 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.loopback import Turn, message, serve
+from tests.once import together
 from tests.test_commands import here, look
 from tests.tickets.files import ADMIN, MakeCsv
 from workbench import jobs
 from workbench.access import Actor
 from workbench.errors import Conflict, Invalid, Refused
+from workbench.jobs import work
 from workbench.store.tables import TextModel, TopicRow
-from workbench.tickets import asked, discover, enrich, load, manifest, publish, sentiment, source, topics, trends
+from workbench.tickets import (
+    asked,
+    discover,
+    enrich,
+    incoming,
+    load,
+    manifest,
+    publish,
+    sentiment,
+    source,
+    topics,
+    trends,
+    view,
+)
+from workbench.tickets.mapping import Mapping
 
 GERMAN = "Guten Tag, meine Lieferung ist noch immer nicht angekommen, obwohl sie gestern hätte kommen sollen."
 FRENCH = "Bonjour, je n'ai toujours pas reçu mon colis, pouvez-vous vérifier où il se trouve s'il vous plaît ?"
@@ -118,6 +135,67 @@ def test_personal_data_is_shown_and_exported_masked_and_kept_for_the_next_load(h
     assert b"jane.doe" not in trends.as_csv(trends.tickets())
     assert trends.ticket("1")["subject"] == "Mail me"
     assert load(ADMIN, make_csv(given), mapping=None).unchanged == 1
+
+
+def test_words_that_a_load_brings_are_shown_only_once_they_were_masked(home: Path, make_csv: MakeCsv) -> None:
+    def given(number: int) -> list[dict[str, object]]:
+        words = {"subject": f"Call {number}", "body": f"jane{number}@example.com"}
+        return [{"ticket_id": str(number), "created_at": "2026-01-01", **words}]
+
+    load(ADMIN, make_csv(given(1)), mapping=None)
+    run(["masked"])
+    for number, anew in ((2, False), (3, True)):
+        load(ADMIN, make_csv(given(number)), mapping=None, replace_all=anew)
+        now = trends.ticket(str(number))
+        assert (now["subject"], now["body"]) == (None, view.WAITING)
+        assert b"jane" not in trends.as_csv(trends.tickets())
+        (job,) = enrich.due()
+        assert jobs.run_here(job).state == "done"
+        now = trends.ticket(str(number))
+        assert now["subject"] == f"Call {number}"
+        assert now["body"].startswith("[email ")
+
+
+def test_after_a_load_the_worker_masks_at_once(home: Path, make_csv: MakeCsv) -> None:
+    given = [{"ticket_id": "1", "created_at": "2026-01-01", "subject": "Hi", "body": "jane@example.com"}]
+    load(ADMIN, make_csv(given), mapping=None)
+    run(["masked"])
+    more = make_csv([{**given[0], "ticket_id": "2"}])
+    incoming.keep(ADMIN, "more.csv", io.BytesIO(more.read_bytes()))
+    jobs.start(incoming.start(ADMIN, "more.csv", Mapping()))
+    try:
+        until = time.monotonic() + 30
+        while count("body LIKE '[email %'") < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+    finally:
+        jobs.stop()
+    assert count("body LIKE '[email %'") == 2
+
+
+def test_a_cancelled_job_leaves_no_words_behind(home: Path, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(ADMIN, make_csv(rows(60)), mapping=None)
+    monkeypatch.setattr(enrich, "BATCH", 10)
+    job = enrich.create(ADMIN, ["masked"])
+    seen: list[int] = []
+
+    def stop(_job: jobs.Job) -> None:
+        seen.append(len(list(enrich.folder(job).glob("*.parquet"))))
+        jobs.cancel(ADMIN, job)
+
+    assert jobs.run_here(job, watch=stop).state == "cancelled"
+    assert seen == [1]
+    assert not enrich.folder(job).exists()
+
+
+def test_the_schedule_does_not_try_at_once_again_what_failed(home: Path, make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv(rows(30)), mapping=None)
+    run(["language"])
+    load(ADMIN, make_csv(rows(40)), mapping=None)
+    (job,) = enrich.due()
+    work.end_job(job, "failed", "no disk")
+    assert enrich.due() == []
+    load(ADMIN, make_csv(rows(50)), mapping=None)
+    assert len(enrich.due()) == 1
 
 
 def test_sentiment_is_refused_with_the_reason_where_too_few_tickets_are_rated(home: Path, make_csv: MakeCsv) -> None:
@@ -279,7 +357,8 @@ def test_a_connected_model_is_asked_once_for_masked_tickets_after_its_cost_was_t
         assert "jane.doe" not in sent
         assert "[email " in sent
         assert len(server.asked) == 2
-        assert enrich.create(ADMIN, ["topic"], model=True)
+        with pytest.raises(Invalid, match="Nothing is left for this model to find"):
+            enrich.create(ADMIN, ["topic"], model=True)
     assert asked.came_to(job).rejected == 10
     assert count("topic = 'Refunds' AND topic_source = 'model'") == 20
     assert count("sentiment = -1 AND sentiment_source = 'model'") == 20
@@ -345,20 +424,15 @@ def test_a_rule_of_masking_that_changed_is_applied_anew(
 
 def test_two_people_who_start_at_the_same_moment_start_one_job(home: Path, make_csv: MakeCsv) -> None:
     load(ADMIN, make_csv(rows(120)), mapping=None)
-    together, came = threading.Barrier(4), list[str]()
+    came: list[str] = []
 
     def start() -> None:
-        together.wait()
         try:
             came.append(discover.start(ADMIN, 2))
         except Conflict as why:
             came.append(why.message)
 
-    people = [threading.Thread(target=start) for _ in range(4)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join()
+    together(4, start)
     assert sorted(one == "“Finding topics” is under way." for one in came) == [False, True, True, True]
 
 

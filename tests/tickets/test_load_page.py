@@ -93,7 +93,7 @@ def test_a_waiting_file_is_shown_as_tickets_loaded_listed_and_undone(page: AppTe
             break
         page.run()
     text = words(page.run())
-    assert "1 new tickets, 0 changed, 1 rows left out." in text
+    assert "1 new ticket, 0 changed, 1 row left out." in text
     assert sorted(stored()["ticket_id"]) == ["A1", "Z"]
     assert list(table(page, "file")["file"]) == ["export.csv", "first.csv"]
     page.button(key="undo-load").click().run()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,18 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import normalized_mutual_info_score
 
+from tests.once import together
 from tests.tickets.files import ADMIN, MakeCsv, parts
 from workbench import access, jobs, store
 from workbench.access import audit
 from workbench.errors import Conflict, Invalid, NotFound, Refused
 from workbench.store.tables import TextModel, TopicRow
 from workbench.tickets import (
+    assign,
     discover,
     enrich,
     load,
     manifest,
     measure,
     metrics,
+    publish,
     rollups,
     source,
     topic_figures,
@@ -288,6 +290,26 @@ def test_tickets_about_something_new_are_proposed_as_a_topic_and_belong_to_it_on
     told = {row["kind"]: row["n"] for row in rows}
     assert told["D"] >= one.tickets
     assert told.get("T", 0) == 0
+    assert topics.history(1)[0].what == f"accepted “{one.name}”"
+    topics.undo(ADMIN)
+    assert one.number in {each.number for each in topics.proposals()}
+    assert one.name not in shown()
+
+
+def test_what_was_declined_is_not_proposed_by_a_refit_again(found: Path, make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv(drones(200)), mapping=None)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    proposed = discover.propose(ADMIN)
+    for one in proposed:
+        topics.remove(ADMIN, one.number)
+    before = {one.number for one in topics.every()}
+    assert jobs.run_here(discover.start(ADMIN, COUNT)).state == "done"
+    declined = {one.terms[0] for one in proposed}
+    fresh = [one for one in topics.proposals() if one.number not in before]
+    assert [one.name for one in fresh if declined & set(one.terms[:3])] == []
+    about = [one for one in topics.every() if "propeller" in one.terms[:3]]
+    assert {one.state for one in about} == {"removed"}
+    assert "T" in {row["kind"] for row in source.records("SELECT ticket_id[1] AS kind FROM ticket GROUP BY 1")}
 
 
 def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothing_is_said_of_a_growth_from_none(
@@ -295,21 +317,16 @@ def test_two_people_who_look_for_new_topics_at_once_propose_each_once_and_nothin
 ) -> None:
     load(ADMIN, make_csv(drones(130)), mapping=None)
     jobs.run_here(enrich.create(ADMIN, ["topic"]))
-    together, came = threading.Barrier(2), list[str]()
+    came: list[str] = []
 
     def look() -> None:
-        together.wait()
         try:
             discover.propose(ADMIN)
             came.append("proposed")
         except Conflict as why:
             came.append(why.message)
 
-    people = [threading.Thread(target=look) for _ in range(2)]
-    for one in people:
-        one.start()
-    for one in people:
-        one.join()
+    together(2, look)
     assert "proposed" in came
     assert {*came} <= {"proposed", "Other topics were found meanwhile."}
     proposed = topics.proposals()
@@ -347,3 +364,71 @@ def test_topics_are_kept_changed_and_undone_in_either_database(database: str, ma
     assert [topics.undo(ADMIN), topics.undo(ADMIN)] == ["moved “Bags” under “Rotors”", "merged “Gimbals” into “Rotors”"]
     assert manifest.read().topics == (("Rotors", None), ("Gimbals", None), ("Bags", None))
     assert [one.undone for one in topics.history()] == [True, True]
+
+
+def by_id(ticket_id: str) -> tuple[object, ...]:
+    """A ticket's topic, subtopic, where the topic comes from, and the topic found."""
+    row = trends.ticket(ticket_id)
+    return row["topic"], row["subtopic"], row["topic_source"], row["found_topic"]
+
+
+def test_what_a_person_sets_counts_everywhere_holds_over_refits_and_loads_and_is_undone(found: Path) -> None:
+    here, there = first(0), first(1)
+    ticket_id = here.examples[0]
+    before, counts = by_id(ticket_id), shown()
+    assign.assign(ADMIN, ticket_id, there.number)
+    assert by_id(ticket_id) == (there.name, None, "person", there.name)
+    assert shown() == {**counts, here.name: counts[here.name] - 1, there.name: counts[there.name] + 1}
+    assert trends.query("volume", where={"topic": [there.name]}).rows[0]["value"] == 1
+    assert topics.history(1)[0].what == f"put ticket {ticket_id} under “{there.name}”"
+    assert audit.newest(1)[0].detail["ticket"] == ticket_id
+    with pytest.raises(Invalid, match="already"):
+        assign.assign(ADMIN, ticket_id, there.number)
+    with pytest.raises(Refused):
+        assign.assign(REP, ticket_id, here.number)
+    with pytest.raises(NotFound, match="There is no ticket T-0"):
+        assign.assign(ADMIN, "T-0", here.number)
+
+    assert jobs.run_here(discover.start(ADMIN, COUNT - 8)).state == "done"
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    assert there.number in {one.number for one in topics.tree()}
+    load(ADMIN, found / "t.csv", mapping=None, replace_all=True)
+    assert by_id(ticket_id)[2] == "file"
+    publish.undo(ADMIN)
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    load(ADMIN, found / "t.csv", mapping=None, replace_all=True)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+
+    assert topics.undo(ADMIN) == f"put ticket {ticket_id} under “{there.name}”"
+    assert by_id(ticket_id)[:3] == before[:3]
+    assert assign.last(ticket_id) is None
+
+
+def test_what_a_person_sets_after_a_load_holds_also_when_the_load_is_undone(found: Path, make_csv: MakeCsv) -> None:
+    ticket_id, there = first().examples[0], first(1)
+    load(
+        ADMIN,
+        make_csv([{"ticket_id": ticket_id, "created_at": "2026-03-30T10:00:00Z", "subject": "New"}]),
+        mapping=None,
+    )
+    assign.assign(ADMIN, ticket_id, there.number)
+    publish.undo(ADMIN)
+    assert by_id(ticket_id)[2:] == ("person", there.name)
+    topics.undo(ADMIN)
+    jobs.run_here(enrich.create(ADMIN, ["topic"]))
+    assert by_id(ticket_id)[3] == first().name
+
+
+def test_of_two_words_on_one_ticket_the_later_is_undone_first(found: Path) -> None:
+    ticket_id = first().examples[0]
+    assign.assign(ADMIN, ticket_id, first(1).number)
+    (one,) = topics.history(1)
+    assign.assign(ADMIN, ticket_id, assign.NO_TOPIC)
+    assert by_id(ticket_id)[3] is None
+    with pytest.raises(Conflict, match="was set again since"):
+        topics.undo(ADMIN, one.id)
+    topics.undo(ADMIN)
+    assert by_id(ticket_id)[3] == first(1).name
+    topics.undo(ADMIN)
+    assert by_id(ticket_id)[3] == first().name

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv, parts, stored
 from workbench.errors import Invalid, NotFound, Unavailable
-from workbench.tickets import Filters, changes, load, metrics, source, trends
+from workbench.tickets import Filters, brief, changes, load, metrics, source, trends, weeks
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
 from workbench.ui.charts import trends as charts
@@ -269,3 +269,18 @@ def test_a_longer_wait_is_worse_and_a_better_rating_is_better() -> None:
     assert metrics.is_better(rating, metrics.change(rating, 4.5, 4.0)) is True
     assert metrics.is_better(rating, 0.0) is None
     assert metrics.change(wait, 20, 0) is None
+
+
+def test_where_no_ticket_tells_when_it_was_resolved_nobody_knows_the_backlog(make_csv: MakeCsv) -> None:
+    rows = [ticket(n, f"2026-03-{n:02}") for n in range(1, 29)]
+    load(ADMIN, make_csv(rows), mapping=None)
+    (tile,) = trends.overview(Filters(), names=["backlog"]).tiles
+    assert (tile.value, metrics.say(tile.metric, tile.value)) == (None, "not known")
+    assert trends.query("unresolved").rows[0]["value"] is None
+    assert trends.series("backlog", filters=Filters())["value"].isna().all()
+    assert brief.brief(weeks.named("2026-W12")).headlines[5].plain == (
+        "Backlog: not known, as no ticket tells when it was resolved."
+    )
+    load(ADMIN, make_csv([ticket(29, "2026-03-01", resolved_at="2026-03-02T10:00:00Z")]), mapping=None)
+    (tile,) = trends.overview(Filters(), names=["backlog"]).tiles
+    assert tile.value == 28

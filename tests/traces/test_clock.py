@@ -8,7 +8,6 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from tests.conftest import ROOT
+from tests.once import together
 from tests.test_commands import ask, look
 from tests.traces.test_approvals import stored
 from workbench import jobs, releases, runtime, traces
@@ -93,21 +93,16 @@ def test_what_is_asked_for_while_it_sleeps_expires_too(
 def test_of_many_that_look_at_once_one_does_the_work(migrated: Path) -> None:
     one = stored()
     expires(one.id, -1)
-    barrier, begun, failed = threading.Barrier(8), list[str](), list[Exception]()
+    begun, failed = list[str](), list[Exception]()
 
     def expire() -> None:
-        barrier.wait()
         try:
             begun.extend(approvals.expire())
         except Exception as error:  # noqa: BLE001  (told to the test)
             failed.append(error)
 
     before = audit.verify().entries
-    threads = [threading.Thread(target=expire) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    together(8, expire)
     assert (begun, failed) == ([approvals.approval(one.id).job_id], [])
     assert audit.verify().entries == before + 1
 

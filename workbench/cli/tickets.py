@@ -27,6 +27,7 @@ from workbench.tickets import (
     weeks,
 )
 from workbench.tickets.ask import words
+from workbench.tickets.figures import counted
 from workbench.traces import readings
 
 app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
@@ -152,14 +153,14 @@ def _conditions(texts: list[str]) -> dict[str, list[str]]:
 
 def _say_loaded(loaded: tickets.Loaded) -> str:
     verb = "loaded" if loaded.published else "would be loaded"
-    lines = [f"{loaded.rows:,} tickets from {loaded.source} {verb} ({loaded.first} to {loaded.last})."]
+    lines = [f"{counted(loaded.rows, 'ticket')} from {loaded.source} {verb} ({loaded.first} to {loaded.last})."]
     if loaded.published:
         lines.append(_say_change(loaded))
     if loaded.duplicates:
-        lines.append(f"{loaded.duplicates:,} rows repeat a ticket_id; the last row of each counts.")
+        lines.append(f"Rows that repeat a ticket_id: {loaded.duplicates:,}; the last row of each counts.")
     if loaded.rejected:
         where = f"; all of them are in {loaded.rejects_file}" if loaded.rejects_file else ""
-        lines.append(f"{loaded.rejected:,} rows cannot be used{where}:")
+        lines.append(f"{counted(loaded.rejected, 'row')} cannot be used{where}:")
         lines += [f"  line {reject.line}: {reject.reason}" for reject in loaded.rejects[:SHOWN]]
     if loaded.attributes:
         lines.append(f"Kept as attributes: {', '.join(loaded.attributes)}.")

@@ -79,6 +79,20 @@ def move(
 
 
 @app.command()
+def assign(
+    ticket: Annotated[str, typer.Argument(help="A ticket's id.")],
+    topic: Annotated[str, typer.Argument(help="A topic's name or number; none: no topic.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put one ticket under a topic, whatever was found in its words."""
+    from workbench.tickets import assign as work
+    from workbench.tickets import topics
+
+    work.assign(access.local(), ticket, topics.named(topic).number if topic else work.NO_TOPIC)
+    _told(as_json)
+
+
+@app.command()
 def split(topic: Name, pieces: Annotated[int, typer.Option(min=2, max=8)] = 2, as_json: Json = False) -> None:
     """Find subtopics in a topic's tickets."""
     from workbench.tickets import discover, topics
@@ -135,14 +149,17 @@ def enrich(
 ) -> None:
     """Find what the help desk left open in tickets' words, on this machine, or by the connected model."""
     from workbench.tickets import enrich as work
+    from workbench.tickets.figures import counted
+    from workbench.traces import masking
 
     if not kinds:
         kinds = ["topic"] if model else [one.kind for one in work.states() if one.kind != "sentiment"]
     if model and not confirm:
         told = work.estimate(kinds)
+        how = "as they are: masking is off" if masking.rules().off else "masked"
         cost = "of unknown price" if told.usd is None else f"about ${told.usd:,.2f}"
-        words = f"{told.tickets:,} tickets, about {told.tokens_in + told.tokens_out:,} tokens to and from {told.model}, {cost}."
-        emit(told, f"{words} Add --yes to send them, masked.", as_json=as_json)
+        words = f"{counted(told.tickets, 'ticket')}, about {told.tokens_in + told.tokens_out:,} tokens to and from {told.model}, {cost}."
+        emit(told, f"{words} Add --yes to send them, {how}.", as_json=as_json)
         return
     _run(work.create(access.local(), kinds, model=model))
     states = work.states()
@@ -168,4 +185,6 @@ def _told(as_json: bool) -> None:
 
 
 def _line(one: Topic) -> str:
-    return f"{one.number}  {one.name}  ({one.tickets:,} tickets it was found in)"
+    from workbench.tickets.figures import counted
+
+    return f"{one.number}  {one.name}  ({counted(one.tickets, 'ticket')} it was found in)"

@@ -14,7 +14,7 @@ from dbos import DBOS, DBOSConfig, ScheduleInput, SetWorkflowID
 from workbench import settings
 from workbench.errors import WorkbenchError
 from workbench.jobs import plain, seat
-from workbench.jobs.work import cancelled_job, do_due, do_shard, end_job, open_job, schedules, waiting
+from workbench.jobs.work import cancelled_job, do_due, do_shard, end_job, follows, open_job, schedules, waiting
 
 log = logging.getLogger("workbench.jobs")
 
@@ -109,7 +109,10 @@ def _workflow(job_id: str) -> str:
         log.exception("job %s failed", job_id)
         _end_step(job_id, "failed", f"{type(error).__name__}: {error}")
         raise
-    return _end_step(job_id, "done", "")
+    state = _end_step(job_id, "done", "")
+    for more in _then_step(job_id):
+        _enqueue(more)
+    return state
 
 
 @DBOS.step(name="plan")
@@ -130,6 +133,12 @@ def _cancelled_step(job_id: str) -> bool:
 @DBOS.step(name="end")
 def _end_step(job_id: str, state: str, message: str) -> str:
     return end_job(job_id, state, message).state
+
+
+@DBOS.step(name="then")
+def _then_step(job_id: str) -> list[str]:
+    name = follows(job_id)
+    return _due(name) if name else []
 
 
 @DBOS.workflow(name="scheduled")
@@ -155,6 +164,10 @@ def _prune_step() -> int:
 
 @DBOS.step(name="due")
 def _due_step(name: str) -> list[str]:
+    return _due(name)
+
+
+def _due(name: str) -> list[str]:
     try:
         return do_due(name)
     except WorkbenchError as error:

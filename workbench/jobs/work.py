@@ -58,15 +58,23 @@ class Job:
 
 
 _kinds: dict[str, tuple[Plan, Work, Verb]] = {}
+_ended: dict[str, Callable[[str], None]] = {}
+_then: dict[str, str] = {}
 _schedules: dict[str, tuple[str, Due]] = {}
 
 
-def kind(name: str, plan: Plan, work: Work, *, verb: Verb) -> None:
+def kind(
+    name: str, plan: Plan, work: Work, *, verb: Verb, ended: Callable[[str], None] | None = None, then: str = ""
+) -> None:
     """Register a kind of job. `plan(arguments)` lists its shards; `work(job_id, arguments, shard)` returns the units done.
 
-    `verb` is what somebody must be allowed to do to start such a job, and to cancel it.
+    `verb` is what somebody must be allowed to do to start such a job, and to cancel it. `ended(job_id)` tidies up,
+    however the job ended. `then` is a schedule that a worker does at once where the job is done.
     """
     _kinds[name] = (plan, work, verb)
+    if ended is not None:
+        _ended[name] = ended
+    _then[name] = then
 
 
 def schedule(name: str, cron: str, due: Due) -> None:
@@ -184,7 +192,16 @@ def end_job(job_id: str, state: str, message: str) -> Job:
         open_session.execute(
             update(Row).where(col(Row.id) == job_id).values(state=state, message=message, finished_at=now())
         )
-    return job(job_id)
+    told = job(job_id)
+    if told.kind in _ended:
+        _ended[told.kind](job_id)
+    return told
+
+
+def follows(job_id: str) -> str:
+    """The schedule that is to be done at once after a job; none where it is not done."""
+    told = job(job_id)
+    return _then.get(told.kind, "") if told.state == "done" else ""
 
 
 def _job(found: Row) -> Job:

@@ -133,7 +133,7 @@ def send_now(actor: Actor, period: Period, names: list[str], *, again: bool = Fa
 
 def sent(limit: int = 20) -> list[notices.Sent]:
     """The newest briefs that were sent or wait, newest first."""
-    return [one for one in notices.sent() if one.kind == notices.BRIEF][:limit]
+    return notices.sent(kind=notices.BRIEF, limit=limit)
 
 
 def make(moment: dt.datetime) -> int:

@@ -26,6 +26,7 @@ from workbench.runtime.fetch import Unsettled
 from workbench.store import insert_missing, now, session
 from workbench.store.tables import Destination, IncidentEvent, IncidentRow, Job, Notice
 from workbench.tickets import metrics, signals, watch
+from workbench.tickets.figures import counted, in_line
 from workbench.tickets.signals import Incident
 
 KIND = "notices"
@@ -109,7 +110,7 @@ def due() -> str:
         if not rows:
             return ""
         keys = [[row.incident, row.turn, row.destination] for row in rows]
-        job = jobs.row(KIND, f"{len(rows)} notices", {"notices": keys}, watch.CLOCK, total=len(rows))
+        job = jobs.row(KIND, counted(len(rows), "notice"), {"notices": keys}, watch.CLOCK, total=len(rows))
         open_session.add(job)
         for row in rows:
             row.job_id = job.id
@@ -124,11 +125,15 @@ def every_time() -> list[str]:
     return [job_id] if (job_id := due()) else []
 
 
-def sent(*, incident: str = "", limit: int = 300) -> list[Sent]:
-    """The newest notices (of one incident), newest first."""
+def sent(*, incident: str = "", kind: str = "", limit: int = 300) -> list[Sent]:
+    """The newest notices (of one incident, of one kind), newest first."""
     query = select(Notice).order_by(col(Notice.made_at).desc(), col(Notice.turn).desc()).limit(limit)
+    if incident:
+        query = query.where(Notice.incident == incident)
+    if kind:
+        query = query.where(Notice.kind == kind)
     with session() as open_session:
-        rows = open_session.exec(query.where(Notice.incident == incident) if incident else query)
+        rows = open_session.exec(query)
         return [
             Sent(r.incident, r.turn, r.destination, r.kind, r.text, r.state, r.tries, r.result, r.made_at, r.sent_at)
             for r in rows
@@ -190,7 +195,7 @@ def _message(found: Incident, kind: str, why: str, turn: int) -> Message:
     }.get(kind, kind.capitalize())
     lines = [
         str(found.evidence.get("say", "")),
-        why if kind not in ("opened", "fixed") else f"Mended with {found.fix}." if kind == "fixed" else "",
+        "" if kind == "opened" else f"Mended with {found.fix}." if kind == "fixed" else why,
         f"Severity {found.severity}; area {found.area or 'none'}; owner {found.owner or 'nobody yet'}.",
         f"Since {found.started_at:%-d %b %Y %H:%M} UTC; windows out of the usual: {found.signals}.",
         link(found.id),
@@ -210,7 +215,8 @@ def _message(found: Incident, kind: str, why: str, turn: int) -> Message:
         "tickets": list(found.evidence.get("tickets", ()))[:20],
         "link": link(found.id),
     }
-    return Message(f"{found.id}-{turn}", f"{begins}: {found.title}", "\n".join(one for one in lines if one), facts)
+    text = "\n".join(in_line(one) for one in lines if one)
+    return Message(f"{found.id}-{turn}", in_line(f"{begins}: {found.title}"), text, facts)
 
 
 def _gather(open_session: Session) -> None:
@@ -229,7 +235,7 @@ def _gather(open_session: Session) -> None:
         due_at = _free(recent)
         digest = f"digest-{uuid.uuid4().hex[:12]}"
         lines = [row.text.split("\n")[0] + "\n  " + link(row.incident) for row in rows]
-        text = f"{len(rows)} notices about incidents\n" + "\n".join(lines)
+        text = f"{counted(len(rows), 'notice')} about incidents\n" + "\n".join(lines)
         made = Notice(
             incident=digest, turn=0, destination=name, kind="digest", text=text, digest_of=len(rows), due_at=due_at
         )

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.errors import NotFound
-from workbench.tickets import changes, fixes, metrics, moves, signals, trends
+from workbench.tickets import changes, fixes, metrics, moves, signals, source, trends
 from workbench.tickets.columns import NONE
-from workbench.tickets.figures import Figure, Sentence, in_line, sentence, told, trend
+from workbench.tickets.figures import Figure, Sentence, counted, in_line, sentence, told, trend
 from workbench.tickets.metrics import Metric
 from workbench.tickets.moves import Days, Move
 from workbench.tickets.noise import Difference
 from workbench.tickets.signals import Incident
+from workbench.tickets.view import WAITING
 from workbench.tickets.weeks import Period
 
 HEADLINES = ("volume", "first_response", "resolution", "csat", "reopened", "backlog")
@@ -96,8 +97,10 @@ def _headline(tile: trends.Tile, days: Days, among: int, tickets: int) -> Senten
     metric = tile.metric
     now = trend(told(metric, tile.value), metric, days.start, days.end, {})
     if tile.value is None:
-        return sentence(f"{metric.title}: no ticket of these days has a value.")
-    rests = "" if metric.counts else f" of {tile.n:,} tickets"
+        unknown = metric.by_resolution and not source.resolutions()
+        why = "not known, as no ticket tells when it was resolved" if unknown else "no ticket of these days has a value"
+        return sentence(f"{metric.title}: {why}.")
+    rests = "" if metric.counts else f" of {counted(tile.n, 'ticket')}"
     if tile.few:
         return sentence(f"{metric.title}: ", now, f"{rests}; too few to say anything.")
     if not days.comparable or tile.previous is None:
@@ -154,7 +157,7 @@ def _incident(one: Incident) -> Sentence:
     parts += after(one.sent_at or one.detected_at, one.acknowledged_at, "taken on", "nobody has taken it on")
     parts += after(one.detected_at, one.fixed_at, "fixed", "not fixed yet")
     if tickets := len(one.evidence.get("tickets", ())):
-        parts += ["; ", Figure(f"{tickets} tickets", "signals", {"incident": one.id}), " at its strongest"]
+        parts += ["; ", Figure(counted(tickets, "ticket"), "signals", {"incident": one.id}), " at its strongest"]
     return sentence(*parts, ".")
 
 
@@ -180,7 +183,7 @@ def _quotes(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> l
 
 
 def _words(*parts: object) -> str:
-    said = [" ".join(in_line(one).split()) for one in parts if isinstance(one, str) and one.strip()]
+    said = [" ".join(in_line(one).split()) for one in parts if isinstance(one, str) and one.strip() and one != WAITING]
     return " — ".join(dict.fromkeys(said))
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from workbench.tickets import noise
 from workbench.tickets.brief import Brief
 from workbench.tickets.brief_notes import Note
-from workbench.tickets.figures import Figure, Sentence, in_line
+from workbench.tickets.figures import Figure, Sentence, counted, in_line
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1d2326}"
@@ -51,7 +51,7 @@ def about(found: Brief) -> str:
     days = "the same days of the week before" if not found.whole else "the week before"
     if found.period.start == found.period.end:
         days = "the same day of the week before"
-    return f"{found.tickets:,} tickets, days in UTC, compared with {days}.{so_far}"
+    return f"{counted(found.tickets, 'ticket')}, days in UTC, compared with {days}.{so_far}"
 
 
 def markdown(found: Brief, note: Note, base: str) -> str:

@@ -79,7 +79,7 @@ def _sides(metric: Metric, by: str, filters: Filters, against: Against, exact: b
     before = (days.before, days.until_before)
     asked = Asked(days.start, days.end, filters.where, by=(by,), exact=exact, before=before)
     found = {(row["side"], str(row[by])): row for row in measure.measure([metric], asked).rows}
-    nothing = {"value": 0.0 if metric.counts else None, "n": 0, "tickets": 0}
+    nothing = {"value": measure.empty(metric), "n": 0, "tickets": 0}
     labels = sorted({label for _, label in found})
     columns: dict[str, Any] = {"label": pd.Series(labels, dtype="str")}
     for side, suffix in (("now", ""), ("before", "_before")):

@@ -1,8 +1,13 @@
-"""The detectors to begin with: five questions that every support team asks, with the knobs that the simulation was run with."""
+"""The detectors to begin with: questions that every support team asks, with the knobs that the simulation was run with."""
 
 from __future__ import annotations
 
+import re
+
 from workbench.tickets.detectors import Detector
+
+OF_A_TOPIC = "tickets of a topic"
+"""The one that watches a single topic: it is begun from the page Topics."""
 
 DEFAULTS: dict[str, Detector] = {
     made.detector: made
@@ -71,5 +76,24 @@ DEFAULTS: dict[str, Detector] = {
             cooldown=48,
             lateness=48,
         ),
+        Detector(
+            detector=OF_A_TOPIC,
+            purpose="A topic that is known grows for days: more of it in a week than its weeks before lead to expect.",
+            window=168,
+            slide=24,
+            threshold=3.5,
+            minimum=15,
+            change=25,
+            cooldown=168,
+        ),
     )
 }
+
+
+def of_topic(name: str, *, below: bool = False) -> Detector:
+    """The detector that watches whether a topic found in tickets' words grows; `below` where it is a subtopic."""
+    where = {"found_subtopic" if below else "found_topic": (name,)}
+    plain = re.sub(r"[^a-z0-9]+", " ", name.casefold()).strip()
+    return DEFAULTS[OF_A_TOPIC].model_copy(
+        update={"detector": f"growth of {plain or 'a topic'}"[:60].strip(), "where": where}
+    )

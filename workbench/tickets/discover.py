@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,8 @@ import numpy as np
 from workbench import access, jobs
 from workbench.errors import Conflict, Invalid, NotFound, Unavailable
 from workbench.store.tables import TextModel, TopicRow
-from workbench.tickets import enrich, glossary, local, manifest, merge, source, topics
+from workbench.tickets import assign, enrich, glossary, local, manifest, merge, source, topics
+from workbench.tickets.figures import counted
 from workbench.tickets.topics import Edits, Topic
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def propose(actor: access.Actor) -> list[Topic]:
     rows: list[TopicRow] = []
     then = found.model.assign(before.texts)[0] if before.texts else np.zeros(0, dtype=np.int64)
     for place, (group, tight) in enumerate(zip(found.groups, finding.beyond_chance(found, now.texts), strict=True)):
-        if not tight or group.size < NEW or set(group.terms[:NAMED]) & known:
+        if not tight or group.size < NEW or known.keys() & set(group.terms[:NAMED]):
             continue
         earlier = int((then == place + 1).sum())
         row = _row(first + len(rows), group, found, now, place, "proposed", latest.number)
@@ -128,7 +129,7 @@ def propose(actor: access.Actor) -> list[Topic]:
             kind="proposals", number=1 + _numbered("proposals"), tickets=len(now.ids), figures={"groups": len(rows)},
             made_by=actor.name,
         )  # fmt: skip
-        topics.store_rows(actor, rows, {}, again, what=f"proposed {len(rows)} new topics")
+        topics.store_rows(actor, rows, {}, again, what=f"proposed {counted(len(rows), 'new topic')}")
     return topics.proposals()
 
 
@@ -174,6 +175,8 @@ def _find(actor: access.Actor, job_id: str, number: int, count: int | None) -> N
     latest = topics.newest()
     old = _before(latest)
     same = finding.match(old, found, sample.texts)
+    if latest is not None:
+        same |= _proposed_before(found, same)
     first = _next_number()
     fresh = itertools.count(first)
     leaves = tuple(same[place] if place in same else next(fresh) for place in range(len(found.groups)))
@@ -244,7 +247,7 @@ def _split(actor: access.Actor, job_id: str, number: int, which: int, pieces: in
     for row in rows:
         row.parent = which
     figures = {"topics": len(model.leaves), "only": mine, "among": list(leaves), "least": round(model.least, 3)}
-    _kept(actor, job_id, number, model, rows, {}, len(sample.ids), figures, f"split “{one.name}”", children=True)
+    _kept(actor, job_id, number, model, rows, {}, len(sample.ids), figures, f"split “{one.name}”", listed=True)
 
 
 def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
@@ -257,12 +260,12 @@ def _accept(actor: access.Actor, job_id: str, number: int, which: int) -> None:
     name = one.name if one.name.casefold() not in taken else f"{one.name[: topics.LONGEST - 8]} {which}"
     edits: Edits = {which: {"state": "live", "named_by": actor.name, "name": name}}
     figures = {"topics": len(model.leaves), "only": [0], "least": round(model.least, 3)}
-    _kept(actor, job_id, number, model, [], edits, one.tickets, figures, f"accepted “{one.name}”")
+    _kept(actor, job_id, number, model, [], edits, one.tickets, figures, f"accepted “{one.name}”", listed=True)
 
 
 def _kept(
     actor: access.Actor, job_id: str, number: int, model: Model, rows: Sequence[TopicRow], edits: Edits,
-    tickets: int, figures: dict[str, Any], what: str, *, children: bool = False,
+    tickets: int, figures: dict[str, Any], what: str, *, listed: bool = False,
 ) -> None:  # fmt: skip
     """Keep a model: its file first, which nothing names yet, then everything else at once."""
     from workbench.tickets import finding
@@ -271,13 +274,14 @@ def _kept(
     row = TextModel(
         kind=topics.KIND, number=number, job_id=job_id, tickets=tickets, figures=figures, made_by=actor.name
     )
-    topics.store_rows(actor, rows, edits, row, what=what, children=children)
+    topics.store_rows(actor, rows, edits, row, what=what, listed=listed)
 
 
 def _owned(known: Sequence[Topic]) -> set[int]:
-    """The topics that people named, accepted, merged or moved, or put others into or under."""
+    """The topics that people named, accepted, merged or moved, or put others or tickets into or under."""
     touched = {one.number for one in known if one.named_by or one.parent is not None or one.into is not None}
-    return touched | {other for one in known for other in (one.into, one.parent) if other is not None}
+    given = {number for number, _ in assign.by_people().values() if number}
+    return touched | given | {other for one in known for other in (one.into, one.parent) if other is not None}
 
 
 def _join_languages(rows: Sequence[TopicRow], found: Found, leaves: Sequence[int]) -> None:
@@ -357,9 +361,22 @@ def _next_number() -> int:
     return 1 + max((one.number for one in topics.every()), default=0)
 
 
-def _known_proposals() -> set[str]:
-    """The telling terms of what was proposed or declined before: the same is not proposed twice."""
-    return {term for one in topics.every() if one.state in ("proposed", "removed") for term in one.terms[:1]}
+def _known_proposals() -> dict[str, int]:
+    """The most telling terms of what was proposed or declined before, which is not proposed twice, and its number."""
+    return {
+        term: one.number for one in topics.every() if one.state in ("proposed", "removed") for term in one.terms[:1]
+    }
+
+
+def _proposed_before(found: Found, same: Mapping[int, int]) -> dict[int, int]:
+    """The groups that are none of the topics so far, but were proposed or declined before, each with its number of then."""
+    known, made = _known_proposals(), dict[int, int]()
+    for place, group in enumerate(found.groups):
+        again = [known[term] for term in group.terms[:NAMED] if term in known]
+        free = [number for number in again if number not in same.values() and number not in made.values()]
+        if place not in same and free:
+            made[place] = free[0]
+    return made
 
 
 def _vector(model: Model, place: int) -> dict[str, Any]:
@@ -384,4 +401,4 @@ def _from_vector(number: int) -> Model:
     return Model(words, values[:, 1], values[:, 0][None, :], (number,), finding.LEAST)
 
 
-jobs.kind(KIND, _plan, _work, verb="edit topics")
+jobs.kind(KIND, _plan, _work, verb="edit topics", ended=enrich.clear)

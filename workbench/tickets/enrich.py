@@ -6,6 +6,7 @@ are there, the month is published anew, all at once. A job that was killed keeps
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import shutil
 from collections.abc import Mapping as Named
@@ -24,7 +25,7 @@ from workbench.runtime import redaction
 from workbench.store.tables import Job
 from workbench.tickets import manifest, merge, publish, topics
 from workbench.tickets.columns import ENRICHED, REQUIRED
-from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.manifest import FILE, Manifest, Part
 from workbench.traces import masking
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ BATCH = 10_000
 TOGETHER = 50_000
 """Months of so many tickets together are published at once."""
 EVERY = "*/10 * * * *"
+SCHEDULE = "look at new tickets"
+PAUSE = dt.timedelta(days=1)
+"""After so long the schedule tries again what failed, where nothing has changed."""
 CLOCK = access.Actor("schedule", "admin")
 KINDS = {
     "language": "Language",
@@ -154,6 +158,8 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
         sentiment.require_ratings()
         wanted["sentiment"] = f"local:sentiment-{sentiment.number_now()}"
     total = sum(rows for _, rows in pending(wanted))
+    if model and not total:
+        raise Invalid("Nothing is left for this model to find.", remedy="Load tickets, or find other topics first.")
     title = "Finding " + ", ".join(KINDS[kind].lower() for kind in chosen)
     return store_job(actor, KIND, title, {"wanted": wanted}, total)
 
@@ -161,22 +167,41 @@ def create(actor: access.Actor, kinds: Sequence[str], *, model: bool = False) ->
 def due() -> list[str]:
     """What the schedule does: store a job for tickets that came since, of every kind that was found here before.
 
-    Nothing where nothing is open, or something is being found already.
+    Nothing where nothing is open, something is being found already, or the same failed within a day.
     """
-    if not manifest.exists() or not any(part.enriched for part in manifest.read().parts):
+    if not manifest.exists() or not (kinds := _found_before(manifest.read())):
         return []
-    there = merge.relation([part for part in manifest.read().parts if part.enriched], added=True)
-    counts = ", ".join(f"count(*) FILTER ({how} LIKE 'local:%')" for how in HOW.values())
-    with duckdb.connect(":memory:") as connection:
-        row = connection.execute(f"SELECT {counts} FROM ({there})").fetchall()[0]
-    wanted = by_hand([kind for kind, found in zip(HOW, row, strict=True) if found])
+    wanted = by_hand(kinds)
     total = sum(rows for _, rows in pending(wanted))
-    if not total:
+    if not total or _failed_before(wanted, total):
         return []
     try:
         return [store_job(CLOCK, KIND, f"Looking at {total:,} new tickets", {"wanted": wanted}, total)]
     except Conflict:
         return []
+
+
+def _found_before(there: Manifest) -> list[str]:
+    """The kinds that were found on this machine in the tickets there are, or masked in those that made way for them."""
+    found = [there.masked and kind == "masked" for kind in HOW]
+    if parts := [part for part in there.parts if part.enriched]:
+        counts = ", ".join(f"count(*) FILTER ({how} LIKE 'local:%')" for how in HOW.values())
+        with duckdb.connect(":memory:") as connection:
+            row = connection.execute(f"SELECT {counts} FROM ({merge.relation(parts, added=True)})").fetchall()[0]
+        found = [bool(one or count) for one, count in zip(found, row, strict=True)]
+    return [kind for kind, one in zip(HOW, found, strict=True) if one]
+
+
+def _failed_before(wanted: Wanted, total: int) -> bool:
+    """Whether the schedule's last job was for the same, and failed within a day."""
+    mine = select(Job).where(col(Job.kind) == KIND, col(Job.started_by) == CLOCK.name)
+    with store.session() as session:
+        last = session.exec(mine.order_by(col(Job.created_at).desc()).limit(1)).first()
+        return (
+            last is not None
+            and (last.state, last.total, last.arguments["wanted"]) == ("failed", total, wanted)
+            and store.now() - last.created_at < PAUSE
+        )
 
 
 def store_job(actor: access.Actor, kind: str, title: str, arguments: dict[str, Any], total: int) -> str:
@@ -267,7 +292,8 @@ def _due(wanted: Wanted) -> str:
     parts = []
     for kind, plain in wanted.items():
         how, token = HOW[kind], plain.replace("'", "''")
-        stale = f"{how} LIKE 'local:%' AND {how} <> '{token}'" if token.startswith("local:") else f"{how} <> '{token}'"
+        other = f"{how} <> '{token}' AND {how} NOT LIKE 'person:%'"
+        stale = f"{how} LIKE 'local:%' AND {other}" if token.startswith("local:") else other
         parts.append(f"(({OPEN[kind]}) AND ({how} IS NULL OR ({stale})))")
     return " OR ".join(parts) or "false"
 
@@ -313,8 +339,9 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
     made = frame.copy()
     by_model: dict[str, pd.Series[bool]] = {}
     for kind, token in wanted.items():
-        how = made[HOW[kind]]
-        due = how.isna() | ((how != token) & (how.str.startswith("local:") | (not token.startswith("local:"))))
+        how = made[HOW[kind]].astype("object").fillna("").astype(str)
+        stale = how.str.startswith("local:") if token.startswith("local:") else ~how.str.startswith("person:")
+        due = (how == "") | ((how != token) & stale)
         if kind in ("language", "sentiment"):
             due &= made[kind].isna()
         if token.startswith("local:"):
@@ -323,7 +350,19 @@ def _answers(frame: pd.DataFrame, wanted: Wanted, job_id: str) -> pd.DataFrame:
             by_model[kind] = due
     if by_model:
         asked.fill(made, by_model, wanted, job_id)
+    if "topic" in wanted:
+        _as_people_say(made)
     return made[["row", *ENRICHED]]
+
+
+def _as_people_say(frame: pd.DataFrame) -> None:
+    """Tickets whose topic a person has set keep it, however often their words or their file change."""
+    from workbench.tickets import assign
+
+    said = assign.by_people()
+    for index in frame.index[frame["ticket_id"].isin(list(said))]:
+        topic, how = said[str(frame.loc[index, "ticket_id"])]
+        frame.loc[index, ["enriched_topic", "topic_how"]] = [topic, how]
 
 
 def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str, Any]) -> None:
@@ -342,7 +381,7 @@ def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str,
         raise Conflict("These tickets are being loaded again and again.", remedy="Start again when the loads are done.")
     for file in shard["files"]:
         for path in folder(job_id).glob(f"{Path(file).stem}-*.parquet"):
-            path.unlink()
+            path.unlink(missing_ok=True)
     if folder(job_id).is_dir() and not any(folder(job_id).iterdir()):
         shutil.rmtree(folder(job_id), ignore_errors=True)
 
@@ -350,7 +389,7 @@ def _publish(actor: access.Actor, job_id: str, wanted: Wanted, shard: Named[str,
 def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) -> bool:
     """Publish parts with their answers; False where one of them was replaced meanwhile."""
     with publish.staging() as place:
-        made = {part.file: _rewritten(part, job_id, place) for part in due}
+        made = {part.file: rewritten(part, _answered(part, job_id), place) for part in due}
         with publish.writing():
             before = manifest.read()
             if not set(made) <= {part.file for part in before.parts}:
@@ -358,7 +397,8 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
             parts = tuple(made.get(part.file, part) for part in before.parts)
             files = [place / part.file for part in made.values()]
             files += merge.rolled_up(place, made.values(), before.rows)
-            new = replace(before, generation=before.generation + 1, parts=parts)
+            hide = not masking.rules().off if "masked" in wanted else before.masked
+            new = replace(before, generation=before.generation + 1, parts=parts, masked=hide)
             if any(part.file == FILE for part in before.parts):
                 raise NotFound("These tickets are from an early version.", remedy="Load them again first.")
             rows = sum(part.rows for part in made.values())
@@ -367,13 +407,17 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
     return True
 
 
-def _rewritten(part: Part, job_id: str, place: Path) -> Part:
-    """The part with the answers of its batches, in the same order, as a new file. Raises Invalid where rows are missing."""
+def _answered(part: Part, job_id: str) -> list[Path]:
+    return sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
+
+
+def rewritten(part: Part, answers: Sequence[Path], place: Path) -> Part:
+    """The part with the answers in files, in the same order, as a new file. Raises Invalid where rows are missing."""
     target = place / f"tickets-{part.month}-{merge.token()}.parquet"
     written = f"'{merge.escaped(target)}'"
     with duckdb.connect(":memory:", config={"threads": 2}) as connection:
         connection.execute(f"SET memory_limit = '{merge.MEMORY}'")
-        connection.execute(f"COPY ({_joined(part, job_id)}) TO {written} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY ({_joined(part, answers)}) TO {written} (FORMAT parquet, COMPRESSION zstd)")
         rows = connection.execute(f"SELECT count(*) FROM read_parquet({written})").fetchall()[0][0]
     if rows != part.rows:
         raise Invalid(
@@ -382,9 +426,8 @@ def _rewritten(part: Part, job_id: str, place: Path) -> Part:
     return replace(part, file=target.name, enriched=True)
 
 
-def _joined(part: Part, job_id: str) -> str:
+def _joined(part: Part, answers: Sequence[Path]) -> str:
     """SELECT of a part's rows, each with the answer for it, or with what it had."""
-    answers = sorted(folder(job_id).glob(f"{Path(part.file).stem}-*.parquet"))
     listed = "[" + ", ".join(f"'{merge.escaped(path)}'" for path in answers) + "]"
     columns = [f"old.{one}" for one in merge.COLUMNS.split(", ")]
     for column, kind in ENRICHED.items():
@@ -398,5 +441,10 @@ def _joined(part: Part, job_id: str) -> str:
     )
 
 
-jobs.kind(KIND, _plan, _work, verb="enrich tickets")
-jobs.schedule("look at new tickets", EVERY, due)
+def clear(job_id: str) -> None:
+    """Take away the batches of a job that has ended: they hold words of tickets."""
+    shutil.rmtree(folder(job_id), ignore_errors=True)
+
+
+jobs.kind(KIND, _plan, _work, verb="enrich tickets", ended=clear)
+jobs.schedule(SCHEDULE, EVERY, due)

@@ -63,7 +63,7 @@ def _told(sql: str, seconds: float, rows: int) -> dict[str, Any]:
     job = {
         "sql": sql,
         "parts": parts,
-        "view": view.sql(found.parts, found.topics),
+        "view": view.sql(found),
         "memory": MEMORY,
         "bytes": BYTES,
         "seconds": seconds,

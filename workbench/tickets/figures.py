@@ -50,6 +50,11 @@ def sentence(*parts: Part) -> Sentence:
     return Sentence(tuple(one for one in clean if one != ""))
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: `1 ticket`, `1,200 tickets`."""
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+
+
 def in_line(text: str) -> str:
     """Words from outside as they may stand in a line: nothing in them begins another line, or turns letters around."""
     return "".join(one if one.isprintable() or one in _JOINED else " " for one in text)

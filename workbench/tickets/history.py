@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import NotFound
-from workbench.tickets import firing, metrics, source
+from workbench.tickets import firing, metrics, source, topics
 from workbench.tickets.baseline import Floats, Usual
 from workbench.tickets.columns import dimension
 from workbench.tickets.firing import ORIGIN, History
@@ -33,7 +33,8 @@ def load(
     slide: int,
 ) -> History:
     """`metric` in every whole window of the tickets there are. Raises NotFound where there are none."""
-    conditions = tuple(sorted((name, tuple(values)) for name, values in where.items() if values))
+    narrowed = topics.followed({name: values for name, values in where.items() if values})
+    conditions = tuple(sorted(narrowed.items()))
     return _load(source.signature(), metric, conditions, by, event, window, slide)
 
 
@@ -58,7 +59,7 @@ def evidence(
     most: int,
 ) -> pd.DataFrame:
     """The tickets of a group in a window, newest first: ticket_id, at, subject, body, run_id."""
-    parts, values = conditions(where)
+    parts, values = conditions(topics.followed(where))
     sql = statement("evidence", event=_event(event), label=_label(by), where=_every(parts))
     end = until.astimezone(dt.UTC).replace(tzinfo=None)
     span = {"since": end - dt.timedelta(hours=window), "until": end, "label": group, "most": most}

@@ -175,9 +175,7 @@ def attach_opening(connection: duckdb.DuckDBPyConnection) -> None:
         f" - list_extract((SELECT opens_{i} FROM opening), day_of(t)))"
         for i in range(len(spans))
     )
-    connection.execute(
-        f"CREATE MACRO {OPENING}(t) AS list_extract((SELECT passed FROM opening), day_of(t)) + {within}"
-    )
+    connection.execute(f"CREATE MACRO {OPENING}(t) AS list_extract((SELECT passed FROM opening), day_of(t)) + {within}")
 
 
 def told() -> tuple[str, str]:

@@ -23,6 +23,7 @@ from workbench.tickets import mapping as mappings
 from workbench.tickets.batches import Batch, Reject
 from workbench.tickets.columns import READ, REQUIRED, closest
 from workbench.tickets.convert import LINE, convert, plan
+from workbench.tickets.enrich import SCHEDULE
 from workbench.tickets.load import load
 from workbench.tickets.mapping import Mapping
 from workbench.tickets.read import read
@@ -241,4 +242,4 @@ def _work(job_id: str, arguments: Named[str, Any], shard: Any) -> int:
     return size
 
 
-jobs.kind(KIND, _plan, _work, verb="load tickets")
+jobs.kind(KIND, _plan, _work, verb="load tickets", then=SCHEDULE)

@@ -312,7 +312,8 @@ def _listed(before: Manifest | None, merged: merge.Merged, about: Load) -> Manif
     loads = (*before.loads, about)
     if about.new + about.changed == 0 and not about.replaced:
         return replace(before, generation=before.generation + 1, loads=loads)
-    return Manifest(before.generation + 1, merged.parts, loads, before.parts, about.id, before.topics)
+    generation = before.generation + 1
+    return replace(before, generation=generation, parts=merged.parts, loads=loads, before=before.parts, undoes=about.id)
 
 
 def _files(place: Path, merged: merge.Merged, staged: _Staged, about: Load) -> list[Path]:

@@ -74,7 +74,8 @@ class Load:
 class Manifest:
     """The current tickets. `before` are the parts that an undo of the load `undoes` brings back.
 
-    `topics` says what the topics found in texts are called: by number, the topic and its subtopic, or nothing.
+    `topics` says what the topics found in texts are called: by number, the topic and its subtopic, or nothing. Where
+    personal data is `masked` here, words are shown only once they were looked at.
     """
 
     generation: int
@@ -83,6 +84,7 @@ class Manifest:
     before: tuple[Part, ...] = ()
     undoes: str = ""
     topics: Names = ()
+    masked: bool = False
 
     @property
     def rows(self) -> int:
@@ -136,6 +138,7 @@ def read() -> Manifest:
             before=tuple(Part(**one) for one in body["before"]),
             undoes=body["undoes"],
             topics=tuple((one[0], one[1]) for one in body.get("topics", ())),
+            masked=body.get("masked", False),
         )
         manifest.last()
     except (OSError, ValueError, TypeError, KeyError, StopIteration) as error:
@@ -176,6 +179,7 @@ def text(manifest: Manifest) -> str:
         "before": [asdict(part) for part in manifest.before],
         "undoes": manifest.undoes,
         "topics": [list(one) for one in manifest.topics],
+        "masked": manifest.masked,
         "loads": [asdict(load) for load in manifest.loads[-LOADS:]],
     }
     return json.dumps(body, ensure_ascii=False, indent=1)
@@ -184,7 +188,14 @@ def text(manifest: Manifest) -> str:
 def undone(manifest: Manifest) -> Manifest:
     """The list as it was before its last load, which stays in the history, marked."""
     loads = tuple(replace(one, undone=True) if one.id == manifest.undoes else one for one in manifest.loads)
-    return Manifest(manifest.generation + 1, manifest.before, loads, before=manifest.parts, topics=manifest.topics)
+    return replace(
+        manifest,
+        generation=manifest.generation + 1,
+        parts=manifest.before,
+        loads=loads,
+        before=manifest.parts,
+        undoes="",
+    )
 
 
 def rollup(part: Path) -> Path:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from workbench.tickets import changes, metrics, noise, source, trends
-from workbench.tickets.figures import Figure, Sentence, sentence, told, trend
+from workbench.tickets.figures import Figure, Sentence, counted, sentence, told, trend
 from workbench.tickets.metrics import Metric
 from workbench.tickets.noise import Difference, Side
 
@@ -170,5 +170,5 @@ def _moved(
     if isinstance(share, float) and share == share and changes.splits(metric):
         added = trend(signed(metric, share), metric, days.start, days.end, {}, movers=by)
         parts += ["; to the change of all tickets it adds ", added]
-    rests = "" if metric.counts else f"; {now.n:,} tickets now, {before.n:,} before"
+    rests = "" if metric.counts else f"; {counted(now.n, 'ticket')} now, {before.n:,} before"
     return sentence(*parts, f"{rests}.")

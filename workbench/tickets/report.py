@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.tickets import ask, metrics, trends
+from workbench.tickets import ask, measure, metrics, trends
 from workbench.tickets.columns import dimension
+from workbench.tickets.figures import counted
 
 QUOTED = 3
 NAMED = 3
@@ -58,7 +59,7 @@ def _frame(question: ask.Question, window: trends.Window) -> pd.DataFrame:
         length = window.end - window.start
         before = _ask(question, window.before, window.before + length) if window.comparable else []
         known = {tuple(row[name] for name in question.by): row["value"] for row in before}
-        empty = 0.0 if metric.counts else None
+        empty = measure.empty(metric)
         frame["before"] = [
             known.get(tuple(row[name] for name in question.by), empty) if window.comparable else None for row in rows
         ]
@@ -104,7 +105,7 @@ def _sentences(question: ask.Question, frame: pd.DataFrame, window: trends.Windo
     if question.by:
         return _by_group(question, metric, frame, window)
     row = frame.iloc[0]
-    told = f"{metric.title}: {metrics.say(metric, _number(row['value']))}, {days}, of {int(row['tickets']):,} tickets."
+    told = f"{metric.title}: {metrics.say(metric, _number(row['value']))}, {days}, of {counted(int(row['tickets']), 'ticket')}."
     return [told, *_compared(question, metric, row, window), *_thin(metric, int(row["tickets"]))]
 
 

@@ -19,7 +19,7 @@ from workbench.errors import Invalid, NotFound
 from workbench.store import now, session
 from workbench.store.engine import changed_elsewhere
 from workbench.store.tables import IncidentEvent, IncidentRow, Run, SignalRow
-from workbench.tickets import detectors, trends
+from workbench.tickets import detectors, topics, trends
 from workbench.tickets.columns import DIMENSIONS, dimension
 from workbench.tickets.firing import Known
 
@@ -282,12 +282,16 @@ def record(
 
 def answered(found: Incident, *, limit: int = 200) -> list[dict[str, str]]:
     """The tickets of an incident's time and filter that a run answered, newest first: ticket_id, subject, run_id."""
-    where = {name: list(values) for name, values in found.conditions.items() if name in DIMENSIONS}
     try:
-        filters = trends.Filters(found.started_at.date(), found.last_seen.date(), where)
+        filters = trends.Filters(found.started_at.date(), found.last_seen.date(), narrowed(found))
         return trends.answered(filters, limit=limit)
     except NotFound:
         return []
+
+
+def narrowed(found: Incident) -> dict[str, list[str]]:
+    """The tickets that an incident is about, by dimension, with topics as they are called now."""
+    return {name: list(values) for name, values in topics.followed(found.conditions).items() if name in DIMENSIONS}
 
 
 def to_queue(actor: Actor, identity: str, queue: str) -> int:

@@ -80,6 +80,11 @@ def cubes() -> frozenset[str]:
     return _current().cubes
 
 
+def resolutions() -> bool:
+    """Whether any ticket tells when it was resolved; where none does, nobody knows which are open."""
+    return bool(records("SELECT resolutions FROM newest")[0]["resolutions"])
+
+
 def _answer(
     sql: str, parameters: dict[str, Any], take: Callable[[Cursor], T], size: Callable[[T], int] | None = None
 ) -> T:
@@ -160,9 +165,7 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
     parts = [manifest.folder() / part.file for part in found.parts]
     daily = [manifest.rollup(part) for part in parts]
     try:
-        connection = alone.locked(
-            [*parts, *(path for path in daily if path.is_file())], view.sql(found.parts, found.topics)
-        )
+        connection = alone.locked([*parts, *(path for path in daily if path.is_file())], view.sql(found))
     except duckdb.Error as error:
         raise _unreadable(error) from error
     hours.attach_targets(connection)
@@ -170,6 +173,7 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
         known = rollups.attach(connection, daily, found.topics)
         connection.execute(
             "CREATE TABLE newest AS SELECT last::DATE AS day, * FROM (SELECT (SELECT count(*) FROM ticket) AS tickets, "
+            "EXISTS (FROM ticket WHERE resolved_at IS NOT NULL) AS resolutions, "
             f"(SELECT min(created_at) FROM ticket {_month(found, min)}) AS first, "
             f"(SELECT max(created_at) FROM ticket {_month(found, max)}) AS last)"
         )

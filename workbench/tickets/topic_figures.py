@@ -6,8 +6,8 @@ import datetime as dt
 
 import pandas as pd
 
-from workbench.tickets import measure, source, topics
-from workbench.tickets.columns import NONE
+from workbench.tickets import detectors, measure, source, topics
+from workbench.tickets.columns import FOUND, NONE
 from workbench.tickets.measure import Asked
 from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
@@ -77,6 +77,16 @@ def newest(name: str, limit: int = 50) -> pd.DataFrame:
         "ORDER BY created_at DESC, ticket_id LIMIT $limit",
         {"name": name, "limit": limit},
     )
+
+
+def watched() -> dict[str, str]:
+    """The topics that a detector watches by themselves, by name, and the detector."""
+    made: dict[str, str] = {}
+    for one in detectors.detectors():
+        narrowed = topics.followed(one.spec.where)
+        if one.spec.metric == "volume" and set(narrowed) <= set(FOUND):
+            made |= dict.fromkeys((value for values in narrowed.values() for value in values), one.name)
+    return made
 
 
 def assigned() -> tuple[int, int, dt.datetime | None]:

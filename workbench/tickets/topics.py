@@ -18,13 +18,15 @@ from workbench import access, settings, store
 from workbench.errors import Conflict, Invalid, NotFound
 from workbench.store.tables import TextModel, TopicChange, TopicRow
 from workbench.tickets import manifest, publish
-from workbench.tickets.columns import NONE
+from workbench.tickets.columns import FOUND, NONE
 from workbench.tickets.manifest import Names
 
 LONGEST = 80
 """Characters of a topic's name."""
 EDITED = ("name", "parent", "into", "state", "named_by")
 KIND = "topics"
+TICKET = "ticket"
+"""Under which key a change of one ticket's topic is kept; changes of topics are kept under their numbers."""
 RESERVED = frozenset({NONE, "no topic"})
 """What tickets without a topic are called."""
 
@@ -78,6 +80,14 @@ def tree() -> list[Topic]:
     return sorted(live, key=lambda one: (one.parent is not None, one.name.casefold(), one.number))
 
 
+def titles() -> dict[int, str]:
+    """What each topic in use is called with the one above it, by its number, in the order of the alphabet."""
+    live = tree()
+    names = {one.number: one.name for one in live}
+    full = {one.number: f"{names[one.parent]} › {one.name}" if one.parent in names else one.name for one in live}
+    return dict(sorted(full.items(), key=lambda one: one[1].casefold()))
+
+
 def proposals() -> list[Topic]:
     """Topics that were found since and wait for a person."""
     return [one for one in every() if one.state == "proposed"]
@@ -105,11 +115,43 @@ def members(number: int) -> list[int]:
     return [one for one in known if number in _line(known, one)]
 
 
+def followed(where: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Conditions in which topics that were renamed, merged or moved since are called as tickets show them now."""
+    made = {name: tuple(values) for name, values in where.items()}
+    for place in FOUND:
+        if place in made and (there := _there(place, made[place])) is not None:
+            del made[place]
+            made[there[0]] = tuple(dict.fromkeys(there[1]))
+    return made
+
+
+def _there(place: str, values: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Where topics that were called `values` stand now, and how they are called; None where they are not together."""
+    names = manifest.read().topics
+    if set(values) <= {one[FOUND.index(place)] for one in names} | {NONE}:
+        return place, tuple(values)
+    called = {one.name: one.number for one in every()}
+    with store.session() as session:
+        changed = session.exec(select(TopicChange).order_by(col(TopicChange.id))).all()
+    once = {fields["name"]: int(n) for row in changed for n, fields in row.before.items() if "name" in fields}
+    numbers = [called.get(value, once.get(value, 0)) for value in values]
+    shown_as = [names[number - 1] if 0 < number <= len(names) else (None, None) for number in numbers]
+    places = {FOUND[finer is not None] for _, finer in shown_as}
+    if len(places) != 1 or None in {topic for topic, _ in shown_as}:
+        return None
+    return places.pop(), tuple(str(finer or topic) for topic, finer in shown_as)
+
+
 def history(limit: int = 20) -> list[Change]:
     """The newest changes by people, newest first."""
     with store.session() as session:
         rows = session.exec(select(TopicChange).order_by(col(TopicChange.id).desc()).limit(limit))
-        return [Change(row.id or 0, row.what, row.by, row.at, row.undone) for row in rows]
+        return [told(row) for row in rows]
+
+
+def told(row: TopicChange) -> Change:
+    """A change as it is kept, in words."""
+    return Change(row.id or 0, row.what, row.by, row.at, row.undone)
 
 
 def rename(actor: access.Actor, number: int, name: str) -> None:
@@ -187,6 +229,15 @@ def undo(actor: access.Actor, change: int | None = None) -> str:
     if row is None:
         raise NotFound("There is no change of the topics that can be undone.")
 
+    def mark(session: Session) -> None:
+        session.execute(update(TopicChange).where(col(TopicChange.id) == row.id).values(undone=True))
+
+    if TICKET in row.after:
+        from workbench.tickets import assign
+
+        assign.undo(actor, row, mark)
+        return row.what
+
     def edit(known: Mapping[int, Topic]) -> tuple[str, Edits]:
         for number, after in row.after.items():
             if any(getattr(known[int(number)], field) != value for field, value in after.items()):
@@ -194,9 +245,6 @@ def undo(actor: access.Actor, change: int | None = None) -> str:
                     f"“{known[int(number)].name}” was changed again since.", remedy="Undo the later change first."
                 )
         return f"undid: {row.what}", {int(number): before for number, before in row.before.items()}
-
-    def mark(session: Session) -> None:
-        session.execute(update(TopicChange).where(col(TopicChange.id) == row.id).values(undone=True))
 
     _change(actor, edit, also=mark, undoing=True)
     return row.what
@@ -219,9 +267,10 @@ def store_rows(
     model: TextModel,
     *,
     what: str,
-    children: bool = False,
+    listed: bool = False,
 ) -> None:
-    """New topics, changed ones and the model that tells them, at once, with the names that tickets show.
+    """New topics, changed ones and the model that tells them, at once, with the names that tickets show; `listed` among
+    the changes by people, to be undone.
 
     Raises Conflict where others were found since the new ones were numbered.
     """
@@ -240,9 +289,11 @@ def store_rows(
             session.add(model)
             session.flush()
             _write(session, edits)
-            if children:
+            if listed:
                 before = {str(row.number): {"state": "live", "into": row.parent, "parent": None} for row in rows}
                 made = {str(row.number): {"state": "live", "into": None, "parent": row.parent} for row in rows}
+                before |= {str(n): {name: getattr(known[n], name) for name in fields} for n, fields in edits.items()}
+                made |= {str(n): fields for n, fields in edits.items()}
                 session.add(TopicChange(what=what, before=before, after=made, by=actor.name))
 
         detail: dict[str, object] = {"model": model.number, "new": [row.number for row in rows], "job": model.job_id}

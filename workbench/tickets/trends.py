@@ -436,8 +436,8 @@ def _frame(
         columns[name] = np.array([row[name] for row in picked], dtype="float64")
     for name in ("tickets", "n"):
         columns[name] = np.array([row[name] for row in picked], dtype="int64")
-    if metric.counts:
-        columns["value"] = np.nan_to_num(columns["value"])
+    if (nothing := measure.empty(metric)) is not None:
+        columns["value"] = np.nan_to_num(columns["value"], nan=nothing)
     columns["few"] = ~np.isnan(columns["value"]) & (columns["n"] < metric.minimum)
     columns["complete"] = np.tile(np.array(complete, dtype="bool"), len(found))
     return pd.DataFrame(columns)[["period", *groups, *SERIES]]
@@ -538,12 +538,13 @@ def _spark(
     periods = _periods(days, grain)
     whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
     found = [rows.get((metric.name, one), NOTHING)["value"] for one in whole or periods]
-    return tuple(0.0 if value is None and metric.counts else value for value in found)
+    nothing = measure.empty(metric)
+    return tuple(nothing if value is None else value for value in found)
 
 
 def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
     found = _number(row, "value")
-    return 0.0 if found is None and metric.counts else found
+    return measure.empty(metric) if found is None else found
 
 
 def _number(row: dict[str, Any] | None, name: str) -> float | None:

@@ -1,4 +1,7 @@
-"""The view `ticket`: what the help desk said of each ticket, and where it said nothing, what was found in the words."""
+"""The view `ticket`: what the help desk said of each ticket, and where it said nothing, what was found in the words.
+
+A topic that a person gave a ticket stands before both.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,23 @@ from pathlib import Path
 
 from workbench.tickets import manifest
 from workbench.tickets.columns import ATTRIBUTES, COLUMNS, FOUND, SOURCES
-from workbench.tickets.manifest import Names, Part
+from workbench.tickets.manifest import Manifest, Names
 
+WAITING = "(shown as soon as personal data in it has been masked)"
+"""What stands in the place of a text that was not looked at yet, where personal data is masked."""
 MARK = "\x1f"
 """How a topic's number begins where its name is filled in later, as in the rollups: names change, files stay."""
 
 
-def sql(parts: Sequence[Part], names: Names, folder: Path | None = None) -> str:
-    """SELECT of all tickets in `parts`: the columns of a ticket, its attributes, the sources, and the topic found."""
-    place = folder or manifest.folder()
+def sql(found: Manifest) -> str:
+    """SELECT of all tickets there are: the columns of a ticket, its attributes, the sources, and the topic found."""
+    parts, names, place = found.parts, found.topics, manifest.folder()
     pieces = []
     for enriched in (False, True):
         files = [place / part.file for part in parts if part.enriched is enriched]
         if files:
             topics = [one for one, _ in names], [one for _, one in names]
-            pieces.append(select(files, topics if enriched else None))
+            pieces.append(select(files, topics if enriched else None, masked=found.masked))
     return " UNION ALL ".join(pieces)
 
 
@@ -38,26 +43,41 @@ def named(column: str, names: Names) -> str:
     return f"CASE WHEN {column}[1] = chr(31) THEN {both} ELSE {column} END"
 
 
-def select(files: Iterable[Path], topics: tuple[list[str | None], list[str | None]] | None) -> str:
-    """SELECT of the tickets in `files`. `topics` are the names by number; None where the files were never enriched."""
-    plain = ", ".join(f'"{name}"' for name in (*COLUMNS, ATTRIBUTES))
+def select(
+    files: Iterable[Path], topics: tuple[list[str | None], list[str | None]] | None, *, masked: bool = False
+) -> str:
+    """SELECT of the tickets in `files`. `topics` are the names by number; None where the files were never enriched.
+
+    Where personal data is `masked`, words that were not looked at yet are not shown.
+    """
     listed = "[" + ", ".join(_text(str(path)) for path in files) + "]"
+    waiting = {"subject": "NULL::VARCHAR", "body": f"CASE WHEN body IS NOT NULL THEN '{WAITING}' END"}
     if topics is None:
+        plain = ", ".join(
+            f'{waiting[name]} AS "{name}"' if masked and name in waiting else f'"{name}"'
+            for name in (*COLUMNS, ATTRIBUTES)
+        )
         extra = [_source(name, "NULL") for name in SOURCES] + [f"NULL::VARCHAR AS {name}" for name in FOUND]
         extra.append("NULL::INTEGER AS topic_number")
         return f"SELECT {plain}, {', '.join(extra)} FROM read_parquet({listed})"
     found, finer = (_at(one, "enriched_topic") for one in topics)
+    person = f"starts_with(topic_how, 'person:') AND {found} IS NOT NULL"
     given = {
-        "topic": f"coalesce(topic, {found})",
-        "subtopic": f"CASE WHEN topic IS NULL THEN coalesce(subtopic, {finer}) ELSE subtopic END",
+        "topic": f"CASE WHEN {person} THEN {found} ELSE coalesce(topic, {found}) END",
+        "subtopic": f"CASE WHEN {person} THEN {finer} WHEN topic IS NULL THEN coalesce(subtopic, {finer}) "
+        "ELSE subtopic END",
         "language": "coalesce(language, enriched_language)",
         "sentiment": "coalesce(sentiment, enriched_sentiment)",
         "subject": "coalesce(masked_subject, subject)",
         "body": "coalesce(masked_body, body)",
     }
+    if masked:
+        for name, instead in waiting.items():
+            given[name] = f"CASE WHEN masked_how IS NULL THEN {instead} ELSE {given[name]} END"
     columns = [f'{given[name]} AS "{name}"' if name in given else f'"{name}"' for name in (*COLUMNS, ATTRIBUTES)]
     extra = [
-        _source("topic_source", f"CASE WHEN {found} IS NOT NULL THEN split_part(topic_how, ':', 1) END"),
+        f"CASE WHEN {person} THEN 'person' WHEN topic IS NOT NULL THEN 'file' "
+        f"WHEN {found} IS NOT NULL THEN split_part(topic_how, ':', 1) END AS topic_source",
         _source("language_source", _if_there("language")),
         _source("sentiment_source", _if_there("sentiment")),
         *(f"{one} AS {name}" for one, name in zip((found, finer), FOUND, strict=True)),

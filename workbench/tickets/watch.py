@@ -18,6 +18,7 @@ from workbench.store.tables import DetectorRow, DetectorWindow
 from workbench.tickets import detectors, firing, history, metrics, signals
 from workbench.tickets.detectors import Detector, Judged
 from workbench.tickets.signals import Firing
+from workbench.tickets.view import WAITING
 from workbench.traces import masking
 
 TICKETS, QUOTES, LENGTH = 200, 4, 240
@@ -140,7 +141,7 @@ def evidence(spec: Detector, one: Firing) -> dict[str, Any]:
 
 def _quote(ticket: Any, *parts: Any) -> dict[str, str] | None:
     """A ticket's own words, masked and cut."""
-    text = " ".join(part for part in parts if isinstance(part, str) and part.strip())
+    text = " ".join(part for part in parts if isinstance(part, str) and part.strip() and part != WAITING)
     if not text:
         return None
     masked = masking.masker(str(ticket)).text(" ".join(text.split()))

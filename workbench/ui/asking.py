@@ -13,6 +13,7 @@ import streamlit as st
 from workbench.access import Actor, may
 from workbench.tickets import ask, by_model, expert, metrics, report, trends, verified
 from workbench.tickets.columns import title
+from workbench.tickets.figures import counted
 from workbench.tickets.measure import Grain
 from workbench.ui import charts, nav, readers, session, show
 from workbench.ui.charts import answers
@@ -145,7 +146,7 @@ def sql(actor: Actor) -> None:
     if found is None:
         return
     more = f"; only the first {expert.ROWS:,} are shown" if found.more else ""
-    st.caption(f"{len(found.frame):,} rows in {found.seconds:.2f} s{more}.")
+    st.caption(f"{counted(len(found.frame), 'row')} in {found.seconds:.2f} s{more}.")
     st.dataframe(found.frame, hide_index=True, alt="Rows that the statement found", placeholder="")
     st.download_button(
         "Download CSV", lambda: trends.as_csv(found.frame), "rows.csv", icon=":material/download:", on_click="ignore"

@@ -13,6 +13,7 @@ from workbench.access import Actor, may
 from workbench.operations import from_tickets
 from workbench.tickets import opportunities, trends
 from workbench.tickets.columns import title
+from workbench.tickets.figures import counted
 from workbench.tickets.opportunities import Found, Opportunity
 from workbench.ui import charts, nav, session, show
 from workbench.ui import trends as parts
@@ -103,7 +104,7 @@ def next_step(actor: Actor, one: Opportunity, found: Found) -> None:
         st.caption("Choose a row of the table for another kind." if one is found.kinds[0] else "")
         days = {"from": found.window.start.isoformat(), "to": found.window.end.isoformat()}
         with st.container(horizontal=True, vertical_alignment="center"):
-            nav.link("trends", f"Its {one.tickets:,} tickets", {**one.where, **days})
+            nav.link("trends", f"Its {counted(one.tickets, 'ticket')}", {**one.where, **days})
             nav.link("flows", "Begin a flow from a template")
             if one.runs:
                 nav.link("failures", "Why runs fail")

@@ -11,9 +11,9 @@ import streamlit as st
 
 from workbench import tickets
 from workbench.access import Actor
-from workbench.tickets import detectors, firing, history, known, metrics, signals
+from workbench.tickets import detectors, firing, history, known, metrics, signals, topics
 from workbench.tickets.columns import DIMENSIONS, title
-from workbench.tickets.defaults import DEFAULTS
+from workbench.tickets.defaults import DEFAULTS, of_topic
 from workbench.tickets.detectors import Detector, Judged, Stored
 from workbench.tickets.firing import Figures, Known
 from workbench.ui import session, show
@@ -21,6 +21,8 @@ from workbench.ui.charts import detectors as charts
 
 STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
 SPANS = {"4 weeks": 28, "13 weeks": 91, "1 year": 365, "All": 36_500}
+TOPIC = "of-topic"
+"""The topic, by its number, for which a link begins a new detector."""
 WAYS = {"up": "above the usual", "down": "below the usual", "both": "above or below"}
 
 
@@ -30,12 +32,12 @@ def choose(listed: list[Stored]) -> Stored | None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with right:
         if st.button("New detector", icon=":material/add:", key="new-detector", width="stretch"):
-            session.keep("detector-new", True)
-            st.rerun()
+            _begin_new()
     with left:
-        if session.get("detector-new") or not listed:
+        if session.get("detector-new") or session.asked(TOPIC) or not listed:
             if listed and st.button("Back to the list", icon=":material/arrow_back:", key="detector-back"):
                 session.forget("detector-new")
+                session.unpoint(TOPIC)
                 st.rerun()
             return None
         fresh = "-".join(f"{one.changes}" for one in listed)
@@ -45,8 +47,17 @@ def choose(listed: list[Stored]) -> Stored | None:
     return next(one for one in listed if one.name == name)
 
 
+def _begin_new() -> None:
+    session.keep("detector-new", True)
+    session.unpoint(TOPIC)
+    st.rerun()
+
+
 def template(listed: list[Stored]) -> tuple[Detector, str]:
-    """What a new detector begins from, and the key of its form."""
+    """What a new detector begins from, and the key of its form: for the topic that the address names, or as chosen."""
+    if (number := session.asked(TOPIC)).isdecimal():
+        topic = topics.topic(int(number))
+        return of_topic(topic.name, below=topic.parent is not None), f"new-topic-{topic.number}"
     names = list(DEFAULTS)
     name = st.segmented_control("Begin from", names, default=names[0], key="detector-template", required=True)
     base = DEFAULTS[name]
@@ -83,6 +94,7 @@ def overview(listed: list[Stored]) -> None:
 def knobs(base: Detector, key: str, facets: dict[str, list[str]]) -> Detector:
     """The form of a detector; every change is seen at once. Raises Invalid where it does not fit together."""
     body: dict[str, Any] = base.model_dump(mode="json")
+    body["where"] = topics.followed(body["where"])
     _measured(body, key, facets)
     _usual(body, key)
     _told(body, key)
@@ -382,6 +394,7 @@ def facets() -> dict[str, list[str]]:
 def _save(actor: Actor, spec: Detector, stored: Stored | None) -> None:
     made = detectors.save(actor, spec, changes=stored.changes if stored else None)
     session.forget("detector-new")
+    session.unpoint(TOPIC)
     session.point("detector", made.name)
 
 

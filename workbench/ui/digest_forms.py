@@ -16,6 +16,8 @@ from workbench.ui import nav, session, show
 
 TITLES: dict[digest.Every, str] = {"week": "Every week", "day": "Every day"}
 RECENT = 5
+SENDINGS = "brief-sendings"
+"""How often this person has sent a brief: what was ticked for one sending is not for the next."""
 
 
 @st.fragment
@@ -92,11 +94,16 @@ def _buttons(actor: Actor, wanted: Plan, about: Period, period: Period) -> None:
                 digest.turn_on(actor, wanted)
                 session.keep("brief-done", f"{TITLES[wanted.every]}: on.")
                 st.rerun()
-        again = st.checkbox("Send it again", key="brief-again", help="Also to those who got this brief already.")
+        again = st.checkbox(
+            "Send it again",
+            key=f"brief-again-{session.get(SENDINGS, 0)}",
+            help="Also to those who got this brief already.",
+        )
         if st.button("Send now", key="brief-now", icon=":material/send:", disabled=not names):
             with show.errors():
                 if job_id := digest.send_now(actor, period, names, again=again):
                     jobs.start(job_id)
+                session.keep(SENDINGS, session.get(SENDINGS, 0) + 1)
                 session.keep("brief-done", f"The brief of {period.said} is on its way to {', '.join(names)}.")
                 st.rerun()
     if seen:

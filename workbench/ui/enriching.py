@@ -9,10 +9,14 @@ from workbench import access
 from workbench.access import Actor
 from workbench.errors import WorkbenchError
 from workbench.tickets import asked, enrich, sentiment
+from workbench.tickets.figures import counted
+from workbench.traces import masking
 from workbench.ui import show, topic_views
 from workbench.ui import trends as parts
 
 HERE, MODEL = "This machine", "The connected model"
+MASKED_FIRST = "Personal data is masked before anything is sent."
+MASKING_OFF = "Masking is turned off by WORKBENCH_REDACT: nothing is replaced."
 TOLD = {
     "language": "Read from the text, where the help desk names no language.",
     "sentiment": "Learnt from your own rated tickets, where the help desk gives none.",
@@ -34,7 +38,7 @@ def states(actor: Actor) -> None:
                 "from the help desk": one.file,
                 "found here": one.found,
                 "still to do": one.pending,
-                "how": TOLD[one.kind],
+                "how": MASKING_OFF if one.kind == "masked" and masking.rules().off else TOLD[one.kind],
             }
             for one in rows
         ]
@@ -72,14 +76,20 @@ def _by_model(actor: Actor) -> None:
         return
     with show.errors():
         told = enrich.estimate(chosen)
+        if not told.tickets:
+            st.caption("Nothing is left for this model to find.")
+            return
+        off = masking.rules().off
+        how = "as they were written" if off else "masked"
+        sent = "Masking is off: they go as customers wrote them." if off else MASKED_FIRST
         cost = "its price is not known here" if told.usd is None else f"about ${told.usd:,.2f}"
         st.markdown(
             show.plain(
-                f"{told.tickets:,} tickets in {told.requests:,} requests to {told.model}: about {told.tokens_in:,} tokens "
-                f"to it and {told.tokens_out:,} back, {cost}. Personal data is masked before anything is sent."
+                f"{counted(told.tickets, 'ticket')} in {counted(told.requests, 'request')} to {told.model}: about "
+                f"{told.tokens_in:,} tokens to it and {told.tokens_out:,} back, {cost}. {sent}"
             )
         )
-        sure = st.checkbox("Send these tickets, masked, to this model", key=f"sure-{told.tickets}-{'-'.join(chosen)}")
+        sure = st.checkbox(f"Send these tickets, {how}, to this model", key=f"sure-{told.tickets}-{'-'.join(chosen)}")
         if st.button("Start", type="primary", icon=":material/play_arrow:", key="enrich-model", disabled=not sure):
             topic_views.begin(enrich.create(actor, chosen, model=True))
 

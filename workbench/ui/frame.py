@@ -34,6 +34,7 @@ def sidebar() -> None:
     """Draw the frame."""
     st.html(_STYLE)
     st.logo(str(ASSETS / "wordmark.svg"), icon_image=MARK, size="large")
+    session.role_from_address()
     with st.sidebar:
         st.selectbox(
             "Acting as",

@@ -17,6 +17,7 @@ from workbench.errors import NotFound
 from workbench.operations import notices, routes
 from workbench.tickets import detectors, metrics, signals
 from workbench.tickets.columns import DIMENSIONS
+from workbench.tickets.figures import counted
 from workbench.tickets.signals import Incident
 from workbench.ui import chain_links, nav, session, show
 from workbench.ui.charts import detectors as charts
@@ -247,7 +248,8 @@ def _queue(actor: Actor, found: Incident) -> None:
         if st.button("Have the runs behind it labelled", key="to-queue", icon=":material/label:"):
             with show.errors():
                 st.success(
-                    f"{signals.to_queue(actor, found.id, queue)} runs are new in the queue.", icon=":material/check:"
+                    f"New in the queue: {counted(signals.to_queue(actor, found.id, queue), 'run')}.",
+                    icon=":material/check:",
                 )
         nav.link("label", "Label them", {"queue": queue})
 

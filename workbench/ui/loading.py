@@ -16,6 +16,7 @@ from workbench.errors import NotFound
 from workbench.store import now as moment
 from workbench.tickets import incoming, manifest, mapping, publish, trends
 from workbench.tickets.columns import COLUMNS, READ, UPDATED
+from workbench.tickets.figures import counted
 from workbench.tickets.mapping import Derivation, Mapping
 from workbench.ui import nav, progress, session, show
 
@@ -332,7 +333,7 @@ def _row(load: manifest.Load) -> dict[str, Any]:
 def _change(load: manifest.Load) -> str:
     if load.new + load.changed == 0:
         return "nothing changed, all tickets were there already."
-    return f"{load.new:,} new tickets, {load.changed:,} changed, {load.rejected:,} rows left out."
+    return f"{counted(load.new, 'new ticket')}, {load.changed:,} changed, {counted(load.rejected, 'row')} left out."
 
 
 def _ago(age: dt.timedelta) -> str:

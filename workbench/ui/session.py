@@ -23,6 +23,13 @@ def actor() -> access.Actor:
     return access.local(cast(access.Role, st.session_state.get(ROLE) or "architect"))
 
 
+def role_from_address() -> None:
+    """Act in the role that the address names at first, in whatever case; the choice in the sidebar reads its own words."""
+    asked = st.query_params.get(ROLE, "").casefold()
+    if ROLE not in st.session_state and asked in access.ROLES:
+        keep(ROLE, asked)
+
+
 def kept(key: str, make: Callable[[], T]) -> T:
     """The value kept under `key` for this browser session, made on first use."""
     if key not in st.session_state:
@@ -212,6 +219,11 @@ def point(name: str, value: str) -> None:
     _written(name).add(value)
     keep(f"linked-{name}", value)
     st.query_params[name] = value
+
+
+def unpoint(name: str) -> None:
+    """Take `name` out of the address."""
+    st.query_params.pop(name, None)
 
 
 def seen(name: str, value: T) -> T:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from workbench import traces
+from workbench.access import Actor, may
 from workbench.errors import NotFound
-from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, title
-from workbench.ui import chain_links, nav, show
+from workbench.tickets import assign, topics
+from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, FOUND, title
+from workbench.ui import chain_links, nav, session, show
 
 MOMENTS = (("created_at", "Created"), ("first_response_at", "First response"), ("resolved_at", "Resolved"))
+DONE = "ticket-topic-done"
 READ, BESIDE = 560, 320
 """How wide the ticket's words are, and what stands beside them, in pixels."""
 
 
-def reading(ticket: dict[str, Any]) -> None:
+def reading(actor: Actor, ticket: dict[str, Any]) -> None:
     """The whole ticket. Its words come from outside and are shown as they were written."""
     st.subheader(show.plain(ticket["subject"] or f"Ticket {ticket['ticket_id']}"), anchor=False)
     with st.container(horizontal=True):
@@ -35,6 +39,7 @@ def reading(ticket: dict[str, Any]) -> None:
             _run(ticket["run_id"])
         with st.container(width=BESIDE):
             _belongs(ticket)
+            _topic(actor, ticket)
     _more(ticket)
 
 
@@ -42,9 +47,48 @@ def _belongs(ticket: dict[str, Any]) -> None:
     rows = {title(name): str(ticket[name]) + _by(ticket, name) for name in DIMENSIONS if not _empty(ticket[name])}
     if not _empty(ticket["sentiment"]):
         rows["Sentiment"] = f"{ticket['sentiment']:+.2f}{_by(ticket, 'sentiment')}"
-    st.dataframe(pd.DataFrame(rows.items(), columns=["", "This ticket"]), hide_index=True, alt="Where it belongs")
+    show.table(pd.DataFrame(rows.items(), columns=["", "This ticket"]), alt="Where it belongs")
     if topic := ticket["topic"]:
         nav.link("trends", f"Trends of {show.plain(topic)}", {"topic": topic})
+
+
+def _topic(actor: Actor, ticket: dict[str, Any]) -> None:
+    """Who gave the ticket its topic, where a person did, and the form that gives it another one."""
+    ticket_id, titles = str(ticket["ticket_id"]), topics.titles()
+    if not titles:
+        return
+    if done := session.get(DONE):
+        session.forget(DONE)
+        st.success(show.plain(done), icon=":material/check:")
+    last = assign.last(ticket_id)
+    if last is not None:
+        st.caption(show.plain(f"{last.by} {last.what}, {show.when(last.at)}."))
+    if not may(actor, "edit topics"):
+        return
+    if last is not None and st.button("Undo", icon=":material/undo:", key=f"undo-topic-{last.id}"):
+        _do(lambda: topics.undo(actor, last.id), "Undone: the topic is what it was before.")
+    choices = {assign.NO_TOPIC: "(no topic)", **titles}
+    called = " › ".join(str(ticket[name]) for name in FOUND if not _empty(ticket[name])) or choices[assign.NO_TOPIC]
+    tag = f"{ticket_id}-{last.id if last else 0}"
+    with (
+        st.form(f"topic-{tag}", border=False),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        number = st.selectbox(
+            "Topic by its words", list(choices), list(choices.values()).index(called),
+            format_func=choices.__getitem__, key=f"topic-of-{tag}",
+            help="It stands before the help desk's topic, and holds also after topics were found again.",
+        )  # fmt: skip
+        sent = st.form_submit_button("Set")
+    if sent:
+        _do(lambda: assign.assign(actor, ticket_id, number), f"The topic is {choices[number]} now, on every page.")
+
+
+def _do(change: Callable[[], object], said: str) -> None:
+    with show.errors():
+        change()
+        session.keep(DONE, said)
+        st.rerun()
 
 
 def _by(ticket: dict[str, Any], name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ from workbench import access, jobs, tickets
 from workbench.access import Actor
 from workbench.errors import NotFound
 from workbench.tickets import discover, topic_figures, topics, trends
+from workbench.tickets.figures import counted
 from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
 from workbench.ui import charts, nav, progress, session, show
@@ -23,6 +24,7 @@ PERIODS = {"30 days": 30, "90 days": 90, "12 months": 365, "All": None}
 SHOWN = 20
 CLICKS = "topics-clicks"
 JOB = "topics-job"
+WATCH = "topics-watch"
 SEEN = "topics-last-change-seen"
 """The change that the person saw as the last one: what a click on undo means, whatever others did since."""
 
@@ -39,7 +41,9 @@ def running(actor: Actor) -> bool:
         except NotFound:
             return False
         if one.state == "done":
-            st.success(show.plain(f"{one.title}: done, {one.done:,} tickets looked at."), icon=":material/check:")
+            st.success(
+                show.plain(f"{one.title}: done, {counted(one.done, 'ticket')} looked at."), icon=":material/check:"
+            )
         elif one.ended:
             st.warning(show.plain(f"{one.title}: {one.message or one.state}"), icon=":material/warning:")
     return bool(busy)
@@ -112,6 +116,8 @@ def overview() -> tickets.Filters:
 
 def _table(frame: pd.DataFrame) -> None:
     """Every topic with its figures, those on too few tickets grey."""
+    watched = topic_figures.watched()
+    frame["alarm"] = [_alarm(name, watched) for name in frame["topic"]]
     event: Any = st.dataframe(
         frame.style.apply(
             lambda column: [parts.GREY if few is True else "" for few in frame[f"few_{column.name}"].tolist()],
@@ -124,7 +130,7 @@ def _table(frame: pd.DataFrame) -> None:
         key=f"topic-table-{session.get(CLICKS, 0)}",
         on_select="rerun",
         selection_mode="single-row",
-        column_order=("topic", "tickets", "share", "growth", "csat", "resolution", "reopened"),
+        column_order=("topic", "tickets", "share", "growth", "alarm", "csat", "resolution", "reopened"),
         column_config={
             "topic": st.column_config.TextColumn("Topic", width="medium"),
             "tickets": st.column_config.NumberColumn("Tickets", format="localized"),
@@ -135,11 +141,32 @@ def _table(frame: pd.DataFrame) -> None:
             "csat": st.column_config.NumberColumn("CSAT", format="%.2f", help=get("csat").told),
             "resolution": st.column_config.NumberColumn("Resolution", format="%,.1f h", help=get("resolution").told),
             "reopened": st.column_config.NumberColumn("Reopened", format="%.1f %%", help=get("reopened").told),
+            "alarm": st.column_config.ButtonColumn(
+                "Alarm", type="tertiary", width="small", key=WATCH, help="Be told when this topic grows."
+            ),
         },
     )
-    parts.download(frame, "topics")
+    if clicked := session.get(WATCH):
+        _watch(str(frame["topic"].iloc[clicked["row"]]))
+    parts.download(frame.drop(columns="alarm"), "topics")
     if rows := event["selection"]["rows"]:
         _choose(str(frame["topic"].iloc[rows[0]]))
+
+
+def _alarm(name: str, watched: Mapping[str, str]) -> str:
+    """The button in a topic's row."""
+    if name == topic_figures.UNASSIGNED:
+        return ""
+    return ":material/notifications_active: Open" if name in watched else ":material/add_alert: Set"
+
+
+def _watch(name: str) -> None:
+    """Go to the detector that watches a topic, or to the form of a new one."""
+    detector = topic_figures.watched().get(name)
+    found = [one for one in topics.tree() if one.name == name]
+    if detector or found:
+        state = {"detector": detector} if detector else {"of-topic": str(found[0].number)}
+        st.switch_page(nav.place("detectors").path, query_params=state)
 
 
 def _choose(name: str) -> None:
@@ -153,15 +180,16 @@ def _choose(name: str) -> None:
 def _point(number: int | None) -> None:
     session.keep("topic-chosen", number)
     if number is None:
-        st.query_params.pop("chosen", None)
+        session.unpoint("chosen")
     else:
-        st.query_params["chosen"] = str(number)
+        session.point("chosen", str(number))
 
 
 def _chosen() -> Topic | None:
-    if not session.has("topic-chosen"):
-        asked = session.asked("chosen")
-        session.keep("topic-chosen", int(asked) if asked.isdecimal() else None)
+    """The topic that a link names which somebody followed, or the one that was chosen last."""
+    asked = session.asked("chosen") if session.arrived() else session.link("chosen")
+    if asked.isdecimal():
+        session.keep("topic-chosen", int(asked))
     number = session.get("topic-chosen")
     return next((one for one in topics.tree() if one.number == number), None)
 
@@ -174,7 +202,7 @@ def _chosen_name() -> str:
 def one(actor: Actor, filters: tickets.Filters) -> None:
     """The chosen topic: its words, examples, trend, and the ways to change it."""
     tree = topics.tree()
-    titles = {one.number: _title(one, tree) for one in sorted(tree, key=lambda one: _title(one, tree).casefold())}
+    titles = topics.titles()
     present = _chosen()
     numbers = list(titles)
     picked = st.selectbox(
@@ -205,11 +233,6 @@ def one(actor: Actor, filters: tickets.Filters) -> None:
     with right:
         _edit(actor, topic, tree)
     _examples(topic)
-
-
-def _title(one: Topic, tree: list[Topic]) -> str:
-    above = next((other.name for other in tree if other.number == one.parent), "")
-    return f"{above} › {one.name}" if above else one.name
 
 
 def _where(topic: Topic) -> dict[str, list[str]]:
@@ -252,16 +275,21 @@ def _links(topic: Topic, filters: tickets.Filters) -> None:
     days = trends.window(filters)
     period = {"from": days.start.isoformat(), "to": days.end.isoformat()}
     nav.link("trends", "Trends of this topic, and its tickets", {name: values[0], **period})
+    detector = topic_figures.watched().get(topic.name)
+    if detector:
+        nav.link("detectors", f"Watched by the detector {show.plain(detector)}", {"detector": detector})
+    else:
+        nav.link("detectors", "Set an alarm for when this topic grows", {"of-topic": str(topic.number)})
 
 
 def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     if not access.may(actor, "edit topics"):
         st.caption("To change topics, act as manager or architect.")
         return
-    others = {one.number: _title(one, tree) for one in tree if one.number != topic.number}
+    others = {number: title for number, title in topics.titles().items() if number != topic.number}
     key = topic.number
     with st.form(f"rename-{key}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", topic.name, key=f"name-{key}", max_chars=topics.LONGEST)
+        name = st.text_input("Name", topic.name, key=f"name-{key}-{topic.name}", max_chars=topics.LONGEST)
         if st.form_submit_button("Rename"):
             _do(lambda: topics.rename(actor, key, name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -273,7 +301,7 @@ def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         above = st.selectbox(
             "Stands under", list(places), list(places).index(topic.parent or 0), format_func=places.__getitem__,
-            key=f"under-{key}",
+            key=f"under-{key}-{topic.parent or 0}",
         )  # fmt: skip
         if st.button("Move", key=f"move-{key}", disabled=above == (topic.parent or 0)):
             _do(lambda: topics.move(actor, key, above or None))
@@ -304,7 +332,7 @@ def proposals(actor: Actor) -> None:
     for one in waiting:
         with st.container(border=True):
             growth = f", {one.growth:g} times as many as in the four weeks before" if one.growth else ""
-            st.markdown(f"**{show.plain(one.name)}**: {one.tickets:,} tickets{growth}")
+            st.markdown(f"**{show.plain(one.name)}**: {counted(one.tickets, 'ticket')}{growth}")
             rows = topic_figures.examples(one, 3)
             st.caption(
                 "  \n".join(
@@ -338,7 +366,7 @@ def look(actor: Actor) -> None:
             with show.errors():
                 before = len(topics.proposals())
                 made = len(discover.propose(actor)) - before
-                session.keep("topic-told", f"found {made} new topics" if made else "found no new topic")
+                session.keep("topic-told", f"found {counted(made, 'new topic')}" if made else "found no new topic")
                 st.rerun()
         with st.popover("Find all topics again", icon=":material/refresh:"):
             st.markdown("Topics that are found again keep their names; what you named, merged or moved stays.")

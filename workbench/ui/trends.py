@@ -13,6 +13,7 @@ from streamlit.column_config import DatetimeColumn, NumberColumn, TextColumn
 
 from workbench import tickets
 from workbench.tickets import metrics, trends
+from workbench.tickets.figures import counted
 from workbench.tickets.metrics import Metric
 from workbench.ui import nav, session, show
 
@@ -99,8 +100,8 @@ def zoom(period: str, days: tuple[dt.date, dt.date] | None) -> None:
 
 def origin(fresh: trends.Freshness) -> None:
     """One line: how many tickets, until when, from where."""
-    text = f"{fresh.rows:,} tickets to {show.when(fresh.last)} from {fresh.source}, loaded {show.when(fresh.loaded_at)}"
-    st.caption(show.plain(text + (f"; {fresh.rejected:,} rows could not be used" if fresh.rejected else "")))
+    text = f"{counted(fresh.rows, 'ticket')} to {show.when(fresh.last)} from {fresh.source}, loaded {show.when(fresh.loaded_at)}"
+    st.caption(show.plain(text + (f"; {counted(fresh.rejected, 'row')} could not be used" if fresh.rejected else "")))
 
 
 def tiles(overview: trends.Overview, against: trends.Against) -> None:
@@ -129,7 +130,7 @@ def tiles(overview: trends.Overview, against: trends.Against) -> None:
 
 def _interval(tile: trends.Tile) -> str | None:
     if tile.few:
-        return f"only {tile.n:,} tickets"
+        return f"only {counted(tile.n, 'ticket')}"
     if tile.low is None or tile.high is None:
         return None
     return f"± {metrics.say(tile.metric, (tile.high - tile.low) / 2)}"
