@@ -99,7 +99,7 @@ def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> 
             connection.execute(
                 f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
                 f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
-                f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
+                f"ORDER BY cube, dated, day, {', '.join(f'{one}::VARCHAR' for one in DIMENSIONS)}, bin) TO {_quoted(target)} "
                 "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, ROW_GROUP_SIZE 61440, "
                 f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
             )
@@ -188,13 +188,12 @@ def _shared(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> fro
         rows = connection.execute(sql).fetchall()
     except (duckdb.IOException, duckdb.InvalidInputException):
         return frozenset()
-    told: dict[str, dict[str, str]] = {str(file): {} for file in files}
+    told: dict[str, dict[str, str]] = {}
     for file, key, value in rows:
-        told[file][bytes(key).decode()] = bytes(value).decode()
-    present = recipe()
-    return frozenset.intersection(
-        *(frozenset(one["cubes"].split(",") if one.get("recipe") == present else ()) for one in told.values())
-    )
+        told.setdefault(file, {})[bytes(key).decode()] = bytes(value).decode()
+    made = recipe()
+    present = [one["cubes"].split(",") for one in told.values() if one.get("recipe") == made]
+    return frozenset.intersection(*map(frozenset, present)) if len(present) == len(files) else frozenset()
 
 
 def _base(connection: duckdb.DuckDBPyConnection) -> str:
