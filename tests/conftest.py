@@ -147,14 +147,19 @@ def database(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.Mon
     if request.param == "sqlite":
         request.getfixturevalue("migrated")
         return "sqlite"
+    monkeypatch.setenv("WORKBENCH_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    return "postgres"
+
+
+@pytest.fixture
+def postgres_url(postgres: str, empty_template: str, home: Path) -> str:
+    """The address of a migrated, empty PostgreSQL database."""
     import psycopg
 
-    uri, template = request.getfixturevalue("postgres"), request.getfixturevalue("empty_template")
     name = f"t{abs(hash(str(home)))}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template {template}')
-    monkeypatch.setenv("WORKBENCH_DATABASE_URL", uri.replace("/postgres?", f"/{name}?"))
-    return "postgres"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f'create database "{name}" template {empty_template}')
+    return postgres.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture

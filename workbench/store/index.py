@@ -32,6 +32,10 @@ LISTED = frozenset(
 """The kinds whose terms can be told by name."""
 BYTES = 6
 """Of the number of a term."""
+LONGEST, ROOM = 2000, 1_000_000
+"""Bytes of a word, and of all words of a run, that PostgreSQL keeps."""
+NONE = "_"
+"""What is no word of any text."""
 AT_ONCE = 500
 TIE = 12
 """Bits that tell runs of one millisecond apart."""
@@ -164,9 +168,11 @@ def put(connection: Connection, documents: Sequence[Document]) -> None:
         return
     asked = text(
         "insert into run_index (seq, run_id, facts, words, seconds, usd) values"
-        " (:seq, :run_id, :facts, strip(to_tsvector('simple', :words)), :seconds, :usd)"
+        " (:seq, :run_id, :facts, array_to_tsvector(cast(:words as text[])), :seconds, :usd)"
     ).bindparams(bindparam("facts", type_=INDEX.c.facts.type))
-    connection.execute(asked, [row | {"facts": [*row["facts"], *_measures(row)]} for row in rows])
+    connection.execute(
+        asked, [row | {"facts": [*row["facts"], *_measures(row)], "words": _lexemes(row["words"])} for row in rows]
+    )
 
 
 def change(connection: Connection, added: Mapping[str, Iterable[Term]], kinds: Iterable[str]) -> None:
@@ -251,6 +257,17 @@ def _measures(row: Mapping[str, Any]) -> list[int]:
 def _text(unique: str, facts: Iterable[int], row: Mapping[str, Any]) -> str:
     """What the full-text table is given of a run: its words, and its terms with those of its measures."""
     return " ".join([unique, *map(token, facts), *map(token, _measures(row))])
+
+
+def _lexemes(unique: str) -> list[str]:
+    """The words that PostgreSQL takes of a text, as they are: none that is too long, and no more than it has room for."""
+    taken, room = [], ROOM
+    for one in unique.split(" "):
+        size = len(one.encode())
+        if 0 < size <= LONGEST and size <= room:
+            taken.append(one)
+            room -= size + 1
+    return taken
 
 
 def _packed(facts: Sequence[int]) -> bytes:

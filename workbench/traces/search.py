@@ -181,12 +181,9 @@ def _query(connection: Connection, filters: Filters, without: Sequence[str] = ()
     words, quoted, only = _words(connection, filters.words)
     literal: list[str] = []
     for number, one in enumerate(quoted):
-        literal.append(
-            f"(select lower(r.question) like :like{number} escape '!' or lower(r.reply) like :like{number} escape '!'"
-            f" from run r where r.id = i.run_id)"
-        )
-        escaped = re.sub(r"([!%_])", r"!\1", one.lower())
-        given[f"like{number}"] = f"%{escaped}%"
+        compared, given[f"like{number}"] = _standing(one, sqlite=connection.dialect.name == "sqlite")
+        like = compared.format(f":like{number}")
+        literal.append(f"(select lower(r.question) {like} or lower(r.reply) {like} from run r where r.id = i.run_id)")
     low, high = _between(filters)
     if only:
         low, high = max(low, only), min(high, only)
@@ -245,8 +242,24 @@ def _words(connection: Connection, asked: str) -> tuple[tuple[tuple[str, bool], 
         if len(said) > 1:
             literal.append(quoted or bare)
     if asked and not found:
-        found = [("_", False)]
+        found = [(index.NONE, False)]
     return tuple(dict.fromkeys(found[:LONGEST])), literal, 0
+
+
+def _standing(said: str, *, sqlite: bool) -> tuple[str, str]:
+    """How a lowered text is compared in which `said` stands, as SQL, and with what pattern.
+
+    Databases know the capitals of English only, or of the language that they were set up in; so of every other letter
+    both forms are looked for.
+    """
+    said = said.lower()
+    if said.isascii():
+        escaped = re.sub(r"([!%_])", r"!\1", said)
+        return "like {} escape '!'", f"%{escaped}%"
+    both = [one if one.isascii() or len(one.upper()) > 1 or one.upper() == one else one + one.upper() for one in said]
+    if sqlite:
+        return "glob {}", f"*{''.join(f'[{one}]' if len(one) > 1 or one in '*?[' else one for one in both)}*"
+    return "~ {}", "".join(f"[{one}]" if len(one) > 1 else re.escape(one) for one in both)
 
 
 def _about(connection: Connection, asked: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -348,12 +361,18 @@ def _conditions(asked: _Query) -> tuple[list[str], dict[str, Any]]:
         conditions.append("not (i.facts && :none)")
         given["none"] = list(asked.none)
     if asked.words:
-        conditions.append("i.words @@ to_tsquery('simple', :said)")
-        given["said"] = " & ".join(f"'{said}'{':*' if goes_on else ''}" for said, goes_on in asked.words)
+        conditions.append("i.words @@ cast(:said as tsquery)")
+        given["said"] = " & ".join(_looked_for(said, goes_on=goes_on) for said, goes_on in asked.words)
     for number, (word, terms) in enumerate(asked.about):
-        conditions.append(f"(i.words @@ to_tsquery('simple', :about{number}) or i.facts && :named{number})")
-        given |= {f"about{number}": f"'{word}'", f"named{number}": list(terms)}
+        conditions.append(f"(i.words @@ cast(:about{number} as tsquery) or i.facts && :named{number})")
+        given |= {f"about{number}": _looked_for(word), f"named{number}": list(terms)}
     return conditions, given
+
+
+def _looked_for(word: str, *, goes_on: bool = False) -> str:
+    """A word as PostgreSQL looks for it; one that is too long for it is in no run."""
+    said = word if len(word.encode()) <= index.LONGEST else index.NONE
+    return f"'{said}'{':*' if goes_on else ''}"
 
 
 def _typed(asked: Any, given: Mapping[str, Any]) -> Any:
