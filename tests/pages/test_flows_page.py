@@ -706,3 +706,12 @@ def test_using_a_card_of_the_gallery_is_one_step(app: AppTest) -> None:
     assert app.selectbox(key="flow").value in [one.name for one in flows.drafts()]
     assert str(app.selectbox(key="flow").value).startswith("refunds")
     assert app.session_state["new-flow"] is False
+
+
+def test_what_was_typed_but_not_added_yet_stands_there_again_after_other_tabs(app: AppTest) -> None:
+    app.text_input(key="order-desk-0-new-agent").set_value("billing").run()
+    on(app, "Versions").text_input(key="order-desk-0-version-title").set_value("Before billing").run()
+    for part in ("Guardrails", "Settings"):
+        on(app, part)
+    assert on(app, "Versions").text_input(key="order-desk-0-version-title").value == "Before billing"
+    assert on(app, "Agents").text_input(key="order-desk-0-new-agent").value == "billing"

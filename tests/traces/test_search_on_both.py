@@ -61,7 +61,8 @@ filters = st.builds(
 def fill(count: int, question: str | None = None) -> None:
     """The same runs in whichever database is the settings', which all ask `question` where one is given."""
     chance = random.Random(7)  # noqa: S311  (a made-up corpus, not a secret)
-    rows, inside = [], {}
+    rows: list[dict[str, Any]] = []
+    inside = {}
     for number in range(count):
         said = " ".join(chance.choices(SAID, k=chance.randrange(0, 9)))
         rows.append(
@@ -90,7 +91,7 @@ def fill(count: int, question: str | None = None) -> None:
     with store.session() as open_session:
         open_session.execute(insert(Run), rows)
         facts.store(open_session.connection(), rows, inside)
-        facts.scored(open_session, [(row["id"], "helpful", n % 11 / 10) for n, row in enumerate(rows) if n % 2])
+        facts.scored(open_session, [(str(row["id"]), "helpful", n % 11 / 10) for n, row in enumerate(rows) if n % 2])
     for number in range(0, count, 9):
         traces.flag(Actor("ana", "rep"), f"run_{number:04}", "look")
 

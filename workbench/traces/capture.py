@@ -86,7 +86,7 @@ def put(
     whole = {record["id"]: record for record, _ in runs}
     masked = redaction.records(list(whole.values()), masking.rules(), ours=not source)
     new = {record["id"]: record for record in masked}
-    for frozen in {frozen.digest: frozen for _, frozen in runs}.values():
+    for _, frozen in sorted({frozen.digest: frozen for _, frozen in runs}.items()):
         flows.keep(open_session, frozen)
     rows = [columns(record) | ({"source": source} if source else {}) for record in new.values()]
     stored = insert_new(open_session, Run, rows, "id")  # another process may store the same run at this moment

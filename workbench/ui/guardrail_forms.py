@@ -70,13 +70,22 @@ def _row(actor: Actor, copy: Work, listed: list[dict[str, Any]], place: int, one
 
 def _add(copy: Work, listed: list[dict[str, Any]]) -> None:
     checks = guardrails.checks()
-    check = st.selectbox("Check", list(checks), key=copy.key("check"), format_func=lambda c: c.replace("_", " "))
+    check = st.selectbox(
+        "Check", list(checks), key=copy.key("check"), persist_state="session", format_func=lambda c: c.replace("_", " ")
+    )
     st.caption(show.plain(checks[check].description))
-    where = st.selectbox("On", list(WHERE), key=copy.key("on"), format_func=lambda w: WHERE[w].removeprefix("the "))
+    where = st.selectbox(
+        "On",
+        list(WHERE),
+        key=copy.key("on"),
+        persist_state="session",
+        format_func=lambda w: WHERE[w].removeprefix("the "),
+    )
     name = st.text_input(
         "Name",
         f"{check.replace('_', '-')}-{where.replace('_', '-')}",
         key=copy.key("guardrail-name", check, where),
+        persist_state="session",
     )
     settings = _settings(copy, checks[check], f"new-{check}", {})
     if st.button("Add", key=copy.key("add-guardrail"), type="primary"):

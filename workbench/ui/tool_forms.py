@@ -172,16 +172,27 @@ def _declare_http(copy: Work) -> None:
 def _http_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
     new, key = not name, ("http", name)
     if new:
-        name = st.text_input("Name", key=copy.key(*key, "name"), placeholder="find_customer")
+        name = st.text_input("Name", key=copy.key(*key, "name"), placeholder="find_customer", persist_state="session")
     left, right = st.columns([1, 4])
-    method = left.selectbox("Method", METHODS, METHODS.index(tool.get("method", "GET")), key=copy.key(*key, "method"))
+    method = left.selectbox(
+        "Method",
+        METHODS,
+        METHODS.index(tool.get("method", "GET")),
+        key=copy.key(*key, "method"),
+        persist_state="session",
+    )
     url = right.text_input(
-        "URL", tool["url"], key=copy.key(*key, "url"), placeholder="https://crm.example/orders/{order_id}"
+        "URL",
+        tool["url"],
+        key=copy.key(*key, "url"),
+        placeholder="https://crm.example/orders/{order_id}",
+        persist_state="session",
     )
     description = st.text_input(
         "Description",
         tool["description"],
         key=copy.key(*key, "about"),
+        persist_state="session",
         help="The model reads it to know when to call the tool.",
     )
     effect = _effect(copy, key, tool) if new else tool["effect"]
@@ -189,6 +200,7 @@ def _http_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
         "Headers, one a line",
         "\n".join(f"{one}: {value}" for one, value in tool.get("headers", {}).items()),
         key=copy.key(*key, "headers"),
+        persist_state="session",
         height=80,
         placeholder="Authorization: Bearer secret:crm",
         help="`secret:crm` stands for the value of WORKBENCH_SECRET_CRM, which only the server knows.",
@@ -225,8 +237,10 @@ def _declare_mock(copy: Work) -> None:
 def _mock_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
     new, key = not name, ("mock", name)
     if new:
-        name = st.text_input("Name", key=copy.key(*key, "name"), placeholder="check_warranty")
-    description = st.text_input("Description", tool["description"], key=copy.key(*key, "about"))
+        name = st.text_input("Name", key=copy.key(*key, "name"), placeholder="check_warranty", persist_state="session")
+    description = st.text_input(
+        "Description", tool["description"], key=copy.key(*key, "about"), persist_state="session"
+    )
     effect = _effect(copy, key, tool) if new else tool["effect"]
     parameters = parameter_forms.table(copy.key(*key, "parameters"), tool["parameters"], disabled=copy.locked)
     answers = mock_forms.table(copy.key(*key, "answers"), tool.get("answers", []))
@@ -236,7 +250,12 @@ def _mock_fields(copy: Work, name: str, tool: Mapping[str, Any]) -> None:
 
 def _effect(copy: Work, key: tuple[str, ...], tool: Mapping[str, Any]) -> str:
     chosen = st.segmented_control(
-        "Effect", EFFECTS, default=tool["effect"], key=copy.key(*key, "effect-new"), required=True
+        "Effect",
+        EFFECTS,
+        default=tool["effect"],
+        key=copy.key(*key, "effect-new"),
+        required=True,
+        persist_state="session",
     )
     return str(chosen or tool["effect"])
 

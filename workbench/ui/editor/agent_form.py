@@ -161,7 +161,7 @@ def _saved(copy: Work, reference: str) -> PromptText:
 def _agents_row(copy: Work, chosen: str) -> None:
     with st.container(horizontal=True):
         with popover(copy, "add-agent", label="Add an agent", icon="add"):
-            name = st.text_input("Name", key=copy.key("new-agent"), placeholder="billing")
+            name = st.text_input("Name", key=copy.key("new-agent"), placeholder="billing", persist_state="session")
             joined = st.checkbox(f"{chosen} hands over to it", True, key=copy.key("new-agent-joined", chosen))
             if st.button("Add", key=copy.key("add-agent"), type="primary", disabled=not name):
                 with show.errors():
@@ -202,7 +202,7 @@ def rename_row(copy: Work) -> None:
 
 
 def _rename_form(copy: Work, kind: Any, old: str) -> None:
-    new = st.text_input("New name", old, key=copy.key(f"rename-{kind}", old))
+    new = st.text_input("New name", old, key=copy.key(f"rename-{kind}", old), persist_state="session")
     st.caption("Whatever names it is changed too.")
     if st.button("Rename", key=copy.key(f"rename-{kind}-do", old), type="primary", disabled=not new or new == old):
         with show.errors():

@@ -17,13 +17,12 @@ def versions_form(actor: Actor, copy: Work) -> None:
     if copy.forked_from:
         st.caption(show.plain(f"Forked from {copy.forked_from}."))
     listed = versions.versions(copy.flow)
-    with (
-        popover(copy, "name-version", label="Name this version", icon="bookmark_add"),
-        st.form(copy.key("name-version"), border=False),
-    ):
-        title = st.text_input("Title", key=copy.key("version-title"), placeholder="Before the refund rules")
-        note = st.text_area("Note", key=copy.key("version-note"), height=80)
-        if st.form_submit_button("Keep it", type="primary"):
+    with popover(copy, "name-version", label="Name this version", icon="bookmark_add"):
+        title = st.text_input(
+            "Title", key=copy.key("version-title"), placeholder="Before the refund rules", persist_state="session"
+        )
+        note = st.text_area("Note", key=copy.key("version-note"), height=80, persist_state="session")
+        if st.button("Keep it", key=copy.key("name-version"), type="primary"):
             with show.errors():
                 if copy.changed:
                     save(actor, copy, number=False)
