@@ -126,3 +126,10 @@ def test_packing_keeps_any_text(home: Path) -> None:
 
 def test_a_body_that_an_earlier_version_stored_is_read() -> None:
     assert store.unpack(zlib.compress(b'{"reply": "It is late."}')) == {"reply": "It is late."}
+
+
+@pytest.mark.parametrize("whole", [store.pack({"reply": "It is late."}), zlib.compress(b'{"reply": "It is late."}')])
+def test_a_damaged_body_is_told_in_words(whole: bytes) -> None:
+    for damaged in (whole[:-4], whole[:4] + b"????" + whole[8:]):
+        with pytest.raises(Unavailable, match="damaged and cannot be read"):
+            store.unpack(damaged)

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 import zstandard
 
+from workbench.errors import Unavailable
+
 _own = threading.local()
 """What compresses and unpacks, for each thread: they keep their memory from one body to the next."""
 
@@ -29,12 +31,17 @@ def pack_quickly(body: Any) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """What `pack` was given; bodies of before 0.5 are in another form and are read too."""
-    if packed[:4] != zstandard.FRAME_HEADER:
-        return json.loads(zlib.decompress(packed))
+    """What `pack` was given; bodies of before 0.5 are in another form and are read too. Raises Unavailable if damaged."""
     if not hasattr(_own, "reader"):
         _own.reader = zstandard.ZstdDecompressor()
-    return json.loads(_own.reader.decompress(packed))
+    read = _own.reader.decompress if packed[:4] == zstandard.FRAME_HEADER else zlib.decompress
+    try:
+        return json.loads(read(packed))
+    except (zlib.error, zstandard.ZstdError, ValueError) as error:
+        raise Unavailable(
+            "What is stored of this is damaged and cannot be read.",
+            remedy="Bring the database back from a backup; everything else in it can still be read.",
+        ) from error
 
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:

@@ -398,8 +398,9 @@ def _table(rows: Sequence[Any], chosen: str) -> None:
             "started": show.moments("started"),
             "outcome": st.column_config.TextColumn("outcome", width=85),
             "agent": st.column_config.TextColumn("agent", width=90),
-            "question": st.column_config.TextColumn("question", width=270),
-            "seconds": st.column_config.NumberColumn("seconds", format="%.3f"),
+            "question": st.column_config.TextColumn("question", width=240),
+            "seconds": st.column_config.NumberColumn("seconds", format="%.3f", width=75),
+            "US dollars": st.column_config.Column("US dollars", width=85),
         },
     )
 
