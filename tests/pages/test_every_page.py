@@ -93,6 +93,8 @@ def test_a_rep_who_opens_a_flow_is_told_who_may_edit_it(seeded: Path) -> None:
 def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
     app = opened("flows", "architect")
     app.multiselect(key="order-desk-0-handoffs-triage").set_value(["refunds"]).run()
+    app.session_state["part"] = "YAML"
+    app.run()
     yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
     assert "handoffs:\n    - refunds\n  refunds:" in str(yaml.value)
     yaml.set_value(str(yaml.value).replace("model: small", "model: reasoning")).run()
@@ -102,6 +104,8 @@ def test_an_edit_in_the_form_is_in_the_yaml_and_back(seeded: Path) -> None:
 
 def test_yaml_that_cannot_be_read_is_told_beside_it_and_changes_nothing(seeded: Path) -> None:
     app = opened("flows", "architect")
+    app.session_state["part"] = "YAML"
+    app.run()
     yaml = next(t for t in app.text_area if t.label == "The flow as YAML")
     yaml.set_value(str(yaml.value).replace("entry:", "entyr:")).run()
     assert "entyr: unknown key; did you mean `entry`?" in app.error[0].value.replace("\\", "")
