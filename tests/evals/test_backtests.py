@@ -23,7 +23,7 @@ from workbench.evals import backtests
 from workbench.jobs import work
 from workbench.runtime import spec
 from workbench.store import session
-from workbench.traces import capture
+from workbench.traces import capture, forget
 
 
 def made(actor: Actor, candidate: str = "order-desk", limit: int = 200) -> backtests.Report:
@@ -157,6 +157,14 @@ def test_a_run_that_cannot_be_run_again_is_not_comparable_and_says_why(seeded: P
     assert jobs.run_here(one.job_id).state == "done"
     pair = backtests.report(one.id).pairs[0]
     assert (pair.verdict, pair.why, pair.new_run_id) == ("not comparable", "The message is empty.", "")
+
+
+def test_a_run_that_is_deleted_before_its_turn_is_left_out(seeded: Path, architect: Actor, manager: Actor) -> None:
+    gone, stays = backtests.chosen("order-desk", limit=2)
+    one = backtests.create(architect, releases.resolve("order-desk"), [gone, stays])
+    assert forget.customer(manager, traces.run(gone).conversation, confirmed=True).deleted["runs"] == 1
+    assert jobs.run_here(one.job_id).state == "done"
+    assert [pair.run_id for pair in backtests.report(one.id).pairs] == [stays]
 
 
 def test_the_command_tells_what_is_worse_and_takes_runs_from_a_file(seeded: Path, tmp_path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ROOT
+from tests.pages.test_approvals_page import linked
 from tests.pages.test_reading_view import FAILING, told
+from tests.pages.test_run_list import chips
 from tests.traces.recorded import stored
 from workbench import jobs
 from workbench.access import Actor
@@ -35,7 +38,8 @@ def test_the_shares_lead_to_the_runs_behind_them(migrated: Path) -> None:
     ]
     row = at.dataframe[0].value.iloc[0]
     assert (row["cause"], row["flow"], row["runs"], row["of"]) == ("tool error", "desk", 1, 2)
-    assert row["list"] == "/runs?cause=tool+error&run-flow=desk"
+    address = dict(parse_qsl(urlsplit(row["list"]).query))
+    assert (address["run-cause"], address["run-flow"]) == ("tool error", "desk")
     assert "Grey: fewer than 20 runs, which says little." in told(at)
     assert "To change them, act as architect or manager" in told(at)
     at.session_state["shares-flow--1"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
@@ -47,6 +51,9 @@ def test_the_shares_lead_to_the_runs_behind_them(migrated: Path) -> None:
         "tool-failed (rule)",
         f"/runs?run={bad}",
     )
+    listed = linked("runs", "rep", **address)
+    assert list(listed.dataframe[0].value["question"]) == ["Where is 13?"]
+    assert chips(listed)[:2] == ["flow: desk", "cause of failure: tool error"]
 
 
 def test_rules_are_applied_to_old_runs_from_the_page(migrated: Path, architect: Actor) -> None:

@@ -207,6 +207,7 @@ def test_yaml_that_cannot_be_read_is_kept_aside_when_the_form_is_changed(app: Ap
         on(app, part)
     assert yaml(app).value == broken
     assert "entyr: unknown key; did you mean `entry`?" in told(app)
+    assert yaml(on(opened("flows", "architect"), "YAML")).value == broken, "after a reload too"
     on(app, "Agents").selectbox(key="order-desk-0-model-triage").set_value("main").run()
     assert told(on(app, "YAML")) == ""
     assert yaml(app).value == spec.write(copy(app).spec)

@@ -67,6 +67,8 @@ def test_three_clicks_lead_from_a_run_to_the_side_by_side(seeded: Path) -> None:
     step = next(one for one in traces.steps(record) if one.kind == "tool")
     place = step.number - 1
     app.radio(key=f"fork-step-{run_id}").set_value(place).run()
+    app.text_area(key=f"fork-{run_id}-{place}-answer").set_value('{"error": "The').run()
+    assert "This is not whole JSON, so the model is given it as a text." in words(app)
     app.text_area(key=f"fork-{run_id}-{place}-answer").set_value('{"error": "The warehouse burned down."}')
     app.button(key=f"run-fork-{run_id}").click().run()
     assert [one.message for one in app.exception] == []

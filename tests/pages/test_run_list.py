@@ -74,8 +74,12 @@ def test_where_no_run_fits_the_way_back_is_offered(seeded: Path) -> None:
 
 def test_a_view_is_saved_opened_deleted_and_taken_back(seeded: Path) -> None:
     app = linked("runs", "rep", outcome="blocked")
-    app.text_input(key="view-name-runs").set_value("Refusals").run()
     app.button(key="save-view-runs").click().run()
+    assert any("A view needs a name" in one.value for one in app.error)
+    app.checkbox(key="view-shared-runs").check()
+    app.text_input(key="view-name-runs").set_value("Refusals")  # the click itself ends the typing
+    app.button(key="save-view-runs").click().run()
+    assert not app.checkbox(key="view-shared-runs").value, "the next view is one's own again"
     app.button(key="clear").click().run()
     next(one for one in app.button if one.label == "Refusals").click().run()
     assert chips(app) == ["outcome: blocked"]

@@ -22,13 +22,15 @@ from tests.flows_for_tests import Scripted, freeze
 from tests.receiving import receiving
 from tests.traces.recorded import refund, run, stored
 from tests.traces.test_ingest import desk, take
-from workbench import jobs, runtime, settings, store, traces
+from workbench import datasets, jobs, runtime, settings, store, traces
 from workbench.access import Actor, audit
 from workbench.datasets import labelling
 from workbench.errors import Invalid, NotFound, Refused
+from workbench.evals import backtests
 from workbench.runtime import Conversation, sinks
 from workbench.store.tables import DeskRow, Run
 from workbench.traces import approvals, capture, clock, forget, forget_job
+from workbench.traces.fork import case, change_of
 
 MAIL, OTHER = "ada.lovelace@example.com", "rui@example.com"
 
@@ -69,6 +71,25 @@ def test_runs_older_than_their_flow_keeps_them_are_deleted(database: str, manage
     assert forget.keep(manager, "desk", 0) is None
     assert [one.flow for one in forget.kept()] == ["shop-bot"]
     assert audit.verify().intact
+
+
+def test_what_was_made_from_a_customers_runs_goes_too(migrated: Path, manager: Actor, architect: Actor) -> None:
+    mine, other = says(f"I am {MAIL}, Elm Street 4", "c1"), says(f"I am {OTHER}", "conv_2")
+
+    def fork(run_id: str) -> str:
+        asked = change_of({"message": "And my parcel?"})
+        return traces.fork(architect, run_id, "end", asked, models=Scripted([[assistant_message("Soon.")]])).run_id
+
+    forks = [fork(mine), fork(other)]
+    of_fork = fork(forks[0])
+    datasets.put(architect, "forks", [datasets.case_of(case(traces.record(of_fork)), where="The fork")], run_id=of_fork)
+    test = backtests.create(architect, freeze(), [mine, of_fork, other])
+    assert jobs.run_here(test.job_id).state == "done"
+    again = [one.new_run_id for one in backtests.report(test.id).pairs if one.run_id == other]
+    told = forget.customer(manager, MAIL, confirmed=True)
+    assert told.words.startswith("Deleted: 5 runs, 1 cases")
+    assert set(traces.ids()) == {other, forks[1], *again}, "another customer's runs stay"
+    assert forget.customer(manager, "conv_2").deleted["runs"] == 3
 
 
 def test_the_clock_of_a_worker_deletes_old_runs(migrated: Path, manager: Actor) -> None:
@@ -193,6 +214,13 @@ def test_a_file_of_runs_from_another_process_is_imported_masked(
     assert MAIL not in place.read_text(encoding="utf-8")
     assert traces.take_in(architect, place.read_text(encoding="utf-8")) == [result.run_id]
     assert str(traces.replay(architect, result.run_id)) == "faithful"
+    whole = place.read_text(encoding="utf-8")
+    place.write_text(whole + whole[:900], encoding="utf-8")  # a process was killed while it wrote
+    sink = sinks.to(str(place))
+    later = asyncio.run(runtime.run(freeze(), "Hi", models=Scripted([[assistant_message("Hello.")]]), sink=sink))
+    sink.close()
+    assert traces.take_in(architect, place.read_text(encoding="utf-8")) == [later.run_id]
+    assert traces.take_in(architect, whole + whole[:900]) == []
     with pytest.raises(Invalid, match="cannot be written"):
         sinks.to(str(tmp_path / "none" / "runs.jsonl"))
 

@@ -207,16 +207,16 @@ def write(name: str) -> str:
     return "".join(json.dumps(one.plain, ensure_ascii=False) + "\n" for one in cases(name))
 
 
-def put(actor: Actor, name: str, given: list[Case], *, purpose: str = "", keep: bool = False) -> int:
+def put(actor: Actor, name: str, given: list[Case], *, purpose: str = "", keep: bool = False, run_id: str = "") -> int:
     """Add cases to a dataset, making it where it is new; a case with a known id replaces it, unless `keep` says that what
-    is there stays. Returns how many are new."""
+    is there stays. `run_id` is where the cases come from. Returns how many are new."""
     require(actor, "edit a dataset")
     with session() as open_session:
         if keep:
             audit.lock(open_session)
             known = set(open_session.exec(select(CaseRow.id).where(CaseRow.dataset == name)))
             given = [one for one in given if one.id not in known]
-        return add(open_session, actor, name, given, purpose=purpose)
+        return add(open_session, actor, name, given, purpose=purpose, run_id=run_id)
 
 
 def add(

@@ -245,19 +245,20 @@ def _plan(arguments: dict[str, Any]) -> list[list[str]]:
 
 
 def _work(_job: str, arguments: dict[str, Any], shard: list[str]) -> int:
-    """Run the candidate on the runs of a shard that have no row yet; rows and runs are stored in one transaction."""
+    """Run the candidate on the runs of a shard that have no row yet; rows and runs are stored in one transaction.
+
+    A run that was deleted meanwhile is left out, and nothing that repeats it is stored.
+    """
     row = _load(arguments["backtest"])
     release = flows.frozen(row.digest, number=int(row.version[1:]) if row.version.startswith("v") else None)
     with session() as open_session:
-        there = _there(open_session, row.id)
-        cases = _cases(open_session, shard)
-    todo = [one for one in shard if one not in there]
+        todo, cases = _left(open_session, row.id, shard), _cases(open_session, shard)
     made = asyncio.run(_run_all(release, todo))
     with session() as open_session:
         audit.lock(open_session)
-        there = _there(open_session, row.id)
+        left = _left(open_session, row.id, todo)
         for run_id, (before, result, missed) in zip(todo, made, strict=True):
-            if run_id in there:
+            if run_id not in left:
                 continue
             if isinstance(result, str):
                 open_session.add(_unable(row.id, before, result))
@@ -306,8 +307,11 @@ def _cases(open_session: Session, run_ids: Sequence[str]) -> dict[str, Case]:
     return {one.run_id: case_of(one.body, where=f"The case {one.id}") for one in open_session.exec(query)}
 
 
-def _there(open_session: Session, identity: str) -> set[str]:
-    return set(open_session.exec(select(BacktestRow.run_id).where(BacktestRow.backtest == identity)))
+def _left(open_session: Session, identity: str, run_ids: Sequence[str]) -> list[str]:
+    """Those of the recorded runs that are still there and have no row yet."""
+    done = set(open_session.exec(select(BacktestRow.run_id).where(BacktestRow.backtest == identity)))
+    there = set(open_session.exec(select(RunRow.id).where(col(RunRow.id).in_(run_ids))))
+    return [one for one in run_ids if one in there and one not in done]
 
 
 def _row(identity: str, before: Mapping[str, Any], after: Mapping[str, Any], verdict: Verdict, why: str) -> BacktestRow:

@@ -6,12 +6,13 @@ Each run is masked first, as the environment says. Both work on a thread of thei
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,18 @@ def _append(path: Path, batch: list[Finished]) -> None:
         )
         for one in batch
     ]
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(f"{line}\n" for line in lines))
+    add(path, lines)
+
+
+def add(path: Path, lines: Iterable[str]) -> None:
+    """Add lines to a file, whole and on the disk, though other processes add to it; a half one at its end stays alone."""
+    told = "".join(f"{line}\n" for line in lines).encode()
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if size := file.seek(0, os.SEEK_END):
+            file.seek(size - 1)
+            told = told if file.read(1) == b"\n" else b"\n" + told
+        file.write(told)
         file.flush()
         os.fsync(file.fileno())
 

@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from workbench import flows, settings
 from workbench.errors import WorkbenchError
-from workbench.runtime import redaction
+from workbench.runtime import redaction, sinks
 from workbench.runtime.record import Finished, Writer, clean
 from workbench.runtime.release import Release
 from workbench.store import insert_new, pack, session
@@ -169,10 +169,12 @@ def _masked(record: dict[str, Any]) -> dict[str, Any]:
 
 def _spill(batch: list[Finished], *, asks: bool) -> None:
     """Keep runs that the database would not take, with the flow each needs, in a file that `runs import` reads."""
-    with unsaved() as path, path.open("a", encoding="utf-8") as file:
+    with unsaved() as path:
+        lines = []
         for one in batch:
             record = _masked(one.plain)
             # What a masked call was to be made with is not known any more, so nobody is asked to allow it.
             body = {"run": record, "content": one.recorder.release.body, "asks": asks and not record.get("redacted")}
-            file.write(json.dumps(body) + "\n")
+            lines.append(json.dumps(body))
+        sinks.add(path, lines)
     log.error("%d runs were kept in %s; import them when the database can be written again", len(batch), path)

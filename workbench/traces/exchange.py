@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,8 @@ from workbench.store import session
 from workbench.store.tables import Run
 from workbench.traces import capture, chats, foreign, ingest, masking, otlp, query, sdk_export
 
+log = logging.getLogger("workbench.traces")
+
 FORMAT = 1
 KIND = "workbench run export"
 
@@ -34,6 +37,10 @@ AT_ONCE = 200
 """Runs of transcripts that are masked and written together."""
 
 IMPORTED = query.IMPORTED
+
+NEITHER = "This is not a run export: it is neither JSON nor JSON Lines."
+HALF = object()
+"""Stands for a line that cannot be read because its process was killed while it was written."""
 
 
 def export(run_id: str) -> str:
@@ -148,13 +155,26 @@ def _documents(text: str) -> list[Any]:
         raise Invalid("This is not a run export: it is nested too deeply.") from None
     except ValueError:
         pass
-    try:
-        found = [json.loads(line, parse_constant=_refuse) for line in text.split("\n") if line.strip()]
-    except (ValueError, RecursionError):
-        raise Invalid("This is not a run export: it is neither JSON nor JSON Lines.") from None
-    if not found:
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
         raise Invalid("This is not a run export: it is empty.")
+    found = [one for line in lines if (one := _line(line)) is not HALF]
+    if not found:
+        raise Invalid(NEITHER)
     return found
+
+
+def _line(line: str) -> Any:
+    """A line of JSON Lines; HALF for a run that was being written when its process was killed. Raises Invalid."""
+    try:
+        return json.loads(line, parse_constant=_refuse)
+    except json.JSONDecodeError:
+        if not line.startswith('{"run": '):
+            raise Invalid(NEITHER) from None
+        log.warning("A line of the file was half written; the run in it is left out.")
+        return HALF
+    except (ValueError, RecursionError):
+        raise Invalid(NEITHER) from None
 
 
 def _deep(document: Any) -> bool:

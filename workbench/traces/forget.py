@@ -33,7 +33,7 @@ from workbench.store.tables import (
     RunScore,
     TracePart,
 )
-from workbench.traces import capture, masking, mentions, query
+from workbench.traces import capture, masking, mentions, offspring, query
 
 SYSTEM = Actor("workbench", "admin")
 AT_ONCE = 500
@@ -138,8 +138,8 @@ def remove(
 ) -> Report:
     """Delete these conversations of a customer, and all others that hold `value`; unless `confirmed`, say what would be.
 
-    Runs that were `looked` into are not looked into again. What is stored while this goes on is found too: nothing is
-    stored between the last look and the deleting.
+    Forks, backtests and experiments made from their runs go too. Runs that were `looked` into are not looked into
+    again. What is stored while this goes on is found too: nothing is stored between the last look and the deleting.
     """
     require(actor, "delete a customer's data")
     capture.flush()
@@ -152,6 +152,7 @@ def remove(
             _look(open_session, value, named, seen)
         with capture.unsaved() as path:
             unsaved = _unsaved(path, value, named, remove=confirmed)
+        named |= offspring.conversations(open_session, named)
         ids = _ids(open_session, named)
         there = _conversations(open_session, ids)
         counts = _delete(open_session, ids, only_count=not confirmed)

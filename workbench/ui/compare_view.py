@@ -176,7 +176,7 @@ def _save(actor: Actor, fork: Mapping[str, Any]) -> None:
             nav.link("flows", "Open the draft", {"flow": made.flow})
         if kept:
             one = datasets.case_of(case(fork), where="The fork")
-            new = datasets.put(actor, name, [one], purpose="Cases from forks.")
+            new = datasets.put(actor, name, [one], purpose="Cases from forks.", run_id=run_id)
             words = f"{'A new case' if new else 'The case'} {one.id} is in the dataset {name}."
             st.success(show.plain(words), icon=":material/fact_check:")
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
 from workbench import jobs, traces
 from workbench.access import Actor, may
+from workbench.evals.backtests import TRIALS
 from workbench.evals.statistics import Rate
 from workbench.operations import failures
 from workbench.operations.failures import By, Overview, Period, Share
 from workbench.store import now
-from workbench.traces import cause_rules, causes
-from workbench.ui import charts, progress, session, show
+from workbench.traces import cause_rules, causes, search
+from workbench.traces.filters import Filters
+from workbench.ui import charts, progress, run_list, session, show
 from workbench.ui.charts import failures as drawn
 
 DAYS = {"7 days": 7, "30 days": 30, "90 days": 90, "a year": 365}
@@ -65,7 +67,9 @@ def table(period: Period) -> None:
     title = st.segmented_control("By", list(GROUPS), default="Flow", required=True, key="by", bind="query-params")
     by = GROUPS[str(title)]
     found = failures.shares(period, by)
-    frame = pd.DataFrame([_row(one, str(title), period) for one in found])
+    sources = search.known()["source"]
+    real = [one for one in sources if one not in TRIALS] if set(TRIALS) & {*sources} else []
+    frame = pd.DataFrame([_row(one, str(title), period, real) for one in found])
     styled = frame.style.apply(lambda row: [GREY if found[int(row.name)].small else ""] * len(row), axis=1)
     event: Any = st.dataframe(
         styled,
@@ -88,9 +92,7 @@ def table(period: Period) -> None:
         st.caption("Choose a row to read the runs behind it.")
 
 
-def _row(one: Share, title: str, period: Period) -> dict[str, Any]:
-    flow = period.flow or (one.group if title == "Flow" else "")
-    asked = {"cause": one.cause, **({"run-flow": flow} if flow else {})}
+def _row(one: Share, title: str, period: Period, sources: Sequence[str]) -> dict[str, Any]:
     return {
         "cause": one.cause,
         title.lower(): one.group,
@@ -98,8 +100,25 @@ def _row(one: Share, title: str, period: Period) -> dict[str, Any]:
         "runs": one.share.passed,
         "of": one.share.total,
         "95 % interval": f"{one.share.low:.0%} to {one.share.high:.0%}",
-        "list": f"/runs?{urlencode(asked)}",
+        "list": _list(one, GROUPS[title], period, sources),
     }
+
+
+def _list(one: Share, by: By, period: Period, sources: Sequence[str]) -> str | None:
+    """Where the very runs of a share are listed; None for a topic, by which runs cannot be filtered."""
+    if by == "topic":
+        return None
+    flow, version = one.group, ""
+    if by == "release" and flow not in traces.flow_names():
+        flow, _, version = one.group.rpartition(" ")
+    asked = Filters(
+        cause=(one.cause,),
+        flow=(flow,),
+        version=(version,) if version else (),
+        source=tuple(sources),
+        since=period.since,
+    )
+    return run_list.link(asked)
 
 
 def _behind(period: Period, one: Share, by: By) -> None:

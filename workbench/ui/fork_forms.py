@@ -127,7 +127,10 @@ def _answer(here: _Here) -> dict[str, Any]:
         height=220,
         help="Text, or JSON.",
     )
-    return {"answer": _given(text)}
+    answer = _given(text)
+    if answer == text and text.lstrip()[:1] in ("{", "["):
+        st.caption("This is not whole JSON, so the model is given it as a text.")
+    return {"answer": answer}
 
 
 def _error(here: _Here) -> dict[str, Any]:

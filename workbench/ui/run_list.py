@@ -8,6 +8,7 @@ import functools
 import io
 from collections.abc import Coroutine, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -133,6 +134,15 @@ def divided(asked: Filters, facets: Any, picture: Any, words: Any) -> None:
     with facets:
         for name in COUNTED:
             _facet(name, found.values.get(name, ()), getattr(asked, name))
+
+
+def link(asked: Filters) -> str:
+    """The address at which the page shows the runs that fit, `since` and `until` to the minute."""
+    told = asked.address()
+    for name in ("since", "until"):
+        if moment := getattr(asked, name):
+            told[name] = [_written(moment.astimezone(dt.UTC).replace(tzinfo=None))]
+    return f"/runs?{urlencode({KEYS[name]: values for name, values in told.items()}, doseq=True)}"
 
 
 def nothing(asked: Filters) -> None:

@@ -26,15 +26,14 @@ def control(actor: Actor, page: str, state: State, apply: Callable[[State], None
                     "Undo", key=f"undo-view-{page}", type="tertiary", on_click=_guarded, args=(_again, actor, gone)
                 )
         st.divider()
-        name = st.text_input("Name of this view", key=f"view-name-{page}", max_chars=views.LONGEST)
-        shared = st.checkbox("Everybody may open it", key=f"view-shared-{page}")
+        st.text_input("Name of this view", key=f"view-name-{page}", max_chars=views.LONGEST)
+        st.checkbox("Everybody may open it", key=f"view-shared-{page}")
         st.button(
             "Save this view",
             key=f"save-view-{page}",
             icon=":material/bookmark_add:",
-            disabled=not name,
             on_click=_guarded,
-            args=(_save, actor, page, name, state, shared),
+            args=(_save, actor, page, state),
         )
         if problem := session.get("view-problem"):
             session.forget("view-problem")
@@ -77,9 +76,12 @@ def _guarded(act: Callable[..., None], *given: object) -> None:
         session.keep("view-problem", error)
 
 
-def _save(actor: Actor, page: str, name: str, state: Mapping[str, Sequence[str]], shared: bool) -> None:
+def _save(actor: Actor, page: str, state: Mapping[str, Sequence[str]]) -> None:
+    """Save what is seen under the name as it stands in the field now: the click itself may have ended the typing."""
+    name, shared = str(session.get(f"view-name-{page}") or ""), bool(session.get(f"view-shared-{page}"))
     views.save(actor, page, name, state, shared=shared)
     session.keep(f"view-name-{page}", "")
+    session.keep(f"view-shared-{page}", False)
     session.forget(f"deleted-view-{page}")
 
 

@@ -303,7 +303,7 @@ def _look(copy: Work) -> None:
 def remember(actor: Actor, copy: Work) -> None:
     """Keep what is unsaved on the server, for the case that the browser is loaded anew."""
     place = _place(actor, copy.flow)
-    if copy.changed:
+    if copy.changed or copy.in_field not in (None, copy.yaml, copy.typed):
         _left()[place] = _twin(copy)
     else:
         _left().pop(place, None)
