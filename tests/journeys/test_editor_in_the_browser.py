@@ -368,6 +368,7 @@ def test_the_picture_is_walked_by_keyboard_and_opens_the_forms(seeded: Path) -> 
             page.keyboard.press("Enter")
             expect(page.get_by_role("tab", name="Tools")).to_have_attribute("aria-selected", "true", timeout=SLOW)
             expect(page.get_by_text("Chosen: find_order, used by refunds, shipping.")).to_be_visible(timeout=SLOW)
+            page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Effect'", timeout=SLOW)
             page.wait_for_timeout(1500)
             assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == "Effect"
             picture(page, f"editor-4-keyboard-{scheme}")

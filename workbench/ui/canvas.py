@@ -285,7 +285,7 @@ function drag(view) {
   };
 }
 
-/* After a tool was chosen, its row in the form gets the focus as soon as it is there, and keeps it while it is drawn. */
+/* After a tool was chosen, its row in the form gets the focus once the form is drawn, and keeps it if that is drawn anew. */
 function seek(data, mine, name) {
   const begun = Date.now();
   let found = 0, host = document.activeElement;
@@ -293,8 +293,10 @@ function seek(data, mine, name) {
   mine.seeking = setInterval(() => {
     const now = document.activeElement;
     const elsewhere = found && now && now !== document.body && now !== host && now !== mine.field;
-    if (elsewhere || Date.now() - (found || begun) > (found ? 1200 : 4000)) { clearInterval(mine.seeking); return; }
+    if (elsewhere || Date.now() - (found || begun) > (found ? 2000 : 8000)) { clearInterval(mine.seeking); return; }
     if (found && now === mine.field && now.isConnected) return;
+    const drawing = document.querySelector('[data-testid="stApp"][data-test-script-state="running"]');
+    if (drawing && Date.now() - begun < 6000) return;
     const scope = document.querySelector(data.scope);
     const titles = scope ? scope.querySelectorAll('[role="tabpanel"] :is(strong, h4, h5)') : [];
     const title = [...titles].find((one) => one.offsetParent && one.textContent.trim() === name && !one.closest("button"));
