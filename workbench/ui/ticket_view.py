@@ -75,7 +75,7 @@ def _topic(actor: Actor, ticket: dict[str, Any]) -> None:
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         number = st.selectbox(
-            "Topic by its words", list(choices), list(choices.values()).index(called),
+            "Topic by its words", list(choices), next((i for i, one in enumerate(choices.values()) if one == called), 0),
             format_func=choices.__getitem__, key=f"topic-of-{tag}",
             help="It stands before the help desk's topic, and holds also after topics were found again.",
         )  # fmt: skip
