@@ -326,7 +326,8 @@ def overlay(texts: Mapping[str, str]) -> Callable[[str], PromptText]:
 
 def keep(open_session: Session, frozen: Release) -> None:
     """Store a frozen flow under its digest, inside a transaction; the same content is stored once."""
-    if open_session.exec(select(Frozen.digest).where(Frozen.digest == frozen.digest)).first() is None:
+    asked = select(Frozen.digest).where(Frozen.digest == frozen.digest)
+    if open_session.connection().execute(asked).first() is None:
         insert_missing(open_session, Frozen, {"digest": frozen.digest, "content": pack(frozen.body)})
 
 

@@ -224,7 +224,9 @@ class Finished:
             "spans": [plain_span(span, r.wall) for span in r.spans],
             "packages": dict(packages()),
         }
-        return sealed(dict(clean(body)))
+        # The requests are clean already.
+        beside = body | {"calls": [{**call, "request": ""} for call in body["calls"]]}
+        return sealed(_cleaned(body) if _UNSTORABLE_IN_JSON.search(_encode(beside)) else body)
 
 
 Sink = Callable[[Finished], None]
@@ -367,20 +369,42 @@ def request(
     system: str | None, items: Any, settings: Any, tools: Sequence[Any], schema: Any, handoffs: Sequence[Any]
 ) -> dict[str, Any]:
     """A model request as plain data: what is digested, replayed against and shown."""
+    return _request(system, items, settings, tools, schema, handoffs)[0]
+
+
+def _request(
+    system: str | None, items: Any, settings: Any, tools: Sequence[Any], schema: Any, handoffs: Sequence[Any]
+) -> tuple[dict[str, Any], str]:
+    """A model request as plain data, and its canonical text, which the digest is of."""
     asked = {
         "system": system,
         "input": jsonable(items),
         "tools": [tool.name for tool in tools],
         "handoffs": [handoff.tool_name for handoff in handoffs],
         "schema": None if schema is None or schema.is_plain_text() else jsonable(schema.json_schema()),
-        "settings": {k: v for k, v in jsonable(settings.to_json_dict()).items() if v is not None},
+        "settings": _settings(settings),
     }
-    return dict(clean(asked))
+    text = canonical(asked)
+    if _UNSTORABLE_IN_JSON.search(text):
+        asked = dict(_cleaned(asked))
+        text = canonical(asked)
+    return asked, text
+
+
+def _settings(given: Any) -> dict[str, Any]:
+    """The model settings that say something."""
+    if all(value is None for value in vars(given).values()):
+        return {}
+    return {name: value for name, value in jsonable(given.to_json_dict()).items() if value is not None}
 
 
 def digest(asked: Mapping[str, Any]) -> str:
     """The digest of a plain model request."""
-    return hashlib.sha256(canonical(asked).encode()).hexdigest()
+    return _digest(canonical(asked))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plain_response(response: Any) -> dict[str, Any]:
@@ -432,14 +456,14 @@ def _plain_call(call: ModelCall | ToolCall) -> dict[str, Any]:
     timing = {"started": round(call.started, 6), "seconds": round(call.seconds, 6)}
     if isinstance(call, ToolCall):
         return {"kind": "tool", **vars(call), **timing, "held": round(call.held, 6)}
-    asked = request(*call.request)
+    asked, text = _request(*call.request)
     return {
         "kind": "model",
         "agent": call.agent,
         "role": call.role,
         "model": call.model,
         "request": asked,
-        "digest": digest(asked),
+        "digest": _digest(text),
         "response": None if call.response is None else plain_response(call.response),
         "usd": call.usd,
         "error": call.error,

@@ -337,7 +337,8 @@ def records(bodies: Sequence[Mapping[str, Any]], rules: Rules, *, ours: bool = T
     """
     if rules.off:
         return [dict(body) for body in bodies]
-    look, kept = Look(bodies, rules), _KEPT if ours else _CHECKED
+    kept = _KEPT if ours else _CHECKED
+    look = Look([{name: value for name, value in body.items() if name not in kept} for body in bodies], rules)
     return [
         _masked(body, Masker(rules, str(body["conversation"]), look.clean), kept)
         if look.touches(number)

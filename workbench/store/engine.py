@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from workbench import settings
 from workbench.errors import Conflict, Invalid, Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+AT_ONCE = 500
+"""Rows in one statement, on SQLite."""
 
 _engines: dict[str, Engine] = {}
 _lock = threading.Lock()
@@ -107,12 +110,20 @@ def insert_missing(open_session: Session, table: type[SQLModel], values: dict[st
 def insert_new(open_session: Session, table: type[SQLModel], rows: Sequence[dict[str, Any]], key: str) -> set[str]:
     """Insert the rows whose `key` no other row has; the keys of those. Another transaction that inserts one is waited for.
 
-    Rows go in by their keys, so that two transactions with the same ones do not wait for each other.
+    All rows name the same columns. They go in by their keys, so that two transactions with the same ones do not wait for
+    each other.
     """
-    if not rows:
-        return set()
-    asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
-    return set(open_session.scalars(asked, sorted(rows, key=lambda row: str(row[key]))))
+    rows = sorted(rows, key=lambda row: str(row[key]))
+    if open_session.get_bind().dialect.name != "sqlite":
+        asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
+        return set(open_session.scalars(asked, rows)) if rows else set()
+    connection, new = open_session.connection(), set()
+    for at in range(0, len(rows), AT_ONCE):
+        into, values = _driven(connection, table.__table__, rows[at : at + AT_ONCE])  # type: ignore[attr-defined]
+        marks = ", ".join([_marks(values)] * len(values))
+        asked = f'{into} values {marks} on conflict do nothing returning "{key}"'
+        new.update(connection.exec_driver_sql(asked, tuple(itertools.chain.from_iterable(values))).scalars())
+    return new
 
 
 def _dialect_insert(open_session: Session, table: type[SQLModel]) -> Any:
@@ -128,15 +139,26 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if dialect.name != "sqlite":
         connection.execute(table.insert(), list(rows))
         return
-    names = list(rows[0])
+    into, values = _driven(connection, table, rows)
+    connection.exec_driver_sql(f"{into} values {_marks(values)}", values)
+
+
+def _driven(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> tuple[str, list[tuple[Any, ...]]]:
+    """The beginning of an insert of rows that name the same columns, and their values as the driver takes them."""
+    names, dialect = list(rows[0]), connection.dialect
     made: list[Iterable[Any]] = []
     for name in names:
         convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
         values = [row[name] for row in rows]
         made.append(map(convert, values) if convert else values)
     columns = ", ".join(f'"{name}"' for name in names)
-    asked = f'insert into "{table.name}" ({columns}) values ({", ".join("?" * len(names))})'
-    connection.exec_driver_sql(asked, list(zip(*made, strict=True)))
+    return f'insert into "{table.name}" ({columns})', list(zip(*made, strict=True))
+
+
+def _marks(values: Sequence[tuple[Any, ...]]) -> str:
+    return f"({', '.join('?' * len(values[0]))})"
 
 
 def dispose() -> None:

@@ -81,7 +81,12 @@ def causes() -> Mapping[str, str]:
 
 def shipped() -> list[Rule]:
     """The rules as they come with the product."""
-    return [rule.model_copy(update={"name": name}) for name, rule in _file().rules.items()]
+    return list(_shipped())
+
+
+@functools.cache
+def _shipped() -> tuple[Rule, ...]:
+    return tuple(rule.model_copy(update={"name": name}) for name, rule in _file().rules.items())
 
 
 def rules() -> list[Rule]:
@@ -95,9 +100,10 @@ def rules_in(open_session: Session) -> list[Rule]:
     kept = {row.name: row for row in open_session.exec(select(CauseRule))}
     found = []
     for rule in shipped():
-        row = kept.get(rule.name)
-        told = {} if row is None else {"active": row.active, "than": rule.than if row.than is None else row.than}
-        found.append(rule.model_copy(update=told))
+        if row := kept.get(rule.name):
+            than = rule.than if row.than is None else row.than
+            rule = rule.model_copy(update={"active": row.active, "than": than})
+        found.append(rule)
     return found
 
 
