@@ -1,7 +1,8 @@
 """What recording adds to the caller's time: one agent, one tool call, two model turns, a stub model, stored in SQLite.
 
 The baseline is the bare SDK with tracing off: the same agent, tool and model, run by `Runner.run`. The ways take turns
-in short rounds, forwards and backwards, so that a slow moment of the machine meets all of them.
+in short rounds, forwards and backwards, so that a slow moment of the machine meets all of them. Where a process happens
+to lie in memory moves the figures more than anything else, so that several processes measure, and the middle one counts.
 What the two control tools cost, which flows offer unless they say otherwise, is a figure of its own.
 """
 
@@ -12,6 +13,8 @@ import os
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 from agents import Agent, Model, ModelResponse, RunConfig, Runner, Usage, function_tool
@@ -22,9 +25,9 @@ from tests.flows_for_tests import freeze
 from workbench import runtime, store, traces
 from workbench.runtime import Models, Roles
 
-ROUNDS, RUNS, PAUSE = 40, 10, 0.02
+PROCESSES, ROUNDS, RUNS, PAUSE = 5, 20, 10, 0.02
 
-REFERENCE_RUN, REFERENCE_ADDED, REFERENCE_CPU = 2.3, 0.5, 1.2
+REFERENCE_RUN, REFERENCE_ADDED, REFERENCE_CPU = 2.3, 0.3, 1.2
 """Milliseconds on the machine that the limits were set on: a bare run, and what recording may add to it."""
 
 FLOW = """
@@ -81,19 +84,32 @@ async def look_up(order_id: int) -> str:
 
 def measure() -> list[dict[str, Any]]:
     """Added wall time in the caller, and all CPU time of a recorded run beyond the bare one, as shares of the bare run."""
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        told = [pool.submit(_alone).result() for _ in range(PROCESSES)]
+    base, added, cpu, more = (statistics.median(one[at] for one in told) for at in range(4))
+    words = f"bare SDK run {base:.2f} ms, added {added * base:.2f} ms, in {PROCESSES} processes"
+    words += f" {min(one[1] for one in told):.3f} to {max(one[1] for one in told):.3f}"
+    limit = REFERENCE_ADDED / REFERENCE_RUN
+    return [
+        figure("recording, added to the caller's time", added, "× bare run", limit, words),
+        figure("recording, CPU time in all", cpu, "× bare run", REFERENCE_CPU / REFERENCE_RUN, words),
+        figure("recording and two control tools", more, "× bare run", None, f"added {more * base:.2f} ms"),
+    ]
+
+
+def _alone() -> tuple[float, float, float, float]:
+    """In a process of its own: milliseconds of a bare run, and as shares of it what was added, its CPU, and with tools."""
     with tempfile.TemporaryDirectory() as home:
-        before = os.environ.get("WORKBENCH_HOME")
         os.environ["WORKBENCH_HOME"] = home
+        store.migrate()
         try:
-            store.migrate()
             return asyncio.run(_measure())
         finally:
             traces.close()
             store.dispose()
-            os.environ.pop("WORKBENCH_HOME") if before is None else os.environ.update(WORKBENCH_HOME=before)
 
 
-async def _measure() -> list[dict[str, Any]]:
+async def _measure() -> tuple[float, float, float, float]:
     bare = Agent(name="clerk", instructions="You work for Fernhill.", tools=[look_up], model=Stub())
     models, sink = Stubbed(), traces.sink()
     alone, offering = freeze(FLOW), freeze(FLOW.replace("control: []", ""))
@@ -121,14 +137,8 @@ async def _measure() -> list[dict[str, Any]]:
     def beyond(way: Any, part: int) -> float:
         return statistics.median(one[way][part] / one[plain][part] - 1 for one in rounds)
 
-    base, added, more = statistics.median(one[plain][0] for one in rounds), beyond(recorded, 0), beyond(controlled, 0)
-    told = f"bare SDK run {base:.2f} ms, added {added * base:.2f} ms"
-    limit = REFERENCE_ADDED / REFERENCE_RUN
-    return [
-        figure("recording, added to the caller's time", added, "× bare run", limit, told),
-        figure("recording, CPU time in all", beyond(recorded, 1), "× bare run", REFERENCE_CPU / REFERENCE_RUN, told),
-        figure("recording and two control tools", more, "× bare run", None, f"added {more * base:.2f} ms"),
-    ]
+    base = statistics.median(one[plain][0] for one in rounds)
+    return base, beyond(recorded, 0), beyond(recorded, 1), beyond(controlled, 0)
 
 
 async def _round(once: Any, sink: Any) -> tuple[float, float]:

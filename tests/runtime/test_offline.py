@@ -31,7 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from workbench.runtime import engine
+from workbench.runtime import spans
 from workbench.runtime.offline import OfflineModel, Say, read, respond, sort_name, style
 from workbench.runtime.offline.matching import Document, concepts, rank, sentences
 from workbench.runtime.offline.mentions import dates, number, quantities
@@ -68,7 +68,7 @@ PASSAGES = {
 def _no_exporter() -> Iterator[None]:
     set_trace_processors([])
     yield
-    engine._collecting = False
+    spans._Provider.used = False
 
 
 class Desk:

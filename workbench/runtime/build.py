@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import string
 import unicodedata
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from agents import (
     Agent,
@@ -32,6 +33,7 @@ from workbench.runtime.release import Release
 from workbench.runtime.spec import AgentSpec, ArgumentRule, McpTool, PythonTool, ToolSpec
 
 Invoke = Callable[[Any, str, str], Awaitable[str]]
+Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,11 @@ def _agent(release: Release, name: str, made: Mapping[str, FunctionTool], contro
         raise Invalid(f"agents.{name}.tools: there is no tool called {', '.join(missing)}.")
     if spec.output is not None and (slow := patterns.fault(spec.output)):
         raise Invalid(f"agents.{name}.output: {slow}.")
-    text = release.content.prompts[name].text
+    template = string.Template(release.content.prompts[name].text)
 
+    @_told
     def instructions(context: RunContextWrapper[Any], _agent: Agent[Any]) -> str:
-        return string.Template(text).substitute(context.context.variables)
+        return template.substitute(context.context.variables)
 
     # The model's name carries the agent's, because the SDK does not tell a provider which agent asks.
     return Agent(
@@ -163,10 +166,16 @@ def _function_tool(
         name=name,
         description=description,
         params_json_schema=ensure_strict_json_schema(body) if strict else body,
-        on_invoke_tool=lambda context, arguments: invoke(context, name, arguments),
+        on_invoke_tool=_told(lambda context, arguments: invoke(context, name, arguments)),
         strict_json_schema=strict,
         needs_approval=approve,
     )
+
+
+def _told(function: Called) -> Called:
+    """A function that says how it is called: the SDK asks before every call, and finding it out takes long."""
+    function.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return function
 
 
 def _approval(name: str, declared: ToolSpec) -> Any:

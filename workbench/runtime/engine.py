@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from agents import AgentsException, MaxTurnsExceeded, RunConfig, Runner, TracingProcessor, set_trace_processors, trace
+from agents import AgentsException, MaxTurnsExceeded, RunConfig, Runner
 
 from workbench.errors import Invalid
-from workbench.runtime import tools
+from workbench.runtime import spans, tools
 from workbench.runtime.barrier import Barrier, Tripped, guard_reply
 from workbench.runtime.build import OutputDoesNotFit, network
 from workbench.runtime.forked import Past, Turning
@@ -224,7 +224,6 @@ def _prepare(flow: Release, text: str, how: _Options, watch: Callable[[Step], No
     if missing := flow.missing(values):
         named = "; ".join(f"{label} needs {', '.join('$' + n for n in names)}" for label, names in missing.items())
         raise Invalid(f"Prompt variables have no value: {named}.", remedy="Give them under `variables`, or with --var.")
-    _collect_spans()
     built = network(flow, invoke)
     talk = how.conversation or Conversation(id="")
     recorder = Recorder(
@@ -289,10 +288,9 @@ async def _execute(job: Job, sink: Sink | None, visible: Visible | None) -> Resu
     """One run from its first request to its record."""
     recorder = job.recorder
     end = _Ending(items=tuple(recorder.input))
-    _live[recorder.trace] = recorder
     recorder.say("agent", recorder.agent, agent=recorder.agent)
     try:
-        with trace(job.spec.flow, recorder.trace, recorder.conversation):
+        with spans.of_run(recorder):
             await _run(job, end, visible)
     except asyncio.CancelledError:
         end.stop = "stopped by the person"
@@ -304,7 +302,7 @@ async def _execute(job: Job, sink: Sink | None, visible: Visible | None) -> Resu
         raise
     finally:
         await job.settle()
-        _live.pop(recorder.trace, None)
+        spans.left(recorder)
         finished = Finished(
             recorder=recorder,
             outcome=end.outcome,
@@ -400,6 +398,8 @@ async def _sdk(job: Job, agent: str, items: list[Any], visible: Visible | None) 
 async def _part(job: Job, agent: str, items: Any, visible: Visible | None) -> Any:
     """The SDK's run to its end, or to a call that a person may have to allow."""
     start, turns = job.network.agents[agent], job.spec.limits.turns
+    if isinstance(items, list) and len(items) == 1 and items[0].keys() == {"role", "content"}:
+        items = items[0]["content"] if items[0]["role"] == "user" else items  # quicker, and asked of the model the same
     if visible is None:
         return await Runner.run(start, items, context=job, max_turns=turns, run_config=job.config)
     ongoing = Runner.run_streamed(start, items, context=job, max_turns=turns, run_config=job.config)
@@ -460,32 +460,3 @@ def _escalation(recorder: Recorder) -> Mapping[str, Any] | None:
         if call.name not in CONTROLS and call.done
     ]
     return {**json.loads(asked.arguments), "facts": facts}
-
-
-_live: dict[str, Recorder] = {}
-_collecting = False
-
-
-class _Collector(TracingProcessor):
-    """Gives each finished span to the recorder of its run. Replaces the SDK's exporter, so nothing leaves the process."""
-
-    def on_trace_start(self, trace: Any) -> None: ...
-
-    def on_trace_end(self, trace: Any) -> None: ...
-
-    def on_span_start(self, span: Any) -> None: ...
-
-    def on_span_end(self, span: Any) -> None:
-        if (recorder := _live.get(span.trace_id)) is not None:
-            recorder.spans.append(span)
-
-    def shutdown(self) -> None: ...
-
-    def force_flush(self) -> None: ...
-
-
-def _collect_spans() -> None:
-    global _collecting
-    if not _collecting:
-        _collecting = True
-        set_trace_processors([_Collector()])

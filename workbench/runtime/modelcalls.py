@@ -141,9 +141,11 @@ class RecordedModel(Model):
             return job.models.limit if job.models.over else ""
         if job.spent > limit:
             return f"stopped after ${job.spent:.4f}, above the limit of ${limit:g}"
+        if not inside.get():
+            return ""
         most = ASKED * job.spec.limits.turns
         asked = sum(isinstance(call, ModelCall) and bool(call.inside) for call in job.recorder.calls)
-        return f"stopped after {most} {OF_ASKED}" if inside.get() and asked >= most else ""
+        return f"stopped after {most} {OF_ASKED}" if asked >= most else ""
 
     def _end(self, call: ModelCall, response: ModelResponse) -> None:
         job = self._job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -36,24 +37,25 @@ class Models(ModelProvider):
 
     def __init__(self, chosen: Roles | None = None) -> None:
         self.roles = chosen or roles()
+        self._where = functools.cache(self.roles.served)
         self._made: dict[Served, Model] = {}
         self._clients: dict[tuple[str, str], AsyncOpenAI] = {}
 
     def get_model(self, model_name: str | None) -> Model:
         """The model of a role."""
-        served = self.roles.served(model_name or "main")
+        served = self._where(model_name or "main")
         if served not in self._made:
             self._made[served] = self._make(served)
         return self._made[served]
 
     def label(self, role: str) -> str:
         """What screens and records call the model of `role`."""
-        name = self.roles.served(role).name
+        name = self._where(role).name
         return "offline model" if name == OFFLINE else name
 
     def cost(self, role: str, usage: Usage) -> float | None:
         """US dollars of one response; None where the price is not known."""
-        name = self.roles.served(role).name
+        name = self._where(role).name
         if name == OFFLINE:
             return 0.0
         price = self.roles.price(name, dt.datetime.now(dt.UTC).date())

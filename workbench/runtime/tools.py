@@ -78,7 +78,7 @@ class Catalogued:
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
             raise Invalid(f"The arguments of {self.name} do not fit: {problems}.") from None
-        return {name: getattr(valid, name) for name in type(valid).model_fields}
+        return dict(valid)
 
 
 _catalogue: dict[str, Catalogued] = {}
@@ -110,15 +110,15 @@ def catalogue() -> dict[str, Catalogued]:
 
 def find(name: str) -> Catalogued:
     """The tool called `name`. Raises NotFound listing the known ones."""
-    importlib.import_module("workbench.runtime.toolbox")
-    if name not in _catalogue:
+    if (found := known(name)) is None:
         raise NotFound(f"There is no Python tool called {name}.", remedy=f"Known: {', '.join(catalogue())}.")
-    return _catalogue[name]
+    return found
 
 
 def known(name: str) -> Catalogued | None:
     """The tool called `name`, or None."""
-    importlib.import_module("workbench.runtime.toolbox")
+    if name not in _catalogue:
+        importlib.import_module("workbench.runtime.toolbox")
     return _catalogue.get(name)
 
 

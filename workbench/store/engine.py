@@ -117,7 +117,7 @@ def insert_new(open_session: Session, table: type[SQLModel], rows: Sequence[dict
     if open_session.get_bind().dialect.name != "sqlite":
         asked = _dialect_insert(open_session, table).on_conflict_do_nothing().returning(getattr(table, key))
         return set(open_session.scalars(asked, rows)) if rows else set()
-    connection, new = open_session.connection(), set()
+    connection, new = open_session.connection(), set[str]()
     for at in range(0, len(rows), AT_ONCE):
         into, values = _driven(connection, table.__table__, rows[at : at + AT_ONCE])  # type: ignore[attr-defined]
         marks = ", ".join([_marks(values)] * len(values))
