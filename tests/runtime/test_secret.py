@@ -62,6 +62,11 @@ def test_a_secret_behind_a_user_name_in_base64_is_masked(user: str) -> None:
     assert len(hidden) <= len("[secret]") + 6
 
 
+@pytest.mark.parametrize(("last", "spelled"), [("\\", "\\u005c"), ("&", "&amp;"), ("%", "%25")])
+def test_an_escape_that_begins_with_its_character_is_masked_whole(last: str, spelled: str) -> None:
+    assert hide(f"<00000000{spelled}>", [f"00000000{last}"]) == "<[secret]>"
+
+
 def test_other_texts_stay_as_they_are() -> None:
     for text in ("k&y/<9>+", json.dumps({"a": "key"}), "%6B%26", "\\u006b", "a" * 1000, "\\" * 1000, ""):
         assert hide(text, [VALUE]) == text

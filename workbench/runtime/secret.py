@@ -108,7 +108,7 @@ def _pattern(value: str) -> re.Pattern[str]:
 @functools.lru_cache(2000)
 def _spelled(one: str) -> str:
     """A pattern of one character: as it is, or escaped, and its escape escaped up to three times again."""
-    ways = [r"\\{1,8}" if one == "\\" else r"\\{0,8}" + re.escape(one) if one in _QUOTED else re.escape(one)]
+    ways = []
     units = one.encode("utf-16-be", "surrogatepass")
     ways.append("".join(r"\\{1,8}u" + _hex(units[at : at + 2].hex()) for at in range(0, len(units), 2)))
     octets = one.encode("utf-8", "surrogatepass")
@@ -123,6 +123,8 @@ def _spelled(one: str) -> str:
         ways.append(r"\\{1,8}" + _SHORT[one])
     if one == " ":
         ways.append(r"\+")
+    # The character as it is comes last: an escape of it may begin with it.
+    ways.append(r"\\{1,8}" if one == "\\" else r"\\{0,8}" + re.escape(one) if one in _QUOTED else re.escape(one))
     return f"(?:{'|'.join(ways)})"
 
 
