@@ -213,15 +213,12 @@ def merge(
 def _write(
     run: Merge, months: Sequence[str], parts: Sequence[Part], progress: Callable[[float], None]
 ) -> list[tuple[Part, Path]]:
+    """One month after another, each on all threads: two at once would share the memory, and spill to the disk."""
     made = []
-    with ThreadPoolExecutor(2) as pool:
-        tasks = [
-            pool.submit(run.write, month, [part for part in parts if part.month in (month, "")]) for month in months
-        ]
-        for done, task in enumerate(tasks, 1):
-            if (found := task.result()) is not None:
-                made.append(found)
-            progress(done / len(tasks))
+    for done, month in enumerate(months, 1):
+        if (found := run.write(month, [part for part in parts if part.month in (month, "")])) is not None:
+            made.append(found)
+        progress(done / len(months))
     return made
 
 
