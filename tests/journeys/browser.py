@@ -48,12 +48,17 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "WORKBENCH_HOME": str(home)}
 
 
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def serve(home: Path, *arguments: str, more: Mapping[str, str] | None = None) -> Iterator[App]:
     """Run the app as the command does, with `more` in its environment, until the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     started = time.perf_counter()
     log = (home.parent / "app.log").open("wb")
     process = subprocess.Popen(
