@@ -15,6 +15,7 @@ from tests.traces.recorded import stored
 from workbench import jobs
 from workbench.access import Actor
 from workbench.traces import causes
+from workbench.ui.charts import failures as charts
 from workbench.ui.session import ROLE
 
 
@@ -72,3 +73,9 @@ def test_rules_are_applied_to_old_runs_from_the_page(migrated: Path, architect: 
     finally:
         jobs.stop()
     assert "No run here has a cause" in told(opened())
+
+
+def test_the_axis_of_few_runs_has_whole_numbers_only() -> None:
+    rows = [{"day": "2026-11-11", "cause": "policy", "runs": 1}, {"day": "2026-11-11", "cause": "loop", "runs": 1}]
+    assert charts.over_time(rows, "day", "#000", "#999").layout.yaxis.dtick == 1
+    assert charts.over_time([{**rows[0], "runs": 40}], "day", "#000", "#999").layout.yaxis.dtick is None

@@ -161,6 +161,20 @@ def test_a_ticket_is_read_with_its_times_and_hostile_words_stay_words(home: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("resolved", "said"),
+    [("10:00:24", "after 24 s"), ("10:03:10", "after 3 min"), ("10:59:50", "after 1 h 00 min")],
+)
+def test_a_short_wait_is_told_in_its_own_unit(home: Path, make_csv: MakeCsv, resolved: str, said: str) -> None:
+    row = {"ticket_id": "T1", "created_at": "2026-01-05T10:00:00Z", "resolved_at": f"2026-01-05T{resolved}Z"}
+    load(ADMIN, make_csv([row]), mapping=None)
+    app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
+    app.run()
+    app.query_params["ticket"] = "T1"
+    app.switch_page(str(settings.ROOT / "pages" / "ticket.py")).run()
+    assert next(one for one in app.metric if one.label == "Resolved").delta == said
+
+
 def test_a_ticket_that_is_not_there_is_said_to_be_gone(full: AppTest) -> None:
     app = AppTest.from_file(str(settings.ROOT / "workbench" / "app.py"), default_timeout=60)
     app.run()

@@ -215,6 +215,7 @@ def rules(actor: Actor) -> None:
         key=f"cause-rules-{hash(tuple(known))}",
         hide_index=True,
         height="content",
+        placeholder="",
         disabled=True if not allowed else ["finds", "unit", "cause", "would tag"],
         column_config={
             "than": st.column_config.NumberColumn("than", min_value=0.0, help="The threshold, where it has one.")

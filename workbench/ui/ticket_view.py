@@ -133,9 +133,13 @@ def _when(moment: dt.datetime | None) -> str:
 def _after(ticket: dict[str, Any], name: str) -> str | None:
     if name == "created_at" or _empty(ticket[name]):
         return None
-    minutes = (ticket[name] - ticket["created_at"]) / dt.timedelta(minutes=1)
-    hours, rest = divmod(round(minutes), 60)
-    return f"after {hours / 24:,.1f} days" if hours >= 72 else f"after {hours} h {rest:02d} min"
+    taken: dt.timedelta = ticket[name] - ticket["created_at"]
+    if taken < dt.timedelta(minutes=1):
+        return f"after {taken.seconds} s"
+    hours, rest = divmod(round(taken / dt.timedelta(minutes=1)), 60)
+    if hours >= 72:
+        return f"after {hours / 24:,.1f} days"
+    return f"after {hours} h {rest:02d} min" if hours else f"after {rest} min"
 
 
 def _empty(value: Any) -> bool:

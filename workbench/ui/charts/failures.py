@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -26,9 +27,11 @@ def over_time(rows: Sequence[dict[str, Any]], grain: str, ink: str, faint: str) 
     frame["cause"] = [one if often.index(one) < MOST else OTHERS for one in frame["cause"]]
     rule = "W-MON" if grain == "week" else "D"
     made = go.Figure()
+    stacked: Counter[pd.Timestamp] = Counter()
     for number, cause in enumerate([*often[:MOST], *([OTHERS] if len(often) > MOST else [])]):
         part = frame[frame["cause"] == cause].set_index("day")["runs"]
         summed = part.resample(rule, label="left", closed="left").sum()
+        stacked.update(summed.to_dict())
         made.add_bar(
             x=summed.index,
             y=summed.to_numpy(),
@@ -38,6 +41,8 @@ def over_time(rows: Sequence[dict[str, Any]], grain: str, ink: str, faint: str) 
         )
     made.update_layout(barmode="stack", **_layout(ink, 280))
     made.update_yaxes(title="runs", gridcolor="rgba(128,128,128,0.18)", rangemode="tozero", tickformat="d")
+    if max(stacked.values()) < 6:
+        made.update_yaxes(dtick=1)  # No half runs.
     return made
 
 
