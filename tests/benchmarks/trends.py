@@ -88,7 +88,7 @@ def measure() -> list[dict[str, Any]]:
         bare, by_pandas = _bare(files), _pandas(files) if count <= 10_000_000 else None
         seen = _browser(home)
     told = f"bare DuckDB {bare * 1000:,.0f} ms" + (f", pandas {by_pandas * 1000:,.0f} ms" if by_pandas else "")
-    page = f"{seen['later']:.2f} s, a browser's first visit {seen['first']:.2f} s; a bare page {seen['bare']:.2f} s"
+    page = f"a browser's first visit {seen['first']:.2f} s; a bare page in a new session {seen['bare']:.2f} s"
     limit = 150 if count <= 10_000_000 else 300
     share, share_aside = SHARES.get(count, (None, None))
     return [
@@ -105,7 +105,8 @@ def measure() -> list[dict[str, Any]]:
         figure("slowest tenth out of bins, farthest", ours["error_p90"], "%", None, "by week and vendor"),
         figure("rollups on the disk", made["rollup"], "MB", 10, f"tickets {made['tickets']:.0f} MB"),
         figure("rollups, written", made["seconds"], "s", None, f"{count / max(made['seconds'], 1e-9):,.0f} tickets a second"),
-        figure("trends, page complete in the browser", seen["later"] / seen["bare"], "× a bare page", 1.25, page),
+        figure("trends, page complete in a new session", seen["later"], "s", 2, page),
+        figure("trends, a new session beside a bare page", seen["later"] / seen["bare"], "× a bare page", 1.25, page),
         figure("trends, page complete, again in a session", seen["again"], "s", 2, page),
     ]  # fmt: skip
 
@@ -323,49 +324,41 @@ def _browser(home: Path) -> dict[str, float]:
     """
     from tests.journeys.browser import browser, free_port, serve
 
-    with browser() as chromium:
-        with serve(home, "--no-seed") as app:
-            first, later, again = _visited(chromium, app.url)
-        place = home.parent / "bare.py"
-        place.write_text(PAGE, encoding="utf-8")
-        port = str(free_port())
-        command = [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            str(place),
-            "--server.headless=true",
-            "--server.port",
-            port,
-        ]
-        command += ["--browser.gatherUsageStats=false", "--server.address=127.0.0.1"]
+    place = home.parent / "bare.py"
+    place.write_text(PAGE, encoding="utf-8")
+    port = str(free_port())
+    command = [sys.executable, "-m", "streamlit", "run", str(place), "--server.headless=true", "--server.port", port]
+    command += ["--browser.gatherUsageStats=false", "--server.address=127.0.0.1"]
+    with browser() as chromium, serve(home, "--no-seed") as app:
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            _, bare, _ = _visited(chromium, f"http://127.0.0.1:{port}")
+            ours, bare = (chromium.new_context(viewport={"width": 1440, "height": 1800}) for _ in range(2))
+            seen, floor = [], []
+            for _ in range(6):  # in turns, so that a slow moment of the machine meets both
+                seen.append(_visited(ours, app.url))
+                floor.append(_visited(bare, f"http://127.0.0.1:{port}"))
         finally:
             server.terminate()
             server.wait()
-    return {"first": first, "later": later, "again": again, "bare": bare}
+    (first, _), *others = seen
+    later, again = (statistics.median(one[at] for one in others) for at in range(2))
+    return {"first": first, "later": later, "again": again, "bare": statistics.median(one[0] for one in floor[1:])}
 
 
-def _visited(chromium: Any, url: str) -> tuple[float, float, float]:
-    context = chromium.new_context(viewport={"width": 1440, "height": 1800})
-    visits, back = [], []
-    for _ in range(5):
-        page = context.new_page()
-        for _ in range(100):  # a server that starts
-            with contextlib.suppress(PlaywrightError):
-                page.goto(url)
-                break
-            time.sleep(0.1)
-        visits.append(_complete(page))
-        page.get_by_role("link", name="Home", exact=True).first.click()
-        page.locator(".js-plotly-plot").first.wait_for(timeout=60_000, state="detached")
-        back.append(_complete(page))
-        page.close()
-    context.close()
-    return visits[0], statistics.median(visits[1:]), statistics.median(back[1:])
+def _visited(context: Any, url: str) -> tuple[float, float]:
+    """Seconds until the page is complete in a new session, and when gone back to from another."""
+    page = context.new_page()
+    for _ in range(100):  # a server that starts
+        with contextlib.suppress(PlaywrightError):
+            page.goto(url)
+            break
+        time.sleep(0.1)
+    fresh = _complete(page)
+    page.get_by_role("link", name="Home", exact=True).first.click()
+    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000, state="detached")
+    again = _complete(page)
+    page.close()
+    return fresh, again
 
 
 def _complete(page: Any) -> float:

@@ -68,7 +68,7 @@ PASSAGES = {
 def _no_exporter() -> Iterator[None]:
     set_trace_processors([])
     yield
-    spans._Provider.used = False
+    spans._collecting = False
 
 
 class Desk:

@@ -8,22 +8,25 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import secrets
+import threading
 import time
 from contextlib import AbstractContextManager
 from typing import Any
 
-from agents import TracingProcessor, trace
-from agents.tracing import set_trace_provider
+from agents import TracingProcessor, set_trace_processors, trace
+from agents.tracing import get_trace_provider, set_trace_provider
 from agents.tracing.provider import DefaultTraceProvider
 
 from workbench.runtime.record import Recorder
 
 _live: dict[str, Recorder] = {}
+_lock = threading.Lock()
+_collecting = False
 
 
 def of_run(recorder: Recorder) -> AbstractContextManager[Any]:
     """The trace to run within: spans that end in it are added to the recorder until it is `left`."""
-    _Provider.use()
+    _collect()
     _live[recorder.trace] = recorder
     return trace(recorder.release.spec.flow, recorder.trace, recorder.conversation)
 
@@ -33,23 +36,31 @@ def left(recorder: Recorder) -> None:
     _live.pop(recorder.trace, None)
 
 
+def _collect() -> None:
+    """Have the SDK's spans come here, from the first run of the process on. A provider of the host's own stays."""
+    global _collecting
+    with _lock:
+        if _collecting:
+            return
+        there = get_trace_provider()
+        if type(there) is DefaultTraceProvider:
+            ours = _Provider()
+            if there._manual_disabled is not None:
+                ours.set_disabled(there._manual_disabled)
+            set_trace_provider(ours)
+        else:
+            set_trace_processors([_Collector()])
+        _collecting = True
+
+
 class _Provider(DefaultTraceProvider):
     """The SDK's provider with one processor, and with ids and times in a third of the time."""
-
-    used = False
 
     def __init__(self) -> None:
         super().__init__()
         self._own, self._number = secrets.token_hex(6), itertools.count()
         self._second = (0, "")
         self.set_processors([_Collector()])
-
-    @classmethod
-    def use(cls) -> None:
-        """Have the SDK make its spans here, from the first run of the process on."""
-        if not cls.used:
-            cls.used = True
-            set_trace_provider(cls())
 
     def gen_span_id(self) -> str:
         """An id that no other span has."""

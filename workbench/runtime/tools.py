@@ -78,7 +78,7 @@ class Catalogued:
         except ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}" for e in error.errors())
             raise Invalid(f"The arguments of {self.name} do not fit: {problems}.") from None
-        return dict(valid)
+        return dict(iter(valid))
 
 
 _catalogue: dict[str, Catalogued] = {}

@@ -148,6 +148,8 @@ def _driven(
 ) -> tuple[str, list[tuple[Any, ...]]]:
     """The beginning of an insert of rows that name the same columns, and their values as the driver takes them."""
     names, dialect = list(rows[0]), connection.dialect
+    if any(row.keys() != rows[0].keys() for row in rows):
+        raise ValueError(f"rows of {table.name} name different columns")
     made: list[Iterable[Any]] = []
     for name in names:
         convert = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)

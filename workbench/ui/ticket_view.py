@@ -135,7 +135,7 @@ def _after(ticket: dict[str, Any], name: str) -> str | None:
         return None
     taken: dt.timedelta = ticket[name] - ticket["created_at"]
     if taken < dt.timedelta(minutes=1):
-        return f"after {taken.seconds} s"
+        return f"after {max(0, taken // dt.timedelta(seconds=1))} s"
     hours, rest = divmod(round(taken / dt.timedelta(minutes=1)), 60)
     if hours >= 72:
         return f"after {hours / 24:,.1f} days"
