@@ -116,7 +116,7 @@ def test_the_path_tells_handoffs_failures_and_holds(migrated: Path) -> None:
     assert '"agent:front" -> "agent:money" [label="hands over"' in drawn
     assert 'label="look_up\\n2 times\\n1 failed" color="#f00"' in drawn
     assert 'label="injection\\nmessage passed' in drawn
-    hostile = record | {"outcome": 'x" [shape=none]; evil \\" -> "'}
+    hostile = record | {"outcome": 'x" [shape=none]; evil \\" -> "', "reply_waited": {}}
     assert 'evil ∖\\" -> \\""' in path.dot(hostile, **COLOURS)
 
 
