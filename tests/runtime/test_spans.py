@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from workbench.runtime import spans, tools
+from workbench.runtime import spans
 
 RUN = """
 import asyncio
@@ -59,20 +59,3 @@ def test_ids_differ_and_times_are_now() -> None:
     told = dt.datetime.fromisoformat(provider.time_iso())
     assert abs(told - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
     assert told.utcoffset() == dt.timedelta(0)
-
-
-def test_a_tool_may_call_its_arguments_as_it_likes() -> None:
-    @tools.tool(effect="read")
-    def look_everywhere(context: tools.ToolContext, keys: list[str], values: int = 3) -> str:
-        """Look for keys.
-
-        Args:
-            keys: What is looked for.
-            values: How many.
-        """
-        return ",".join(keys)
-
-    try:
-        assert tools.find("look_everywhere").arguments({"keys": ["a"]}) == {"keys": ["a"], "values": 3}
-    finally:
-        tools._catalogue.pop("look_everywhere")

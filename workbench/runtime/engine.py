@@ -398,8 +398,8 @@ async def _sdk(job: Job, agent: str, items: list[Any], visible: Visible | None) 
 async def _part(job: Job, agent: str, items: Any, visible: Visible | None) -> Any:
     """The SDK's run to its end, or to a call that a person may have to allow."""
     start, turns = job.network.agents[agent], job.spec.limits.turns
-    if isinstance(items, list) and len(items) == 1 and items[0].keys() == {"role", "content"}:
-        items = items[0]["content"] if items[0]["role"] == "user" else items  # quicker, and asked of the model the same
+    if items == [{"role": "user", "content": job.recorder.question}]:
+        items = job.recorder.question  # the SDK asks the model the same, and copies less
     if visible is None:
         return await Runner.run(start, items, context=job, max_turns=turns, run_config=job.config)
     ongoing = Runner.run_streamed(start, items, context=job, max_turns=turns, run_config=job.config)

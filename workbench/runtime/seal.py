@@ -75,8 +75,10 @@ def _parts(record: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
 def _text(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
-    if not value and value is not False and value != 0:
-        return b"null" if value is None else b"{}" if isinstance(value, dict) else b"[]"
+    if value is None:
+        return b"null"
+    if isinstance(value, dict | list) and not value:
+        return b"{}" if isinstance(value, dict) else b"[]"
     return _encode(value).encode("utf-8", "surrogatepass")
 
 

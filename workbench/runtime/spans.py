@@ -1,4 +1,4 @@
-"""The SDK's spans of runs that go on: each is given to its run's recorder, and none leaves the process.
+"""The SDK's spans of runs that go on: each is given to its run's recorder, and the SDK exports none.
 
 Spans are made many times in a run, on the path of whoever waits for it, so what each needs is made quickly.
 """

@@ -79,13 +79,9 @@ def causes() -> Mapping[str, str]:
     return _file().causes
 
 
-def shipped() -> list[Rule]:
-    """The rules as they come with the product."""
-    return list(_shipped())
-
-
 @functools.cache
-def _shipped() -> tuple[Rule, ...]:
+def shipped() -> tuple[Rule, ...]:
+    """The rules as they come with the product."""
     return tuple(rule.model_copy(update={"name": name}) for name, rule in _file().rules.items())
 
 
