@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tests.tickets.files import ADMIN, stored, write
+from tests.tickets.files import ADMIN, parts, stored, write
 from workbench.tickets import Loaded, load, mapping
 
 HEAD = "ticket_id,created_at,resolved_at,reopened,csat,sentiment,topic,body,Plan,updated_at\n"
@@ -100,8 +100,9 @@ def test_a_part_is_sorted_by_creation_and_id_however_the_file_is(tmp_path: Path,
     path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at", *rows, last]))
     loaded, found = _load(path, mapping.Mapping(), 0)
     assert (loaded.rows, loaded.duplicates) == {"": (40000, 0), "T050000,2026-03-01": (40001, 0)}.get(last, (40000, 1))
-    keys = list(found[["created_at", "ticket_id"]].itertuples(index=False, name=None))
-    assert keys == sorted(keys)
+    for part in parts():
+        keys = pd.read_parquet(part, columns=["created_at", "ticket_id"]).itertuples(index=False, name=None)
+        assert (listed := list(keys)) == sorted(listed)
     assert not found["ticket_id"].duplicated().any()
 
 

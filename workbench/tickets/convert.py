@@ -86,20 +86,27 @@ def _write(suggestion: dict[str, str]) -> str:
 def convert(batch: Batch, how: Plan) -> tuple[pd.DataFrame, list[Reject]]:
     """The good rows as ticket columns, and the rejects; together they are all rows of `batch`."""
     reasons: dict[int, list[str]] = {}
-    frame = pd.DataFrame(index=range(len(batch.lines)))
-    for target, kind in READ.items():
-        raw = batch.values.get(_source(target, how))
-        words = how.mapping.values.get(target, {})
-        values: list[str | None] = [None] * len(batch.lines)
-        if raw is not None:
-            texts = (_text(value, strip=target not in LONG) for value in raw)
-            values = [words.get(text, text) if text else None for text in texts]
-        frame[target] = _column(target, kind, values, raw, how, reasons)
+    frame = pd.DataFrame({target: _read(batch, target, how, reasons) for target in READ}, index=range(len(batch.lines)))
     frame[ATTRIBUTES] = _attributes(batch, how.attributes)
     frame[LINE] = pd.Series(batch.lines, dtype="int64")
     _check_rows(frame, reasons)
     rejects = [*batch.rejects, *(_reject(batch, row, why) for row, why in sorted(reasons.items()))]
     return frame.drop(index=list(reasons)), sorted(rejects, key=lambda one: one.line)
+
+
+def created(batch: Batch, how: Plan) -> list[dt.datetime | None]:
+    """When each row of `batch` was created, in UTC without a zone; None where it does not say so."""
+    return [None if one is pd.NaT else one.to_pydatetime() for one in _read(batch, "created_at", how, {})]
+
+
+def _read(batch: Batch, target: str, how: Plan, reasons: dict[int, list[str]]) -> pd.Series[Any]:
+    raw = batch.values.get(_source(target, how))
+    words = how.mapping.values.get(target, {})
+    values: list[str | None] = [None] * len(batch.lines)
+    if raw is not None:
+        texts = (_text(value, strip=target not in LONG) for value in raw)
+        values = [words.get(text, text) if text else None for text in texts]
+    return _column(target, READ[target], values, raw, how, reasons)
 
 
 def _source(target: str, how: Plan) -> str:

@@ -413,7 +413,7 @@ def _answered(part: Part, job_id: str) -> list[Path]:
 
 def rewritten(part: Part, answers: Sequence[Path], place: Path) -> Part:
     """The part with the answers in files, in the same order, as a new file. Raises Invalid where rows are missing."""
-    target = place / f"tickets-{part.month}-{merge.token()}.parquet"
+    target = place / manifest.unused(part.month)
     written = f"'{merge.escaped(target)}'"
     with duckdb.connect(":memory:", config={"threads": 2}) as connection:
         connection.execute(f"SET memory_limit = '{merge.MEMORY}'")

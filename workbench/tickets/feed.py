@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+import functools
 import hashlib
+import queue
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,38 +23,74 @@ import numpy.typing as npt
 from workbench.errors import Invalid
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 
-PIECE = 16 << 20
+PIECE, LARGE = 16 << 20, 64 << 20
+BLOCK = 1 << 20
+ROOM = 4 * BLOCK
+"""A block is read where there is room for it, in UTF-8 of any text."""
 LONGEST_LINE = 4_000_000
 LONGEST_RECORD = 131_072
 CAREFUL = 1 << 16
 SLICE = 1 << 18
 
 Ints = npt.NDArray[np.int64]
+NONE: Ints = np.array([], dtype=np.int64)
+
+
+class Buffers:
+    """Memory that is used again: to get it anew for every piece takes longer than to fill it."""
+
+    def __init__(self) -> None:
+        self.free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+
+    def take(self, size: int) -> bytearray:
+        """At least `size` bytes, whatever is in them."""
+        while not self.free.empty():
+            if len(found := self.free.get()) >= size:
+                return found
+        return bytearray(size)
+
+    def give(self, buffer: bytearray) -> None:
+        """Nobody looks at this one any longer."""
+        self.free.put(buffer)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of whole, well-formed records in UTF-8 with plain line ends; `lines` says where each record begins."""
+    """Bytes of whole, well-formed records in UTF-8 with plain line ends; `lines` says where each record begins.
 
-    data: bytes
+    Whoever took it calls `done` at the end: the bytes are others from then on.
+    """
+
+    data: memoryview
     starts: Ints
     lines: Ints
+    done: Callable[[], None] = lambda: None
+
+    def text(self, start: int, end: int) -> str:
+        """What stands between two places; bytes that are no UTF-8 come as single surrogates."""
+        return str(self.data[start:end], "utf-8", "surrogateescape")
+
+
+def slices(array: npt.NDArray[np.uint8]) -> Iterator[npt.NDArray[np.uint8]]:
+    """An array bit by bit, because what fits into the processor's cache is looked through much faster."""
+    return (array[at : at + SLICE] for at in range(0, len(array), SLICE))
 
 
 def places(array: npt.NDArray[np.uint8], byte: int) -> Ints:
-    """Where a byte stands. Slice by slice, because what fits into the processor's cache is found much faster."""
-    found = [np.flatnonzero(array[at : at + SLICE] == byte) + at for at in range(0, len(array), SLICE)]
-    return np.concatenate(found) if found else np.array([], dtype=np.int64)
+    """Where a byte stands."""
+    found = [np.flatnonzero(some == byte) + i * SLICE for i, some in enumerate(slices(array))]
+    return np.concatenate(found) if found else NONE
 
 
 class Feed:
     """The bytes of a file as UTF-8, in order and once, with their line numbers."""
 
-    def __init__(self, handle: BinaryIO, name: str, encoding: str) -> None:
+    def __init__(self, handle: BufferedReader, name: str, encoding: str) -> None:
         self.handle = handle
         self.name = name
-        self.buffer = b""
-        self.at = 0
+        self.buffers = Buffers()
+        self.buffer = bytearray()
+        self.at = self.end = 0
         self.line = 1
         self.ended = False
         self.raw = 0
@@ -68,27 +107,50 @@ class Feed:
 
     def fill(self, wanted: int) -> None:
         """Have `wanted` bytes in the buffer, or all that there are."""
-        texts = []
-        there = len(self.buffer) - self.at
-        while not self.ended and there < wanted:
-            block = self.handle.read(1 << 20)
-            self.ended = not block
-            self.raw += len(block)
-            self.digest.update(block)
-            text = self._decoded(block)
-            self.newlines += text.count(b"\n")
-            self.unfinished = not text.endswith(b"\n") if text else self.unfinished
-            texts.append(text)
-            there += len(text)
-        if texts:
-            self.buffer = b"".join([self.buffer[self.at :], *texts])
-            self.at = 0
+        if self.ended or self.end - self.at >= wanted:
+            return
+        if self.at + wanted + ROOM > len(self.buffer):
+            self.buffers.give(self._left(wanted + ROOM))
+        while not self.ended and self.end - self.at < wanted:
+            begin = self.end
+            self._read()
+            fresh = np.frombuffer(self.buffer, dtype=np.uint8)[begin : self.end]
+            self.newlines += sum(int(np.count_nonzero(some == 10)) for some in slices(fresh))
+            self.unfinished = int(fresh[-1]) not in (10, 13) if len(fresh) else self.unfinished
 
-    def _decoded(self, block: bytes) -> bytes:
-        if self.decoder is None:
-            return block
+    def take(self, size: int) -> tuple[memoryview, Callable[[], None]]:
+        """The next `size` bytes, and what to call when nobody looks at them any longer."""
+        data = memoryview(self.buffer)[self.at : self.at + size]
+        self.at += size
+        if self.end - self.at > size:
+            return memoryview(bytes(data)), lambda: None
+        return data, functools.partial(self.buffers.give, self._left(len(self.buffer)))
+
+    def _left(self, size: int) -> bytearray:
+        """Go on in another buffer of at least `size` bytes; the one that was left."""
+        before, there = self.buffer, self.end - self.at
+        self.buffer = self.buffers.take(size)
+        self.buffer[:there] = memoryview(before)[self.at : self.end]
+        self.at, self.end = 0, there
+        return before
+
+    def _read(self) -> None:
+        """Read a block behind what is there."""
+        room = memoryview(self.buffer)[self.end :]
+        block = room[: self.handle.readinto(room[:BLOCK])] if self.decoder is None else self.handle.read(BLOCK)
+        self.ended = not len(block)
+        self.raw += len(block)
+        self.digest.update(block)
+        if self.decoder is not None:
+            block = self._decoded(self.decoder, bytes(block))
+            if len(block) > len(room):
+                self._left(self.end - self.at + len(block))
+            self.buffer[self.end : self.end + len(block)] = block
+        self.end += len(block)
+
+    def _decoded(self, decoder: codecs.IncrementalDecoder, block: bytes) -> bytes:
         try:
-            return self.decoder.decode(block, final=not block).encode("utf-8", "surrogateescape")
+            return decoder.decode(block, final=not block).encode("utf-8", "surrogateescape")
         except UnicodeError as error:
             raise Invalid(
                 f"{self.name} is not text in {self.encoding}.", remedy="Name its encoding in the mapping."
@@ -98,11 +160,11 @@ class Feed:
         """The next physical line with its end; empty where there is none. Raises Invalid where it is over 4 MB."""
         wanted = 1 << 16
         while (end := self._line_end()) < 0 and not self.ended:
-            if len(self.buffer) - self.at > LONGEST_LINE:
+            if self.end - self.at > LONGEST_LINE:
                 raise too_long(self.name, self.line)
             self.fill(wanted)
             wanted *= 4
-        end = len(self.buffer) if end < 0 else end
+        end = self.end if end < 0 else end
         if end - self.at > LONGEST_LINE:
             raise too_long(self.name, self.line)
         found = self.buffer[self.at : end]
@@ -111,8 +173,8 @@ class Feed:
 
     def _line_end(self) -> int:
         """Where the next line ends: after a line feed, or after a carriage return without one; -1 if not in sight."""
-        feed = self.buffer.find(b"\n", self.at)
-        alone = self.buffer.find(b"\r", self.at, feed if feed >= 0 else len(self.buffer) - 1)
+        feed = self.buffer.find(b"\n", self.at, self.end)
+        alone = self.buffer.find(b"\r", self.at, feed if feed >= 0 else self.end - 1)
         if alone >= 0 and alone + 1 != feed:
             return alone + 1
         return feed + 1 if feed >= 0 else -1
@@ -124,14 +186,13 @@ class Feed:
 
     def adds_up(self) -> bool:
         """Whether the lines done with are all lines of the file, counted apart."""
-        last = self.unfinished and not self.buffer.endswith(b"\r")
-        return self.line - 1 == self.newlines + self.returns + last
+        return self.line - 1 == self.newlines + self.returns + self.unfinished
 
     def unread(self, texts: list[str]) -> None:
         """Give lines back that were taken last."""
         back = "".join(texts).encode("utf-8", "surrogateescape")
-        self.buffer = back + self.buffer[self.at :]
-        self.at = 0
+        self.buffer = bytearray(back + self.buffer[self.at : self.end])
+        self.at, self.end = 0, len(self.buffer)
 
 
 def too_long(name: str, line: int) -> Invalid:
@@ -141,14 +202,16 @@ def too_long(name: str, line: int) -> Invalid:
     )
 
 
-def segments(feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: int | None) -> Iterator[Piece | Batch]:
-    """The rest of the file: pieces of at least `quick` bytes, and records that a careful reader has taken apart."""
+def segments(
+    feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: int | None, most: int = PIECE
+) -> Iterator[Piece | Batch]:
+    """The rest of the file: pieces of `quick` to `most` bytes, and records that a careful reader has taken apart."""
     patience = CAREFUL
     while True:
-        feed.fill(CAREFUL if quick is None else PIECE)
-        if feed.at >= len(feed.buffer):
+        feed.fill(CAREFUL if quick is None else most)
+        if feed.at >= feed.end:
             return
-        piece = None if quick is None else _piece(feed, dialect, quick)
+        piece = None if quick is None else _piece(feed, dialect, quick, most)
         if piece is not None:
             patience = CAREFUL
             yield piece
@@ -157,16 +220,17 @@ def segments(feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: i
             patience = min(patience * 2, CAREFUL * 64)
 
 
-def _piece(feed: Feed, dialect: Dialect, least: int) -> Piece | None:
+def _piece(feed: Feed, dialect: Dialect, least: int, most: int) -> Piece | None:
     """The longest piece at the front that is surely well formed; None where that is less than `least` bytes."""
-    data = feed.buffer[feed.at : feed.at + PIECE]
-    last = feed.ended and feed.at + len(data) >= len(feed.buffer)
-    bad = data.find(b"\0")
+    end = min(feed.at + most, feed.end)
+    last = feed.ended and end >= feed.end
+    bad = feed.buffer.find(b"\0", feed.at, end)
     if bad >= 0:
-        data, last = data[:bad], False
-    array = np.frombuffer(data, dtype=np.uint8)
+        end, last = bad, False
+    array = np.frombuffer(feed.buffer, dtype=np.uint8)[feed.at : end]
     quotes, newlines = places(array, ord(dialect.quote)), places(array, 10)
-    limit = min(_first_odd_quote(array, quotes, dialect, last), _first_alone(array))
+    returns = places(array, 13) if feed.buffer.find(b"\r", feed.at, end) >= 0 else NONE
+    limit = min(_first_odd_quote(array, quotes, dialect, last), _first_alone(array, returns))
     outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0] if len(quotes) else newlines
     ends = outside + 1
     if last and limit == len(array) and len(quotes) % 2 == 0 and (not len(ends) or ends[-1] < len(array)):
@@ -176,25 +240,26 @@ def _piece(feed: Feed, dialect: Dialect, least: int) -> Piece | None:
         ends = ends[: over[0]]
     if not len(ends) or ends[-1] < least:
         return None
-    return _cut(feed, data, array, ends, newlines)
+    return _cut(feed, array, ends, newlines)
 
 
-def _cut(feed: Feed, data: bytes, array: npt.NDArray[np.uint8], ends: Ints, newlines: Ints) -> Piece:
+def _cut(feed: Feed, array: npt.NDArray[np.uint8], ends: Ints, newlines: Ints) -> Piece:
     """Take the records that end at `ends` off the feed. Empty lines between records are left out."""
     size = int(ends[-1])
     starts = np.concatenate([[0], ends[:-1]])
     lines = feed.line + np.searchsorted(newlines, starts)
-    feed.at += size
-    feed.line += int(np.searchsorted(newlines, size)) + (0 if array[size - 1] == 10 else 1)
-    data = data[:size]
     returns = np.flatnonzero((array[ends - 1] == 10) & (array[np.maximum(ends - 2, 0)] == 13) & (ends - starts > 1))
     removed = ends[returns] - 2
+    feed.line += int(np.searchsorted(newlines, size)) + (0 if array[size - 1] == 10 else 1)
+    data, done = feed.take(size)
     if len(removed):
-        data = np.delete(array[:size], removed).tobytes()
+        shorter = np.delete(np.frombuffer(data, dtype=np.uint8), removed)
+        done()
+        data, done = shorter.data, lambda: None
         starts = starts - np.searchsorted(removed, starts)
     lengths = np.diff(starts, append=len(data))
     empty = (lengths == 1) & (np.frombuffer(data, dtype=np.uint8)[starts] == 10)
-    return Piece(data, starts[~empty], lines[~empty])
+    return Piece(data, starts[~empty], lines[~empty], done)
 
 
 def _first_odd_quote(array: npt.NDArray[np.uint8], quotes: Ints, dialect: Dialect, last: bool) -> int:
@@ -214,9 +279,8 @@ def _first_odd_quote(array: npt.NDArray[np.uint8], quotes: Ints, dialect: Dialec
     return int(odd.min()) if len(odd) else len(array)
 
 
-def _first_alone(array: npt.NDArray[np.uint8]) -> int:
+def _first_alone(array: npt.NDArray[np.uint8], returns: Ints) -> int:
     """Where the first carriage return without a line feed stands; the length where there is none."""
-    returns = places(array, 13)
     if not len(returns):
         return len(array)
     alone = returns[array[np.minimum(returns + 1, len(array) - 1)] != 10]

@@ -21,9 +21,9 @@ import pandas as pd
 from workbench import access, store
 from workbench.errors import Invalid, WorkbenchError
 from workbench.tickets import manifest, merge, publish, quick
-from workbench.tickets.batches import EXCERPT, Batch, Dialect, Reject
+from workbench.tickets.batches import EXCERPT, Batch, Reject
 from workbench.tickets.convert import Plan, convert, plan
-from workbench.tickets.feed import Feed, Piece, segments
+from workbench.tickets.feed import LARGE, PIECE, Piece, segments
 from workbench.tickets.manifest import Load, Manifest
 from workbench.tickets.mapping import Mapping, plain
 from workbench.tickets.read import open_csv, read
@@ -187,7 +187,9 @@ def _stage_csv(path: Path, how: Plan, place: Path, *, least: int | None, progres
         feed, columns = open_csv(path, handle, dialect)
         staged = _Staged([], place / "rejects.csv")
         keep = _Keeper(staged, out)
-        for files, records, rows, rejects in _converted(feed, columns, how, dialect, place, least):
+        most = min(LARGE, max(PIECE, path.stat().st_size >> 4))
+        pieces = segments(feed, columns, dialect, quick=least, most=most)
+        for files, records, rows, rejects in _converted(pieces, columns, how, place):
             staged.records += records
             staged.rows += rows
             keep(rejects)
@@ -203,9 +205,7 @@ def _stage_csv(path: Path, how: Plan, place: Path, *, least: int | None, progres
 Made = tuple[list[Path], int, int, list[Reject]]
 
 
-def _converted(
-    feed: Feed, columns: tuple[str, ...], how: Plan, dialect: Dialect, place: Path, least: int | None
-) -> Iterator[Made]:
+def _converted(pieces: Iterator[Piece | Batch], columns: tuple[str, ...], how: Plan, place: Path) -> Iterator[Made]:
     """The files of each piece, in order, with how many records it had, how many were good, and the rejects."""
     idle: queue.SimpleQueue[quick.Quick] = queue.SimpleQueue()
     workers: list[quick.Quick] = []
@@ -215,11 +215,12 @@ def _converted(
         try:
             worker = idle.get_nowait()
         except queue.Empty:
-            worker = quick.Quick(columns, how, dialect)
+            worker = quick.Quick(columns, how, how.mapping.dialect)
             workers.append(worker)
         try:
             if isinstance(found, Piece):
                 files, rows, rejects = worker.convert(found, target)
+                found.done()
                 return files, len(found.starts), rows, rejects
             frame, rejects = convert(found, how)
             files = [target] if len(frame) and quick.write(worker.connection, frame, target) else []
@@ -230,7 +231,7 @@ def _converted(
     with ThreadPoolExecutor(WORKERS) as pool:
         waiting: deque[Future[Made]] = deque()
         try:
-            for number, found in enumerate(segments(feed, columns, dialect, quick=least)):
+            for number, found in enumerate(pieces):
                 waiting.append(pool.submit(work, number, found))
                 if len(waiting) > WORKERS:
                     yield waiting.popleft().result()

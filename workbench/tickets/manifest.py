@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import secrets
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from workbench.errors import NotFound, Unavailable
 FILE = "tickets.parquet"
 META = "meta.json"
 MANIFEST = "manifest.json"
+PART = "tickets-"
+"""How the name of every part begins, but of an old home's."""
 FORMAT = 1
 LOADS = 500
 """So many loads are listed; the audit trail has all."""
@@ -196,6 +199,11 @@ def undone(manifest: Manifest) -> Manifest:
         before=manifest.parts,
         undoes="",
     )
+
+
+def unused(month: str) -> str:
+    """A name for a new part of a month, which no other file has."""
+    return f"{PART}{month}-{secrets.token_hex(6)}.parquet"
 
 
 def rollup(part: Path) -> Path:

@@ -7,10 +7,10 @@ says the same. Of several rows with one id the one updated last counts, and of t
 from __future__ import annotations
 
 import datetime as dt
-import secrets
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from workbench.tickets import manifest, rollups
 from workbench.tickets.alone import literals
 from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
-from workbench.tickets.manifest import FILE, Part
+from workbench.tickets.manifest import FILE, PART, Part
 from workbench.tickets.quick import SURE
 
 MEMORY = "600MB"
@@ -49,6 +49,26 @@ class Merged:
     last: dt.datetime | None
 
 
+@dataclass(frozen=True)
+class Span:
+    """A file of converted rows: how many there are, and when the first and the last of them were created."""
+
+    path: Path
+    rows: int
+    first: dt.datetime
+    last: dt.datetime
+
+    @property
+    def ready(self) -> bool:
+        """Whether the file is a part as it stands: of one month, sorted, and with nothing to leave out."""
+        return self.path.name.startswith(PART)
+
+    def part(self, month: str) -> tuple[Part, Path]:
+        """The file as a part of its month."""
+        first, last = f"{self.first.isoformat()}Z", f"{self.last.isoformat()}Z"
+        return Part(self.path.name, month, self.rows, first, last), self.path
+
+
 class Merge:
     """One merge of the files of converted rows in a staging folder."""
 
@@ -71,12 +91,12 @@ class Merge:
         found: tuple[Any, ...] = self.db.cursor().execute(sql).fetchall()[0]
         return found
 
-    def _spans(self) -> list[tuple[Path, dt.datetime, dt.datetime]]:
+    def _spans(self) -> list[Span]:
         rows = self.db.execute(
-            f"SELECT filename, min(created_at), max(created_at) FROM read_parquet({literals(self.files)}, filename=true) "
-            f"WHERE {SURE} GROUP BY 1"
+            f"SELECT filename, count(*), min(created_at), max(created_at) FROM read_parquet({literals(self.files)}, "
+            f"filename=true) WHERE {SURE} GROUP BY 1 ORDER BY 3"
         ).fetchall()
-        return [(Path(name), first, last) for name, first, last in rows]
+        return [Span(Path(name), rows, first, last) for name, rows, first, last in rows]
 
     def duplicates(self) -> int:
         """Skip all but one row of each id; how many are skipped."""
@@ -121,9 +141,14 @@ class Merge:
         losing = self.db.execute("SELECT DISTINCT filename FROM fate WHERE fate = 'changed'").fetchall()
         return counts, {Path(row[0]).name for row in losing}
 
-    def skipping(self) -> bool:
-        """Whether any row is skipped."""
-        return bool(self.one("SELECT count(*) FROM skip")[0])
+    @functools.cached_property
+    def spoiled(self) -> frozenset[Path]:
+        """The files with rows that are skipped, once these are known."""
+        if not self.one("SELECT count(*) FROM skip")[0]:
+            return frozenset()
+        read = f"read_parquet({literals(self.files)}, filename=true)"
+        rows = self.db.execute(f"SELECT DISTINCT filename FROM {read} SEMI JOIN skip ON {LINE} = skip.line").fetchall()
+        return frozenset(Path(row[0]) for row in rows)
 
     def months(self) -> list[str]:
         """The months of the rows that are kept."""
@@ -132,14 +157,24 @@ class Merge:
         )
         return [f"{row[0]:%Y-%m}" for row in rows.fetchall()]
 
-    def write(self, month: str, parts: Sequence[Part]) -> tuple[Part, Path] | None:
-        """A new part of a month: what stays of `parts`, and the rows that are kept; None where nothing is left.
+    def write(self, month: str, parts: Sequence[Part]) -> list[tuple[Part, Path]]:
+        """The new parts of a month: files that are ready as they stand, and one of all else; none where nothing is left."""
+        start, end = bounds(month)
+        near = [span for span in self.spans if span.first < end and span.last >= start]
+        ready = [span for span in near if span.ready and not parts and span.path not in self.spoiled]
+        made = [span.part(month) for span in ready]
+        rest = [span.path for span in near if span not in ready]
+        if (parts or rest) and (found := self._written(month, parts, rest)) is not None:
+            made.append(found)
+        return made
 
-        What enrichment had found stays with a ticket whose words stayed.
+    def _written(self, month: str, parts: Sequence[Part], near: Sequence[Path]) -> tuple[Part, Path] | None:
+        """A new part of a month: what stays of `parts`, and the rows in the files `near` it that are kept.
+
+        What enrichment had found stays with a ticket whose words stayed. None where nothing is left.
         """
         start, end = bounds(month)
         inside = f"created_at >= TIMESTAMP '{start}' AND created_at < TIMESTAMP '{end}'"
-        near = [path for path, first, last in self.spans if first < end and last >= start]
         fresh = f"{COLUMNS} FROM read_parquet({literals(near)})"
         enriched = any(part.enriched for part in parts)
         columns = f"{COLUMNS}, {ADDED}" if enriched else COLUMNS
@@ -150,13 +185,10 @@ class Merge:
         if near:
             rows = f"SELECT {fresh} ANTI JOIN skip ON {LINE} = skip.line WHERE {SURE} AND {inside}"
             sources.append(_with_kept(rows) if enriched else rows)
-        target = self.place / f"tickets-{month}-{token()}.parquet"
+        target = self.place / manifest.unused(month)
         cursor = self.db.cursor()
         try:
-            # A join may change the order, so nothing is joined where the order is relied upon.
-            plain = f"SELECT {fresh} WHERE {SURE} AND {inside}"
-            ready = not parts and not self.skipping() and _in_order(cursor, plain)
-            query = plain if ready else f"{' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id"
+            query = f"{' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id"
             cursor.execute(f"COPY ({query}) TO {_text(target)} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)")
             rows, first, last = cursor.execute(
                 f"SELECT count(*), min(created_at), max(created_at) FROM read_parquet({_text(target)})"
@@ -166,7 +198,7 @@ class Merge:
         if not rows:
             target.unlink()
             return None
-        return Part(target.name, month, rows, f"{first.isoformat()}Z", f"{last.isoformat()}Z", enriched), target
+        return replace(Span(target, rows, first, last).part(month)[0], enriched=enriched), target
 
 
 def merge(
@@ -214,10 +246,9 @@ def _write(
     run: Merge, months: Sequence[str], parts: Sequence[Part], progress: Callable[[float], None]
 ) -> list[tuple[Part, Path]]:
     """One month after another, each on all threads: two at once would share the memory, and spill to the disk."""
-    made = []
+    made: list[tuple[Part, Path]] = []
     for done, month in enumerate(months, 1):
-        if (found := run.write(month, [part for part in parts if part.month in (month, "")])) is not None:
-            made.append(found)
+        made += run.write(month, [part for part in parts if part.month in (month, "")])
         progress(done / len(months))
     return made
 
@@ -251,15 +282,6 @@ def _roll_up(place: Path, parts: Sequence[Part]) -> None:
     found = [path if path.is_file() else manifest.folder() / path.name for path in files]
     pairs = [(path, manifest.rollup(file)) for path, file in zip(found, files, strict=True)]
     rollups.write_all(pairs, enriched=parts[0].enriched)
-
-
-def _in_order(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
-    """Whether rows stand already as a part is sorted, file after file: most systems write the oldest ticket first."""
-    found = connection.execute(
-        "SELECT bool_and(before IS NULL OR created_at > before OR created_at = before AND ticket_id >= id) FROM (SELECT "
-        f"created_at, ticket_id, lag(created_at) OVER () AS before, lag(ticket_id) OVER () AS id FROM ({query}))"
-    ).fetchall()
-    return bool(found[0][0])
 
 
 def _months_of(part: Part, run: Merge) -> set[str]:
@@ -319,11 +341,6 @@ def bounds(month: str) -> tuple[dt.datetime, dt.datetime]:
     """The beginning of a month, and of the next one."""
     year, number = map(int, month.split("-"))
     return dt.datetime(year, number, 1), dt.datetime(year + number // 12, number % 12 + 1, 1)
-
-
-def token() -> str:
-    """What tells one file of a month from the others."""
-    return secrets.token_hex(6)
 
 
 def escaped(path: Path) -> str:

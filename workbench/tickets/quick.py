@@ -6,12 +6,14 @@ goes to `convert`, which accepts it or says why not.
 
 from __future__ import annotations
 
+import bisect
 import csv
 import datetime as dt
 import functools
 import json
 import re
 import zoneinfo
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from workbench.tickets import manifest
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
 from workbench.tickets.columns import ATTRIBUTES, READ, STORED
-from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert, latest
-from workbench.tickets.feed import LONGEST_RECORD, Piece
+from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert, created, latest
+from workbench.tickets.feed import LONGEST_RECORD, Piece, slices
 
 CLEAN = (
     "{0} IS NULL OR (({0} >= '!' AND {0} < chr(127)) OR ({0} >= chr(161) AND {0} < chr(5760)) OR {0} >= chr(12289)) AND "
@@ -79,7 +82,37 @@ class Quick:
         self.connection.close()
 
     def convert(self, piece: Piece, target: Path) -> tuple[list[Path], int, list[Reject]]:
-        """Write the good rows of a piece to `target` and a file beside it; the files, how many rows, and the rejects."""
+        """Write the good rows of a piece to files named like `target`; the files, how many rows, and the rejects.
+
+        A file that is a part of a month as it stands has the name of one.
+        """
+        files: list[Path] = []
+        rejects: list[Reject] = []
+        good = 0
+        for number, of_month in enumerate(self._by_month(piece)):
+            more, rows, bad = self._converted(of_month, target.with_stem(f"{target.stem}-{number}"))
+            files += more
+            rejects += bad
+            good += rows
+        return files, good, rejects
+
+    def _by_month(self, piece: Piece) -> Iterator[Piece]:
+        """A piece in order, cut where a new month begins; whether it really is in order is seen once it is written."""
+        size = len(piece.starts)
+
+        def month(number: int) -> str:
+            moments = created(self._with_care(piece, [number]), self.how)
+            return "".join(f"{one:%Y-%m}" for one in moments if one)
+
+        start = 0
+        while not self.sorting and start < size and (here := month(start)) < month(size - 1):
+            end = bisect.bisect_right(range(size), here, lo=start, key=month)
+            yield _between(piece, start, end)
+            start = end
+        if not start or start < size:
+            yield _between(piece, start, size)
+
+    def _converted(self, piece: Piece, target: Path) -> tuple[list[Path], int, list[Reject]]:
         scratch = target.with_suffix(".csv")
         try:
             piece, odd = self._taken(piece, scratch, target)
@@ -88,6 +121,8 @@ class Quick:
         files = [target] if len(piece.starts) else []
         unsure = self._unsure(piece, target) if files else []
         good = len(piece.starts) - len(unsure)
+        if good and not len(unsure) and (month := self._month(target)):
+            files = [target.rename(target.with_name(manifest.unused(month)))]
         rejects: list[Reject] = []
         frames = []
         for part in (self._with_care(piece, unsure), odd):
@@ -170,10 +205,24 @@ class Quick:
             if kind == "TIMESTAMP" and target in self.how.columns
         }
 
+    def _month(self, target: Path) -> str:
+        """The month of all rows in a file that is sorted as a part is; empty where there are several, or it is not."""
+        times = self._values(target, "created_at")
+        first, last = (f"{pd.Timestamp(one):%Y-%m}" for one in (times[0], times[-1]))
+        if self.sorting or first != last:
+            return ""
+        same = np.flatnonzero(times[1:] == times[:-1])
+        names = self._values(target, "ticket_id") if len(same) else same
+        return first if bool((names[same + 1] >= names[same]).all()) else ""
+
     def _in_order(self, target: Path) -> bool:
-        query = f"SELECT created_at FROM read_parquet({_text(str(target))}) WHERE {SURE}"
-        times = self.connection.execute(query).fetchnumpy()["created_at"]
+        times = self._values(target, "created_at")
         return bool((times[1:] >= times[:-1]).all())
+
+    def _values(self, target: Path, name: str) -> Any:
+        """The values of a column of which SQL was certain."""
+        query = f"SELECT {name} FROM read_parquet({_text(str(target))}) WHERE {SURE}"
+        return self.connection.execute(query).fetchnumpy()[name]
 
     def _with_care(self, piece: Piece, numbers: Any) -> Batch:
         """These records, taken apart one by one. Raises Odd for one of several lines that is bad."""
@@ -182,7 +231,7 @@ class Quick:
         rows: list[list[str]] = []
         rejects: list[Reject] = []
         for number in np.asarray(numbers).tolist():
-            text = piece.data[piece.starts[number] : ends[number]].decode("utf-8", "surrogateescape")
+            text = piece.text(piece.starts[number], ends[number])
             reader = csv.reader(
                 iter(_by_feed(text)),
                 delimiter=self.dialect.delimiter,
@@ -212,13 +261,14 @@ def write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, target: Pa
 
 
 def copied(connection: duckdb.DuckDBPyConnection, query: str, target: Path, *, in_order: bool) -> int:
-    """Write converted rows under way to a part; how many.
+    """Write converted rows; how many.
 
-    What is not in order is sorted, and in small groups, so that a month is found without the rest.
+    What is in order may stay as it is written. What is not is sorted, and in small groups, so that a month is found
+    without the rest.
     """
-    order, group = ("", 16384) if in_order else (" ORDER BY created_at", 4096)
+    order, how = ("", "zstd") if in_order else (" ORDER BY created_at", "snappy, ROW_GROUP_SIZE 4096")
     made = connection.execute(
-        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, ROW_GROUP_SIZE {group})"
+        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION {how})"
     )
     return int(made.fetchall()[0][0])
 
@@ -230,7 +280,16 @@ def _without(piece: Piece, numbers: Any) -> Piece:
     ends = np.append(piece.starts[1:], len(piece.data))
     lengths = (ends - piece.starts)[keep]
     data = b"".join(piece.data[start:end] for start, end in _runs(piece.starts, ends, keep))
-    return Piece(data, np.cumsum(lengths) - lengths, piece.lines[keep])
+    return Piece(memoryview(data), np.cumsum(lengths) - lengths, piece.lines[keep])
+
+
+def _between(piece: Piece, start: int, end: int) -> Piece:
+    """The records of a piece from one number to another."""
+    if start == 0 and end == len(piece.starts):
+        return piece
+    first = int(piece.starts[start])
+    last = int(piece.starts[end]) if end < len(piece.starts) else len(piece.data)
+    return Piece(piece.data[first:last], piece.starts[start:end] - first, piece.lines[start:end])
 
 
 def _runs(starts: Any, ends: Any, keep: Any) -> list[tuple[int, int]]:
@@ -261,10 +320,9 @@ def _records_at(piece: Piece, begins: list[int]) -> Any:
 
 def _is_plain(piece: Piece) -> bool:
     """Whether a piece is in ASCII, and its only characters below the blank are the line feeds that end records."""
-    feeds = piece.data.count(b"\n")
-    if not piece.data.isascii() or feeds > len(piece.starts):
-        return False
-    return int(np.count_nonzero(np.frombuffer(piece.data, dtype=np.uint8) < 32)) == feeds
+    array = np.frombuffer(piece.data, dtype=np.uint8)
+    odd = sum(int(np.count_nonzero((some < 32) | (some > 127))) for some in slices(array))
+    return odd <= len(piece.starts) and odd == sum(int(np.count_nonzero(some == 10)) for some in slices(array))
 
 
 def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, clean: str, raw: str, line: str) -> str:

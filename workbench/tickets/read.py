@@ -6,8 +6,9 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from workbench.errors import Invalid, NotFound
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, is_utf8
@@ -54,7 +55,7 @@ def _readers(dialect: Dialect, within: tuple[str, ...]) -> dict[str, Callable[[P
     }
 
 
-def open_csv(path: Path, handle: BinaryIO, dialect: Dialect) -> tuple[Feed, tuple[str, ...]]:
+def open_csv(path: Path, handle: BufferedReader, dialect: Dialect) -> tuple[Feed, tuple[str, ...]]:
     """The feed of an open CSV file behind its header, and the columns that the header names; raises Invalid."""
     feed = Feed(handle, path.name, dialect.encoding)
     lines = Lines(feed)
