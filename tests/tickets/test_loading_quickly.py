@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from tests.tickets.files import ADMIN, parts, stored, write
-from workbench.tickets import Loaded, load, mapping
+from workbench.tickets import Loaded, load, manifest, mapping
 
 HEAD = "ticket_id,created_at,resolved_at,reopened,csat,sentiment,topic,body,Plan,updated_at\n"
 TIMES: tuple[str, ...] = (
@@ -109,3 +109,28 @@ def test_a_part_is_sorted_by_creation_and_id_however_the_file_is(tmp_path: Path,
 def _load(path: Path, how: mapping.Mapping, quick_from: int) -> tuple[Loaded, pd.DataFrame]:
     loaded = load(ADMIN, path, mapping=how, replace_all=True, quick_from=quick_from)
     return loaded, stored()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_file_in_order_is_cut_into_parts_of_a_month_whatever_its_first_lines_say(tmp_path: Path) -> None:
+    rows = [f"T{i:06},2026-{1 + i // 3000:02}-01,{'word ' * 40}" for i in range(12000)]
+    rows[0] = "T000000,2026-01-01"
+    rows[6000] = "T006000,soon,"
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at,body", *rows, ""]))
+    loaded, found = _load(path, mapping.Mapping(), 1 << 20)
+    assert [(one.line, one.reason) for one in loaded.rejects] == [
+        (2, "2 values instead of 3"),
+        (6002, "created_at 'soon' is not a time written as 2026-03-05T14:30:00Z"),
+    ]
+    months = found["created_at"].dt.strftime("%Y-%m").value_counts().to_dict()
+    assert months == {"2026-01": 2999, "2026-02": 3000, "2026-03": 2999, "2026-04": 3000}
+    assert [part.month for part in manifest.read().parts] == ["2026-01", "2026-02", "2026-03", "2026-04"]
+
+
+@pytest.mark.parametrize("quick_from", [0, 1 << 20])
+@pytest.mark.parametrize("end", ["\r", "\n\r", "\r\n"])
+@pytest.mark.usefixtures("home")
+def test_a_file_may_end_with_a_carriage_return(tmp_path: Path, end: str, quick_from: int) -> None:
+    path = write(tmp_path / "t.csv", f"ticket_id,created_at\nA,2026-01-01\nB,2026-01-02{end}")
+    loaded, found = _load(path, mapping.Mapping(), quick_from)
+    assert (loaded.rows, loaded.rejected, list(found["ticket_id"])) == (2, 0, ["A", "B"])

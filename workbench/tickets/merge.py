@@ -22,10 +22,10 @@ from workbench.tickets.alone import literals
 from workbench.tickets.columns import ENRICHED, STORED, UPDATED
 from workbench.tickets.convert import LINE
 from workbench.tickets.manifest import FILE, PART, Part
-from workbench.tickets.quick import SURE
+from workbench.tickets.quick import FORMAT, SURE
 
 MEMORY = "600MB"
-AT_ONCE = 500_000
+AT_ONCE = 1_000_000
 """Rollups of so many tickets are made together."""
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
 ADDED = ", ".join(ENRICHED)
@@ -189,7 +189,7 @@ class Merge:
         cursor = self.db.cursor()
         try:
             query = f"{' UNION ALL '.join(sources)} ORDER BY created_at, ticket_id"
-            cursor.execute(f"COPY ({query}) TO {_text(target)} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd)")
+            cursor.execute(f"COPY ({query}) TO {_text(target)} ({FORMAT})")
             rows, first, last = cursor.execute(
                 f"SELECT count(*), min(created_at), max(created_at) FROM read_parquet({_text(target)})"
             ).fetchall()[0]

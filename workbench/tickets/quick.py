@@ -6,7 +6,6 @@ goes to `convert`, which accepts it or says why not.
 
 from __future__ import annotations
 
-import bisect
 import csv
 import datetime as dt
 import functools
@@ -51,7 +50,11 @@ SURE = "_sure"
 FEW = 0.05
 """Share of rows that are read with care before the wider SQL is used."""
 SAMPLE = 64
-"""So many records of a piece tell how its times are written."""
+"""So many records of a piece tell how its times are written, and where a month ends."""
+FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 10000"
+"""How parts are written: columns of a few words by dictionary, without trying it for long on those of many."""
+PASSING = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, ROW_GROUP_SIZE 4096"
+"""How rows are written that are soon read and sorted into parts."""
 FIRST, LAST = "TIMESTAMP '1970-01-01'", "TIMESTAMP '2100-01-01'"
 
 
@@ -99,18 +102,29 @@ class Quick:
     def _by_month(self, piece: Piece) -> Iterator[Piece]:
         """A piece in order, cut where a new month begins; whether it really is in order is seen once it is written."""
         size = len(piece.starts)
-
-        def month(number: int) -> str:
-            moments = created(self._with_care(piece, [number]), self.how)
-            return "".join(f"{one:%Y-%m}" for one in moments if one)
-
         start = 0
-        while not self.sorting and start < size and (here := month(start)) < month(size - 1):
-            end = bisect.bisect_right(range(size), here, lo=start, key=month)
+        while not self.sorting and start < size - 1 and (end := self._month_ends(piece, start)) < size:
             yield _between(piece, start, end)
             start = end
-        if not start or start < size:
-            yield _between(piece, start, size)
+        yield _between(piece, start, size)
+
+    def _month_ends(self, piece: Piece, start: int) -> int:
+        """The number of the record that is the first of a later month than the one at `start`, in a piece in order."""
+        here, below, above = None, start, len(piece.starts)
+        while above - below > 1:
+            numbers = _some(below, above - 1)
+            months = self._months(piece, numbers)
+            here = months[0] if here is None else here
+            later = next((i for i, month in enumerate(months) if month > here), None)
+            below, above = (numbers[-1], above) if later is None else (numbers[later - 1], numbers[later])
+        return above
+
+    def _months(self, piece: Piece, numbers: list[int]) -> list[str]:
+        """The months in which records were created; empty for those that do not say it."""
+        found = self._with_care(piece, numbers)
+        moments = dict(zip(found.lines, created(found, self.how), strict=True))
+        told = (moments.get(int(piece.lines[number])) for number in numbers)
+        return [f"{one:%Y-%m}" if one else "" for one in told]
 
     def _converted(self, piece: Piece, target: Path) -> tuple[list[Path], int, list[Reject]]:
         scratch = target.with_suffix(".csv")
@@ -197,8 +211,7 @@ class Quick:
 
     def _forms(self, piece: Piece) -> dict[str, str]:
         """How the first time of each column is written, among some records from all over a piece."""
-        some = np.unique(np.linspace(0, len(piece.starts) - 1, SAMPLE).astype(np.int64))
-        values = self._with_care(piece, some).values
+        values = self._with_care(piece, _some(0, len(piece.starts) - 1)).values
         return {
             target: next((value for value in values[self.how.columns[target]] if value), "")
             for target, kind in READ.items()
@@ -266,10 +279,8 @@ def copied(connection: duckdb.DuckDBPyConnection, query: str, target: Path, *, i
     What is in order may stay as it is written. What is not is sorted, and in small groups, so that a month is found
     without the rest.
     """
-    order, how = ("", "zstd") if in_order else (" ORDER BY created_at", "snappy, ROW_GROUP_SIZE 4096")
-    made = connection.execute(
-        f"COPY ({query}{order}) TO {_text(str(target))} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION {how})"
-    )
+    order, how = ("", FORMAT) if in_order else (" ORDER BY created_at", PASSING)
+    made = connection.execute(f"COPY ({query}{order}) TO {_text(str(target))} ({how})")
     return int(made.fetchall()[0][0])
 
 
@@ -281,6 +292,12 @@ def _without(piece: Piece, numbers: Any) -> Piece:
     lengths = (ends - piece.starts)[keep]
     data = b"".join(piece.data[start:end] for start, end in _runs(piece.starts, ends, keep))
     return Piece(memoryview(data), np.cumsum(lengths) - lengths, piece.lines[keep])
+
+
+def _some(first: int, last: int) -> list[int]:
+    """Numbers from all over what lies between two, and these."""
+    found: list[int] = np.unique(np.linspace(first, last, SAMPLE).astype(np.int64)).tolist()
+    return found
 
 
 def _between(piece: Piece, start: int, end: int) -> Piece:
