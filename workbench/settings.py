@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,9 +55,15 @@ class Settings:
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from `environment` (default: the process's own)."""
     env = os.environ if environment is None else environment
-    home = Path(env.get("WORKBENCH_HOME") or ROOT / "data").expanduser().resolve()
-    url = env.get("WORKBENCH_DATABASE_URL") or f"sqlite:///{home / 'local' / 'workbench.db'}"
+    home = Path(env.get("WORKBENCH_HOME") or ROOT / "data").expanduser().absolute()
+    return _made(home, env.get("WORKBENCH_DATABASE_URL") or "", env.get("WORKBENCH_URL") or "http://127.0.0.1:8501")
+
+
+@lru_cache(maxsize=16)
+def _made(home: Path, url: str, address: str) -> Settings:
+    """The settings that the variables mean; where links lead is looked up once."""
+    home = home.resolve()
+    url = url or f"sqlite:///{home / 'local' / 'workbench.db'}"
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
-    address = (env.get("WORKBENCH_URL") or "http://127.0.0.1:8501").rstrip("/")
-    return Settings(home=home, database_url=url, url=address)
+    return Settings(home=home, database_url=url, url=address.rstrip("/"))

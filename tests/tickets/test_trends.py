@@ -284,3 +284,15 @@ def test_where_no_ticket_tells_when_it_was_resolved_nobody_knows_the_backlog(mak
     load(ADMIN, make_csv([ticket(29, "2026-03-01", resolved_at="2026-03-02T10:00:00Z")]), mapping=None)
     (tile,) = trends.overview(Filters(), names=["backlog"]).tiles
     assert tile.value == 28
+
+
+@pytest.mark.usefixtures("home")
+def test_a_question_about_some_days_does_not_look_into_the_files_of_other_months(make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv([ticket(i, f"2026-0{i}-10") for i in range(1, 6)]), mapping=None)
+    march = Filters(dt.date(2026, 3, 1), dt.date(2026, 3, 31))
+    assert trends.freshness().rows == 5
+    parts()[0].write_bytes(b"not a parquet file at all")
+    assert list(trends.tickets(march)["created_at"]) == [pd.Timestamp("2026-03-10T10:00")]
+    assert list(trends.series("volume", filters=march, grain="month")["value"]) == [1]
+    with pytest.raises(Unavailable, match="cannot be read"):
+        trends.tickets(Filters())

@@ -158,7 +158,7 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
             keys=_keys(asked, moment),
             count="coalesce(sum(tickets), 0)::BIGINT" if cube else "count(*)",
             values=", ".join(columns),
-            source=rollups.table("resolved" if by_resolution else "created", cube) if cube else "ticket",
+            source=_source(asked, cube, by_resolution=by_resolution),
             where=where,
             groups=_groups(asked),
         ),
@@ -167,6 +167,16 @@ def _additive(chosen: Sequence[Metric], asked: Asked, cube: str) -> list[Row]:
     found = [row for row in found if row["tickets"] and not _is_double(row)]
     made = [row for metric in chosen for row in _rows(found, metric, asked.keys)]
     return made if asked.by else _ordered(made, chosen, asked)
+
+
+def _source(asked: Asked, cube: str, *, by_resolution: bool) -> str:
+    """SQL: where what is asked is read: a cube by day, or the tickets."""
+    if cube:
+        return rollups.table("resolved" if by_resolution else "created", cube)
+    if by_resolution:
+        return "ticket"
+    first, last = zip(asked.before or (asked.start, asked.end), (asked.start, asked.end), strict=True)
+    return source.between(min(first), max(last))
 
 
 def _ordered(rows: list[Row], chosen: Sequence[Metric], asked: Asked) -> list[Row]:
@@ -182,7 +192,8 @@ def _ordered(rows: list[Row], chosen: Sequence[Metric], asked: Asked) -> list[Ro
     if not columns:
         return rows
     where, values = _where(replace(asked, before=None), "created_at")
-    found = source.records(f"SELECT {', '.join(columns)} FROM ticket WHERE {where}", values)[0]
+    near = source.between(asked.start, asked.end)
+    found = source.records(f"SELECT {', '.join(columns)} FROM {near} WHERE {where}", values)[0]
     return [_with_edges(row, found, exact) if row["metric"] in found and _is_whole(row) else row for row in rows]
 
 

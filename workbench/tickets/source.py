@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import duckdb
 import pandas as pd
 
 from workbench.errors import Unavailable
-from workbench.tickets import alone, hours, manifest, outcomes, rollups, view
+from workbench.tickets import alone, hours, manifest, metrics, outcomes, rollups, view
 from workbench.tickets.answers import Answers
 
 Cursor = duckdb.DuckDBPyConnection
@@ -24,16 +25,23 @@ T = TypeVar("T")
 _lock, _bringing = threading.Lock(), threading.Lock()
 
 
+MONTHS = re.compile(r"\bticket /\* created from (\d{4}-\d\d) to (\d{4}-\d\d) \*/")
+"""How a statement says that only tickets of some months are meant."""
+
+
 @dataclass(frozen=True)
 class Held:
-    """The connection to the tickets that have a signature, the cubes of their rollups, what was read in of these, and
+    """The connection to the tickets that have a signature, the list of them, the cubes of their rollups, the newest day,
 
-    the last answers.
+    whether any ticket tells when it was resolved, what was read in of the cubes, and the last answers.
     """
 
     signature: Signature
+    found: manifest.Manifest
     connection: duckdb.DuckDBPyConnection
     cubes: frozenset[str]
+    newest: dt.date | None
+    resolutions: bool
     brought: set[tuple[rollups.Kind, str]] = field(default_factory=set)
     answers: Answers = field(default_factory=Answers)
 
@@ -69,6 +77,11 @@ def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]
     return dict(found)
 
 
+def between(first: dt.date, last: dt.date) -> str:
+    """How a statement names tickets that were created on these days (UTC): files of other months are not looked into."""
+    return f"ticket /* created from {first.isoformat()[:7]} to {last.isoformat()[:7]} */"
+
+
 def forget() -> None:
     """Keep no answer any longer, so that all are found anew."""
     if _held is not None:
@@ -82,7 +95,7 @@ def cubes() -> frozenset[str]:
 
 def resolutions() -> bool:
     """Whether any ticket tells when it was resolved; where none does, nobody knows which are open."""
-    return bool(records("SELECT resolutions FROM newest")[0]["resolutions"])
+    return _current().resolutions
 
 
 def _answer(
@@ -111,11 +124,26 @@ def _taken(held: Held, sql: str, bound: dict[str, Any], take: Callable[[Cursor],
     cursor = held.connection.cursor()
     try:
         _bring(held, cursor, sql)
-        return take(cursor.execute(sql, bound))
+        return take(cursor.execute(_told(held, sql), bound))
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise _unreadable(error) from error
     finally:
         cursor.close()
+
+
+def _told(held: Held, sql: str) -> str:
+    """A statement in words that are quicker to answer: with the newest day, and with the files of the months meant."""
+    if held.newest:
+        sql = sql.replace(metrics.NEWEST, f"DATE '{held.newest}'")
+    return MONTHS.sub(lambda found: _near(held.found, found[1], found[2]), sql)
+
+
+def _near(found: manifest.Manifest, first: str, last: str) -> str:
+    """The tickets of some months, or all where that saves nothing."""
+    near = [part for part in found.parts if not part.month or first <= part.month <= last]
+    if not near or len(near) == len(found.parts):
+        return "ticket"
+    return f"({view.sql(replace(found, parts=tuple(near)))}) AS ticket"
 
 
 def _bring(held: Held, cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -157,11 +185,14 @@ def _current() -> Held:
     now = signature()
     with _lock:
         if _held is None or _held.signature != now:
-            _held = Held(now, *_connect(manifest.read()))
+            found = manifest.read()
+            _held = Held(now, found, *_connect(found))
         return _held
 
 
-def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, frozenset[str]]:
+def _connect(
+    found: manifest.Manifest,
+) -> tuple[duckdb.DuckDBPyConnection, frozenset[str], dt.date | None, bool]:
     parts = [manifest.folder() / part.file for part in found.parts]
     daily = [manifest.rollup(part) for part in parts]
     try:
@@ -177,9 +208,10 @@ def _connect(found: manifest.Manifest) -> tuple[duckdb.DuckDBPyConnection, froze
             f"(SELECT min(created_at) FROM ticket {_month(found, min)}) AS first, "
             f"(SELECT max(created_at) FROM ticket {_month(found, max)}) AS last)"
         )
+        newest, resolutions = connection.execute("SELECT day, resolutions FROM newest").fetchall()[0]
     except duckdb.Error as error:
         raise _unreadable(error) from error
-    return connection, known
+    return connection, known, newest, bool(resolutions)
 
 
 def _month(found: manifest.Manifest, which: Callable[[set[str]], str]) -> str:

@@ -30,6 +30,7 @@ AGAINST: dict[Against, str] = {
 
 GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
 SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
+"""What a series tells of each group in each period."""
 NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 MOST_TICKETS = 100_000
 NEWEST = (1, 7, 56)
@@ -222,8 +223,7 @@ def series(
     filters = filters or Filters()
     by_names = [dimension(by)] if by else []
     chosen = grain or grain_for(window(filters))
-    frame = _over_time(get(metric), by_names, chosen, filters, top, others=others, exact=exact)
-    return frame.rename(columns={by: "label"}) if by else frame
+    return _over_time(get(metric), by_names, chosen, filters, top, called=["label"], others=others, exact=exact)
 
 
 def largest(by: str, filters: Filters, top: int) -> list[str]:
@@ -247,17 +247,13 @@ def distribution(
     chosen = [get(duration), get(f"{duration}_p90")]
     names = [dimension(by)] if by else []
     found = measure.measure(chosen, _asked(filters, days.start, days.end, by=tuple(names), grain=grain, exact=exact))
-    parts = [
-        _frame([row for row in found.rows if row["metric"] == metric.name], metric, names, [], days, grain)
-        for metric in chosen
-    ]
-    made = pd.concat(
-        [
-            part.assign(label=called if by is None else part[by] + ", " + called.lower())
-            for part, called in zip(parts, ("Median", "Slowest tenth"), strict=True)
-        ],
-        ignore_index=True,
-    )
+    parts = []
+    for metric, which in zip(chosen, ("Median", "Slowest tenth"), strict=True):
+        rows = [row for row in found.rows if row["metric"] == metric.name]
+        part = _frame(rows, metric, names, [], days, grain)
+        labels = [f"{group}, {which.lower()}" for group in part[by]] if by else [which] * len(part)
+        parts.append(part.assign(label=pd.array(labels, dtype="str")))
+    made = pd.concat(parts, ignore_index=True)
     made.attrs = {"approximate": duration in found.approximate}
     return made
 
@@ -271,7 +267,9 @@ def hours_of_week(filters: Filters, zone: dt.tzinfo = dt.UTC) -> pd.DataFrame:
     asked = _asked(filters, days.first, days.last)
     parts, values = measure.conditions(asked.where)
     where = " AND ".join(["created_at >= $since::TIMESTAMP", "created_at < $until::TIMESTAMP + INTERVAL 1 DAY", *parts])
-    found = source.fetch(statement("hours_of_week", where=where), {**values, "since": days.first, "until": days.last})
+    near = source.between(days.first, days.last)
+    sql = statement("hours_of_week", source=near, where=where)
+    found = source.fetch(sql, {**values, "since": days.first, "until": days.last})
     every = pd.date_range(days.first, days.last + dt.timedelta(days=1), freq="h", inclusive="left", tz="UTC")
     counted = pd.Series(found["tickets"].to_numpy(), index=pd.DatetimeIndex(found["hour"]).tz_localize("UTC"))
     counted = counted.reindex(every, fill_value=0)
@@ -286,7 +284,8 @@ def tickets(filters: Filters | None = None, *, limit: int = 200) -> pd.DataFrame
     days, most = window(filters), max(0, min(limit, MOST_TICKETS))
     for start in _back(days):
         where, values = condition(filters, start, days.end)
-        found = source.fetch(statement("tickets", where=where), {**values, "limit": most})
+        sql = statement("tickets", source=source.between(start, days.end), where=where)
+        found = source.fetch(sql, {**values, "limit": most})
         if len(found) >= most:
             break
     return found
@@ -297,7 +296,7 @@ def answered(filters: Filters, *, limit: int = 50) -> list[dict[str, str]]:
     days = window(filters)
     where, values = condition(filters, days.start, days.end)
     sql = (
-        "SELECT ticket_id, coalesce(subject, '') AS subject, run_id FROM ticket "
+        f"SELECT ticket_id, coalesce(subject, '') AS subject, run_id FROM {source.between(days.start, days.end)} "
         f"WHERE run_id IS NOT NULL AND {where} ORDER BY created_at DESC, ticket_id LIMIT $limit"
     )
     return [
@@ -402,10 +401,14 @@ def _over_time(
     filters: Filters,
     top: int | None,
     *,
+    called: Sequence[str] = (),
     others: bool = False,
     exact: bool = False,
 ) -> pd.DataFrame:
-    """The metric for each period and each of the groups, a period without tickets too, the largest groups first."""
+    """The metric for each period and each of the groups, a period without tickets too, the largest groups first.
+
+    The columns of the groups have the names of their dimensions, or those that they are to be `called`.
+    """
     days = window(filters)
     keep = {names[0]: largest(names[0], filters, top)} if names and top is not None else {}
     # Only the days that have tickets: an open question that begins in the year 1 asks for 740,000 days.
@@ -413,13 +416,19 @@ def _over_time(
     asked = _asked(filters, start, end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
     rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
-    frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain)
+    frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain, called)
     frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
     return frame
 
 
 def _frame(
-    rows: list[measure.Row], metric: Metric, names: list[str], order: list[str], days: Window, grain: Grain
+    rows: list[measure.Row],
+    metric: Metric,
+    names: list[str],
+    order: list[str],
+    days: Window,
+    grain: Grain,
+    called: Sequence[str] = (),
 ) -> pd.DataFrame:
     """One metric's rows as the table of `series`, with every period for every group."""
     groups, periods = names or ["label"], _periods(days, grain)
@@ -428,19 +437,23 @@ def _frame(
     found = _groups(rows, groups, order)
     picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
     complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
-    columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
-    for i, name in enumerate(groups):
-        labels = [group[i] for group in found for _ in periods]
-        columns[name] = pd.array(labels, dtype="str")
-    for name in ("value", "low", "high"):
-        columns[name] = np.array([row[name] for row in picked], dtype="float64")
-    for name in ("tickets", "n"):
-        columns[name] = np.array([row[name] for row in picked], dtype="int64")
+    numbers = {name: np.array([row[name] for row in picked], dtype="float64") for name in ("value", "low", "high")}
     if (nothing := measure.empty(metric)) is not None:
-        columns["value"] = np.nan_to_num(columns["value"], nan=nothing)
-    columns["few"] = ~np.isnan(columns["value"]) & (columns["n"] < metric.minimum)
-    columns["complete"] = np.tile(np.array(complete, dtype="bool"), len(found))
-    return pd.DataFrame(columns)[["period", *groups, *SERIES]]
+        numbers["value"] = np.nan_to_num(numbers["value"], nan=nothing)
+    rests_on = np.array([row["n"] for row in picked], dtype="int64")
+    columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
+    for i, name in enumerate(called or groups):
+        columns[name] = pd.array([group[i] for group in found for _ in periods], dtype="str")
+    columns |= {
+        "value": numbers["value"],
+        "tickets": np.array([row["tickets"] for row in picked], dtype="int64"),
+        "n": rests_on,
+        "low": numbers["low"],
+        "high": numbers["high"],
+        "few": ~np.isnan(numbers["value"]) & (rests_on < metric.minimum),
+        "complete": np.tile(np.array(complete, dtype="bool"), len(found)),
+    }
+    return pd.DataFrame(columns)
 
 
 def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:

@@ -1,5 +1,5 @@
 -- How many tickets were created in each hour, in UTC.
 SELECT date_trunc('hour', created_at)::TIMESTAMP AS hour, count(*)::BIGINT AS tickets
-FROM ticket
+FROM {source}
 WHERE {where}
 GROUP BY ALL

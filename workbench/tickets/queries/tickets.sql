@@ -22,7 +22,7 @@ SELECT
     subject,
     body,
     run_id
-FROM ticket
+FROM {source}
 WHERE {where}
 ORDER BY created_at DESC, ticket_id
 LIMIT $limit
