@@ -292,7 +292,6 @@ def _pandas(files: str) -> float:
 
 PAGE = """
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 
@@ -304,8 +303,10 @@ def trends():
     st.title("Trends")
     for column, number in zip(st.columns(6), range(6)):
         column.metric("Metric", number, chart_data=[1, 2, 3, 2])
-    lines = [go.Scatter(x=list(range(90)), y=[i * k % 17 for i in range(90)], name=str(k)) for k in range(1, 8)]
-    st.plotly_chart(go.Figure(lines))
+    points = [{"x": i, "y": i * k % 17, "line": str(k)} for k in range(1, 8) for i in range(90)]
+    x, y = ({"field": name, "type": "quantitative"} for name in "xy")
+    colour = {"field": "line", "type": "nominal"}
+    st.vega_lite_chart({"data": {"values": points}, "mark": "line", "encoding": {"x": x, "y": y, "color": colour}})
     rows = pd.DataFrame({name: range(200) for name in "abcdefgh"})
     st.dataframe(rows.head(10))
     st.dataframe(rows)
@@ -355,7 +356,7 @@ def _visited(context: Any, url: str) -> tuple[float, float]:
         time.sleep(0.1)
     fresh = _complete(page)
     page.get_by_role("link", name="Home", exact=True).first.click()
-    page.locator(".js-plotly-plot").first.wait_for(timeout=60_000, state="detached")
+    page.locator("[data-testid=stVegaLiteChart]").first.wait_for(timeout=60_000, state="detached")
     again = _complete(page)
     page.close()
     return fresh, again
@@ -366,7 +367,7 @@ def _complete(page: Any) -> float:
     started = time.perf_counter()
     page.get_by_role("link", name="Trends", exact=True).first.click()
     page.locator("[data-testid=stMetric]").nth(4).wait_for(timeout=60_000)
-    page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for(timeout=60_000)
+    page.locator("[data-testid=stVegaLiteChart] .mark-line path").first.wait_for(timeout=60_000)
     page.locator("[data-testid=stDataFrame] canvas").nth(1).wait_for(timeout=60_000, state="attached")
     return time.perf_counter() - started
 

@@ -39,7 +39,7 @@ def test_from_a_spike_to_the_release_that_answers_it_and_back_by_links_only(seed
         page.get_by_role("button", name="Promote to production").click()
         expect(page.get_by_text("order-desk v2 is in production")).to_be_visible(timeout=SLOW)
         follow(page, "See it on the charts", "trends", "Tickets created in the period")
-        expect(page.locator(".js-plotly-plot").get_by_text("order-desk v2").first).to_be_visible(timeout=SLOW)
+        expect(page.get_by_test_id("stVegaLiteChart").get_by_text("order-desk v2").first).to_be_visible(timeout=SLOW)
         picture(page, "15-marks")
         follow(page, "order-desk v2,", "releases", "Cases that came from runs: 1")
         picture(page, "16-rests")

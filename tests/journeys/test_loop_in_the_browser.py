@@ -192,9 +192,9 @@ def look_at_trends(page: Page, app: App) -> None:
     page.get_by_role("link", name="Trends", exact=True).click()
     for title in ("Tickets", "First response", "Resolution", "CSAT", "Reopened"):
         expect(page.get_by_text(title, exact=True).first).to_be_visible(timeout=SLOW)
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stVegaLiteChart").get_by_text("Delivery").first).to_be_visible(timeout=SLOW)
     settled(page)
     picture(page, "10-trends")
     page.goto(f"{app.url}/trends?channel=chat")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW)
+    expect(page.get_by_test_id("stVegaLiteChart").get_by_text("Delivery").first).to_be_visible(timeout=SLOW)
     expect(page.locator('[data-testid="stDataFrame"]').last).to_be_visible(timeout=SLOW)

@@ -78,7 +78,7 @@ def test_the_page_shows_shares_ratings_and_one_topic_with_examples_whose_words_s
     assert int(table["tickets"].sum()) <= 600
     assert one.name in table["topic"].tolist()
     assert table["share"].sum() == pytest.approx(100)
-    assert len(page.get("plotly_chart")) == 2
+    assert [len(page.get(kind)) for kind in ("plotly_chart", "vega_lite_chart")] == [1, 1]
     assert f"Told by: {', '.join(one.terms)}" in words(page)
     raw = "\n".join(str(one.value) for one in page.markdown)
     assert "\\<img" in raw

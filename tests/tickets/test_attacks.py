@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from workbench import settings
 from workbench.errors import Invalid, NotFound, Unavailable, WorkbenchError
 from workbench.tickets import Filters, changes, load, mapping, metrics, source, trends
 from workbench.tickets.markers import Marker
+from workbench.ui import charts as colours
+from workbench.ui.charts import course
 from workbench.ui.charts import trends as charts
 
 INJECTIONS = [
@@ -169,11 +172,15 @@ def test_words_of_a_ticket_are_stored_and_shown_as_they_were_written(make_csv: M
     evil = "<img src=x onerror=alert(1)> <a href='javascript:alert(1)'>$1$</a>"
     load(ADMIN, make_csv([{"ticket_id": "1", "created_at": "2026-01-01", "topic": evil}]), mapping=None)
     frame = trends.series("volume", "topic", grain="day")
-    figure = charts.series(frame, metrics.get("volume"), grain="day", markers=[Marker(dt.datetime(2026, 1, 1), evil)])
-    drawn = figure.to_plotly_json()
-    texts = [note["text"] for note in drawn["layout"]["annotations"]] + list(drawn["data"][0]["hovertext"])
+    mark = Marker(dt.datetime(2026, 1, 1), evil)
+    drawn = course.spec(frame, metrics.get("volume"), colours.LIGHT, grain="day", markers=[mark])
+    small = charts.multiples(frame, metrics.get("volume"), grain="day", markers=[mark]).to_plotly_json()
+    texts = [note["text"] for note in small["layout"]["annotations"]] + list(small["data"][0]["hovertext"])
     assert stored()["topic"].iloc[0] == evil
     assert not any("<img" in text or "<a " in text for text in texts)
+    # A picture in Vega-Lite draws words as text: they stand in its data, and never in what it is told to do with them.
+    assert evil in json.dumps(drawn, ensure_ascii=False)
+    assert not re.search(r'"(url|href|expr|signal)":', json.dumps(drawn))
 
 
 def test_a_spreadsheet_takes_no_words_for_a_formula(make_csv: MakeCsv) -> None:

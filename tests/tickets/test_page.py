@@ -98,7 +98,7 @@ def test_every_view_of_a_metric_is_drawn(full: AppTest, view: str) -> None:
     full.query_params["metric"] = "Resolution"
     full.run()
     assert words(full)
-    assert len(full.get("plotly_chart")) == 1
+    assert len([*full.get("plotly_chart"), *full.get("vega_lite_chart")]) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from workbench.errors import Invalid, NotFound, Unavailable
 from workbench.tickets import Filters, brief, changes, load, metrics, source, trends, weeks
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
-from workbench.ui.charts import trends as charts
+from workbench.ui import charts as colours
+from workbench.ui.charts import course, over_time
 
 UNTIL = dt.date(2026, 3, 31)
 
@@ -220,7 +221,7 @@ def test_a_period_far_from_all_tickets_is_empty_and_costs_nothing(year: int) -> 
     gap=st.floats(0.01, 1e3),
 )
 def test_labels_at_line_ends_never_overlap_and_keep_their_order(heights: list[float], gap: float) -> None:
-    placed = charts.spread(heights, gap, (-1e6, 1e6))
+    placed = over_time.spread(heights, gap, (-1e6, 1e6))
     in_order = [placed[i] for i in sorted(range(len(heights)), key=lambda i: heights[i])]
     assert all(above - below >= gap * 0.999 - 1e-6 for below, above in pairwise(in_order))
 
@@ -233,15 +234,35 @@ def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
         Marker(dt.datetime(2026, 2, 10, tzinfo=dt.UTC), "order-desk <v2>"),
         Marker(dt.datetime(1999, 1, 1), "long ago"),
     ]
-    figure = charts.series(frame, metric, grain="week", markers=markers)
-    texts = [note.text for note in figure.layout.annotations]
-    assert all(any(label in text for text in texts) for label in frame["label"].unique())
-    assert "order-desk &lt;v2&gt;" in texts
-    assert len(figure.layout.shapes) == 1
-    released_today = charts.series(frame, metric, grain="week", markers=[Marker(dt.datetime(2026, 4, 1), "v9")])
-    assert len(released_today.layout.shapes) == 1
-    assert released_today.layout.xaxis.range[1] >= dt.datetime(2026, 4, 1)
-    assert figure.layout.showlegend is False
+    texts = _texts(course.spec(frame, metric, colours.LIGHT, grain="week", markers=markers))
+    assert set(frame["label"].unique()) < texts
+    assert "order-desk <v2>" in texts
+    assert "long ago" not in texts
+    released_today = [Marker(dt.datetime(2026, 4, 1), "v9")]
+    later = course.spec(frame, metric, colours.LIGHT, grain="week", markers=released_today)
+    assert "v9" in _texts(later)
+    (rule,) = [layer for layer in later["layer"] if layer.get("mark", {}).get("type") == "rule"]
+    until = rule["encoding"]["x"]["scale"]["domain"][1]
+    assert dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=until) >= dt.datetime(2026, 4, 1)
+
+
+def _texts(spec: dict[str, Any]) -> set[str]:
+    """All that a picture writes beside its lines."""
+    written = [layer for layer in spec["layer"] if layer.get("mark", {}).get("type") == "text"]
+    fields = [
+        (layer["data"]["values"], layer["encoding"]["text"]["field"])
+        for layer in written
+        if "text" in layer["encoding"]
+    ]
+    return {row[field] for rows, field in fields for row in rows}
+
+
+def test_a_click_means_a_point_and_dragging_means_days() -> None:
+    day = dt.datetime(2026, 3, 2, tzinfo=dt.UTC).timestamp() * 1000
+    assert course.chosen_point({"point": [{"label": "Refunds", "day": day}]}) == ("Refunds", dt.date(2026, 3, 2))
+    assert course.chosen_point({"point": {}, "days": {}}) is None
+    assert course.chosen_days({"days": {"day": [day + 5e7, day - 1e9]}}) == (dt.date(2026, 2, 18), dt.date(2026, 3, 2))
+    assert course.chosen_days({"days": {}}) is None
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
 from workbench.ui import charts, nav, progress, session, show
 from workbench.ui import trends as parts
+from workbench.ui.charts import colours, course
 from workbench.ui.charts import topics as drawn
-from workbench.ui.charts import trends as lines
 
 PERIODS = {"30 days": 30, "90 days": 90, "12 months": 365, "All": None}
 SHOWN = 20
@@ -244,10 +244,10 @@ def _trend(topic: Topic, filters: tickets.Filters) -> None:
     frame = tickets.series("volume", filters=narrowed)
     if not frame.empty:
         grain = trends.grain_for(trends.window(narrowed))
-        st.plotly_chart(
-            lines.series(frame, get("volume"), grain=grain, height=240),
-            config={"displayModeBar": False},
+        st.vega_lite_chart(
+            course.spec(frame, get("volume"), colours(), grain=grain, height=230),
             key=f"topic-trend-{topic.number}",
+            alt=f"Tickets about {topic.name} by {grain}",
         )
 
 

@@ -15,6 +15,7 @@ from workbench.tickets.metrics import Metric
 from workbench.ui import charts as themes
 from workbench.ui import marks, session, show
 from workbench.ui import trends as parts
+from workbench.ui.charts import course, over_time
 from workbench.ui.charts import trends as charts
 
 GRAINS: dict[str, trends.Grain | None] = {"Auto": None, "Day": "day", "Week": "week", "Month": "month"}
@@ -61,10 +62,10 @@ def chart(
     near = f" {metrics.APPROXIMATE}" if frame.attrs["approximate"] else ""
     st.caption(f"{metric.definition} Whole {grain}s, UTC.{near}")
     if many:
-        known = markers.markers(filters.where)
+        known = _marks(filters)
         figure = charts.multiples(frame, metric, grain=grain, markers=known, by=by)
         st.plotly_chart(figure, config=BUTTONS, alt=f"{metric.title} by {grain}, one chart for each group")
-        marks.below(charts.within(known, _periods(frame)))
+        marks.below(over_time.within(known, _periods(frame)))
         return metric, filters, ""
     narrowed, picked = _lines(frame, metric, by, grain, filters)
     with st.expander("The figures of this chart"):
@@ -77,31 +78,28 @@ def chart(
 def _lines(
     frame: Any, metric: Metric, by: str | None, grain: trends.Grain, filters: tickets.Filters
 ) -> tuple[tickets.Filters, str]:
-    known = markers.markers(filters.where)
-    event: Any = st.plotly_chart(
-        charts.series(frame, metric, grain=grain, markers=known),
+    known = _marks(filters)
+    event: Any = st.vega_lite_chart(
+        course.spec(frame, metric, themes.colours(), grain=grain, markers=known, choosing=True),
         key=f"trends-{session.get(parts.CLICKS, 0)}-{metric.name}-{by}-{grain}-{filters}",
         on_select="rerun",
-        selection_mode=("points", "box"),
-        config=BUTTONS,
+        selection_mode=(course.POINT, course.DAYS),
         alt=f"{metric.title} by {grain}",
     )
-    _zooming(event["selection"], grain, filters)
-    marks.below(charts.within(known, _periods(frame)))
-    if not (points := event["selection"]["points"]):
+    _zooming(course.chosen_days(event["selection"]), grain, filters)
+    marks.below(over_time.within(known, _periods(frame)))
+    if not (point := course.chosen_point(event["selection"])):
         return filters, ""
-    label, day = points[0]["customdata"]
-    period = dt.date.fromisoformat(day)
+    label, period = point
     if label == trends.OTHER:
         return filters, ""
     narrowed = trends.narrow(filters, by=by, label=label, period=period, grain=grain)
     return narrowed, f"{label}, {grain} of {period:%-d %b %Y}"
 
 
-def _zooming(selection: Any, grain: trends.Grain, filters: tickets.Filters) -> None:
+def _zooming(dragged: tuple[dt.date, dt.date] | None, grain: trends.Grain, filters: tickets.Filters) -> None:
     """Zoom into the days that were dragged over; offer the way back where that was done."""
     period = str(session.get("period") or "")
-    dragged = _days(selection.get("box") or [])
     if dragged:
         days = trends.window(filters)
         start, end = max(dragged[0], days.start), min(trends.period_end(dragged[1], grain), days.end)
@@ -119,17 +117,6 @@ def _zooming(selection: Any, grain: trends.Grain, filters: tickets.Filters) -> N
         st.caption("Click a point to see its tickets; drag over days to zoom in.")
 
 
-def _days(boxes: list[Any]) -> tuple[dt.date, dt.date] | None:
-    """The first and the last day that a box on the chart touches."""
-    if not boxes or not boxes[0].get("x"):
-        return None
-    edges = sorted(str(edge)[:10] for edge in boxes[0]["x"])
-    try:
-        return dt.date.fromisoformat(edges[0]), dt.date.fromisoformat(edges[-1])
-    except ValueError:
-        return None
-
-
 def _distribution(metric: Metric, filters: tickets.Filters, grain: trends.Grain, *, exact: bool) -> None:
     resolution = "resol" in metric.name
     frame = trends.distribution("resolution" if resolution else "first_response", filters, exact=exact)
@@ -139,10 +126,19 @@ def _distribution(metric: Metric, filters: tickets.Filters, grain: trends.Grain,
     if frame["value"].isna().all():
         st.info(f"No ticket here has a value for “{shown.title}”.", icon=":material/info:")
         return
-    known = markers.markers(filters.where)
-    st.plotly_chart(charts.series(frame, shown, grain=grain, markers=known), config=BUTTONS,
-                    alt=f"{shown.title}, median and slowest tenth, by {grain}")  # fmt: skip
-    marks.below(charts.within(known, _periods(frame)))
+    known = _marks(filters)
+    st.vega_lite_chart(
+        course.spec(frame, shown, themes.colours(), grain=grain, markers=known),
+        alt=f"{shown.title}, median and slowest tenth, by {grain}",
+    )
+    marks.below(over_time.within(known, _periods(frame)))
+
+
+def _marks(filters: tickets.Filters) -> list[markers.Marker]:
+    """The markers that may concern the tickets; those after the chosen days only where these are the newest."""
+    found, days = markers.markers(filters.where), trends.window(filters)
+    newest = days.end >= trends.freshness().last.date()
+    return [one for one in found if newest or over_time.utc(one.at).date() <= days.end]
 
 
 def _periods(frame: Any) -> Any:

@@ -34,7 +34,8 @@ PRINT = """<style>
   [data-testid="stSidebar"], [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stElementToolbar"],
   .modebar, .st-key-trend-filters, .st-key-trend-tickets, [data-testid="stDownloadButton"] {display: none !important;}
   [data-testid="stMainBlockContainer"] {padding: 0 !important; max-width: none !important;}
-  [data-testid="stMetric"], [data-testid="stPlotlyChart"], [data-testid="stDataFrame"] {break-inside: avoid;}
+  [data-testid="stMetric"], [data-testid="stPlotlyChart"], [data-testid="stVegaLiteChart"],
+  [data-testid="stDataFrame"] {break-inside: avoid;}
   [data-testid="stAppViewContainer"], [data-testid="stMain"] {position: static !important; overflow: visible !important;}
 }
 </style>"""

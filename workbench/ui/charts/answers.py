@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.tickets import metrics, report
-from workbench.ui.charts.trends import COLOURS
+from workbench.ui.charts.over_time import COLOURS
 
 BARS, LINES = 20, 6
 

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from workbench.operations.failures import PARTS, Seconds
-from workbench.ui.charts.trends import COLOURS
+from workbench.ui.charts.over_time import COLOURS
 
 MOST = 6
 """So many causes have a bar of their own; the others are drawn as one."""
