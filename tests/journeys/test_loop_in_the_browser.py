@@ -194,6 +194,8 @@ def look_at_trends(page: Page, app: App) -> None:
         expect(page.get_by_text(title, exact=True).first).to_be_visible(timeout=SLOW)
     expect(page.get_by_test_id("stVegaLiteChart").get_by_text("Delivery").first).to_be_visible(timeout=SLOW)
     settled(page)
+    line = page.get_by_test_id("stVegaLiteChart").locator(".mark-line path").first.bounding_box()
+    assert line is not None and line["width"] > 300
     picture(page, "10-trends")
     page.goto(f"{app.url}/trends?channel=chat")
     expect(page.get_by_test_id("stVegaLiteChart").get_by_text("Delivery").first).to_be_visible(timeout=SLOW)

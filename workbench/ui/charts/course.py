@@ -67,19 +67,16 @@ def spec(
         "axis": {**_upward(colours), "labelExpr": f"datum.label + '{unit}'"},
         "scale": {"domain": [low, high], "nice": False, "zero": False},
     }
-    lines = {
-        "data": {"values": _points(shown, metric, scale, grain)},
-        "encoding": {"x": x, "y": y},
-        "layer": _lines(labels, choosing=choosing),
-    }
+    lines = _lines(labels, {"x": x, "y": y}, choosing=choosing)
     gap = (high - low) * drawn.LABEL_PIXELS / (height - AROUND)
     ends = _ends(shown, labels, scale, gap, (low, high))
     return {
+        "data": {"values": _points(shown, metric, scale, grain)},
         "height": height,
         "padding": {"left": 4, "right": 8, "top": 4, "bottom": 4},
         "autosize": {"type": "fit", "contains": "padding"},
         "config": {"view": {"stroke": None}, "font": "Source Sans, sans-serif"},
-        "layer": [*_marked(marked, x), lines, *_named(ends, colours)],
+        "layer": [*_marked(marked, x), *lines, *_named(ends, colours)],
     }
 
 
@@ -118,7 +115,7 @@ def _points(shown: pd.DataFrame, metric: Metric, scale: float, grain: str) -> li
     ]
 
 
-def _lines(labels: list[str], *, choosing: bool) -> list[Layer]:
+def _lines(labels: list[str], place: Layer, *, choosing: bool) -> list[Layer]:
     colours = {"domain": labels, "range": [drawn.COLOURS[i % len(drawn.COLOURS)] for i in range(len(labels))]}
     colour: Layer = {"field": "label", "type": "nominal", "scale": colours, "legend": None, "sort": None}
     few: Layer = {"test": "datum.few", "value": drawn.QUIET}
@@ -132,11 +129,11 @@ def _lines(labels: list[str], *, choosing: bool) -> list[Layer]:
     ]
     dots = {"color": {"condition": few, **colour}, "fillOpacity": {"condition": {**few, "value": 0}, "value": 1}}
     return [
-        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {"color": colour}},
-        {"mark": {"type": "point", "filled": True, "size": 18, "strokeWidth": 1.2}, "encoding": dots},
+        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**place, "color": colour}},
+        {"mark": {"type": "point", "filled": True, "size": 18, "strokeWidth": 1.2}, "encoding": {**place, **dots}},
         {
             "mark": {"type": "point", "filled": True, "size": REACH, "opacity": 0},
-            "encoding": {"tooltip": told, "detail": {"field": "label"}},
+            "encoding": {**place, "tooltip": told, "detail": {"field": "label"}},
             **({"params": params} if choosing else {}),
         },
     ]
@@ -247,7 +244,8 @@ def _marked(marked: list[dict[str, Any]], x: Mapping[str, Any]) -> list[Layer]:
 
 def _days(periods: pd.Series[Any], among: Sequence[Marker]) -> dict[str, Any]:
     days = drawn.days_of_axis(periods, among)
-    return {"type": "utc", **({"domain": [_ms(one) for one in days]} if days else {})}
+    ends = [f"{one.isoformat()}Z" for one in days or ()]  # Numbers would not be taken for moments here.
+    return {"type": "utc", **({"domain": ends} if ends else {})}
 
 
 def _along(colours: Mapping[str, str], periods: pd.Series[Any], grain: str) -> dict[str, Any]:
