@@ -175,7 +175,7 @@ def _stage(path: Path, how: Plan, place: Path, *, quick_from: int, progress: Pro
     try:
         return _stage_csv(path, how, place, least=least, progress=progress)
     except quick.Odd:
-        for left in place.glob("rows-*"):
+        for left in place.glob("*.parquet"):
             left.unlink()
         return _stage_csv(path, how, place, least=None, progress=progress)
 

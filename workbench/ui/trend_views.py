@@ -68,10 +68,12 @@ def chart(
         marks.below(over_time.within(known, _periods(frame)))
         return metric, filters, ""
     narrowed, picked = _lines(frame, metric, by, grain, filters)
-    with st.expander("The figures of this chart"):
-        shown = frame.drop(columns=["complete"])
-        st.dataframe(shown, hide_index=True, alt="The figures of this chart")
-        parts.download(shown, "chart")
+    figures = st.expander("The figures of this chart", key="chart-figures", on_change="rerun")
+    if figures.open:
+        with figures:
+            shown = frame.drop(columns=["complete"])
+            st.dataframe(shown, hide_index=True, alt="The figures of this chart")
+            parts.download(shown, "chart")
     return metric, narrowed, picked
 
 
