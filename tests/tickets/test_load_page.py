@@ -101,6 +101,20 @@ def test_a_waiting_file_is_shown_as_tickets_loaded_listed_and_undone(page: AppTe
     assert list(table(page, "file")["note"]) == ["undone", ""]
 
 
+def test_a_file_of_other_names_asks_which_columns_to_choose(page: AppTest) -> None:
+    keep("odd.csv", "Case No.,Opened,Stars\nC-1,2026-01-01,5\n")
+    assert "which column is ticket_id (the ticket's own number or id)." in words(page.run())
+    assert "--mapping" not in words(page)
+    assert not any(button.key == "load-file" for button in page.button)
+
+
+def test_where_no_row_can_be_used_only_the_reasons_are_shown(page: AppTest) -> None:
+    keep("bad.csv", "ticket_id,created_at\nC-1,never\n")
+    assert "0 can be used, 1 would be left out" in words(page.run())
+    assert "Found:" not in words(page)
+    assert "created_at 'never' is not a time" in table(page, "reason")["reason"].iloc[0]
+
+
 HOW = {"columns": {"ticket_id": "Number", "created_at": "Opened", "topic": "Topic"}, "times": "%d/%m/%Y %H:%M"}
 
 
