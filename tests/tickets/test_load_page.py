@@ -141,11 +141,6 @@ def test_a_link_names_the_file(page: AppTest) -> None:
     assert list(table(page, "ticket_id")["ticket_id"]) == ["1"]
 
 
-def test_a_file_that_cannot_be_mapped_is_told_on_the_page(page: AppTest) -> None:
-    keep("odd.csv", "a,b\n1,2\n")
-    assert "odd.csv has no column ticket_id" in words(page.run())
-
-
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_zendesk_export_is_recognised(wrapped: bool) -> None:
