@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import streamlit as st
 
 from workbench.datasets.labelling import Label
@@ -40,7 +42,11 @@ def of_incident(found: Incident) -> None:
     st.caption("Tickets of these days that a flow answered, with the run on record:")
     with st.container(horizontal=True, key="incident-answered"):
         for one in known:
-            nav.link("ticket", show.plain(f"{one['ticket_id']}: {one['subject'][:50]}"), {"ticket": one["ticket_id"]})
+            nav.link(
+                "ticket",
+                show.plain(f"{one['ticket_id']}: {shorten(one['subject'], 60, placeholder=' …')}"),
+                {"ticket": one["ticket_id"]},
+            )
 
 
 def mended_with(found: Incident) -> None:
