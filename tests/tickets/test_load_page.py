@@ -108,6 +108,17 @@ def test_a_file_of_other_names_asks_which_columns_to_choose(page: AppTest) -> No
     assert not any(button.key == "load-file" for button in page.button)
 
 
+def test_two_columns_cannot_become_the_same(page: AppTest) -> None:
+    keep("two.csv", "ticket_id,created_at,Stars,Points\nC-1,2026-01-01,5,4\n")
+    page.run()
+    page.session_state["columns-two.csv-(by the names of the columns)"] = {
+        "edited_rows": {2: {"becomes": "csat"}, 3: {"becomes": "csat"}},
+        "added_rows": [],
+        "deleted_rows": [],
+    }
+    assert "Stars and Points both become csat." in words(page.run())
+
+
 def test_where_no_row_can_be_used_only_the_reasons_are_shown(page: AppTest) -> None:
     keep("bad.csv", "ticket_id,created_at\nC-1,never\n")
     assert "0 can be used, 1 would be left out" in words(page.run())

@@ -12,7 +12,7 @@ import streamlit as st
 
 from workbench import access, jobs
 from workbench.access import Actor
-from workbench.errors import NotFound
+from workbench.errors import Invalid, NotFound
 from workbench.store import now as moment
 from workbench.tickets import incoming, manifest, mapping, publish, trends
 from workbench.tickets.columns import COLUMNS, READ, UPDATED
@@ -104,8 +104,8 @@ def prepare(actor: Actor, name: str) -> None:
             show.plain(f"This looks like {_label(suggestion)}; the mapping was chosen for you. Change what is wrong.")
         )
     base = guess if picked in (suggestion, OWN) else known[picked]
-    how = _form(name, str(picked), base)
     with show.errors():
+        how = _form(name, str(picked), base)
         if lacking := incoming.lacking(name, how):
             st.info(show.plain(_choose_columns(lacking)), icon=":material/table_edit:")
             return
@@ -183,7 +183,15 @@ def _columns(name: str, key: str, how: Mapping) -> tuple[dict[str, str], dict[st
             "becomes": st.column_config.SelectboxColumn("Becomes", options=[KEEP, *READ], required=True),
         },
     )
-    chosen = {str(row["becomes"]): str(row["column"]) for row in edited.to_dict("records") if row["becomes"] != KEEP}
+    chosen: dict[str, str] = {}
+    for row in edited[edited["becomes"] != KEEP].to_dict("records"):
+        target, column = str(row["becomes"]), str(row["column"])
+        if target in chosen:
+            raise Invalid(
+                f"{chosen[target]} and {column} both become {target}.",
+                remedy=f"Choose one of them; set the other to {KEEP}.",
+            )
+        chosen[target] = column
     derive = {
         target: replace(rule, column=chosen[target])
         for target, rule in how.derive.items()
@@ -334,15 +342,15 @@ def _row(load: manifest.Load) -> dict[str, Any]:
     return {
         "when": load.at,
         "file": load.source,
-        "by": load.loaded_by,
         "rows": load.rows,
         "new": load.new,
         "changed": load.changed,
+        "left out": load.rejected,
+        "note": "undone" if load.undone else "took the place of all" if load.replaced else "",
         "the same": load.unchanged,
         "older": load.older,
         "repeated": load.duplicates,
-        "left out": load.rejected,
-        "note": "undone" if load.undone else "took the place of all" if load.replaced else "",
+        "by": load.loaded_by,
     }
 
 
