@@ -15,7 +15,7 @@ from workbench.tickets import ask, by_model, expert, metrics, report, trends, ve
 from workbench.tickets.columns import title
 from workbench.tickets.figures import counted
 from workbench.tickets.measure import Grain
-from workbench.ui import charts, nav, readers, session, show
+from workbench.ui import chain_links, charts, nav, readers, session, show
 from workbench.ui import trends as parts
 from workbench.ui.charts import answers
 
@@ -121,7 +121,7 @@ def answer(question: ask.Question) -> None:
     if told.quotes:
         st.markdown("**What customers wrote**")
         for quote in told.quotes:
-            st.markdown(f"> {show.plain(quote.text)}  \n> {show.plain(f'Ticket {quote.ticket_id} {quote.group}')}")
+            chain_links.quoted(quote.ticket_id, quote.text, quote.group)
     nav.link("trends", "See it on Trends", _on_trends(question, told, metric))
 
 

@@ -34,6 +34,12 @@ def of_run(run_id: str) -> None:
             st.caption("Nobody has flagged or labelled this run yet.")
 
 
+def quoted(ticket: str, text: str, group: str = "") -> None:
+    """What a customer wrote, and below it the ticket with what it stands for."""
+    st.markdown(f"> {show.plain(text)}")
+    nav.link("ticket", show.plain(f"Ticket {ticket}" + (f" ({group})" if group else "")), {"ticket": ticket})
+
+
 def of_incident(found: Incident) -> None:
     """The tickets behind an incident whose runs are recorded."""
     known = signals.answered(found, limit=ANSWERED)

@@ -211,8 +211,7 @@ def quotes(found: Incident) -> None:
     if said:
         st.markdown("**What customers write**")
         for one in said:
-            st.markdown(f"> {show.plain(one['text'])}")
-            nav.link("ticket", show.plain(f"Ticket {one['ticket']}"), {"ticket": one["ticket"]})
+            chain_links.quoted(one["ticket"], one["text"])
 
 
 def behind(actor: Actor, found: Incident) -> None:
