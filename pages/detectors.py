@@ -24,7 +24,7 @@ with show.errors():
         )
     stored = forms.choose(listed)
     base, key = (stored.spec, f"{stored.name}-{stored.number}") if stored else forms.template(listed)
-    left, right = st.container(key="split").columns([2, 5], gap="large")
+    left, right = st.container(key="split").columns([3, 7], gap="large")
     with left:
         spec = forms.knobs(base, key, facets)
     with right:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from workbench import tickets
 from workbench.errors import NotFound
 from workbench.ui import chances, nav, session, show
 from workbench.ui import trends as parts
@@ -11,10 +12,11 @@ place = nav.place("opportunities")
 show.head(place.title, place.purpose)
 with show.errors():
     try:
-        found = chances.choose()
+        tickets.freshness()
     except NotFound:
-        parts.no_tickets()
+        parts.no_tickets("Load tickets first; those that come often and alike are then found here.")
         st.stop()
+    found = chances.choose()
     if not found.kinds:
         show.empty("No kind of ticket repeats here", "Choose a longer period; kinds with few tickets are left out.")
         st.stop()

@@ -148,6 +148,15 @@ def test_words_from_outside_begin_no_line_of_their_own_and_turn_no_letters_aroun
         assert "-" not in {line.strip() for line in text.splitlines()}
 
 
+def test_customers_are_quoted_with_what_says_something_by_itself(migrated: Path) -> None:
+    frame = samples.generate(900, 90, until=UNTIL).sort_values("created_at")
+    frame.loc[frame.index[::2], ["subject", "body"]] = ("", "It is 1003.")
+    put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+    quotes = [one.text for one in brief.brief(weeks.named("2026-W12")).quotes]
+    assert quotes
+    assert "It is 1003." not in quotes
+
+
 def test_a_topic_that_is_new_is_told_and_one_query_for_all_groups_says_what_each_alone_says(peak: Brief) -> None:
     days = moves.Days(peak.start, peak.end, peak.before, peak.start - dt.timedelta(days=1), True, dt.date(2025, 12, 2))
     usual = noise.usuals(days.start, days.end, "topic", days.oldest)

@@ -153,6 +153,10 @@ def test_what_else_can_be_found_is_there_before_any_topic(migrated: Path, made: 
     app.run().switch_page(str(ROOT / "pages" / "topics.py")).run()
     assert app.multiselect(key="enrich-kinds").value == ["masked"]
     assert "No topics yet" not in words(app)
+    assert not app.button(key="enrich").disabled
+    app.multiselect(key="enrich-kinds").set_value(["language"]).run()
+    assert app.button(key="enrich").disabled
+    assert "Nothing of this is still to do." in words(app)
 
 
 def test_undo_takes_back_what_the_person_saw_and_not_what_another_did_since(page: AppTest) -> None:

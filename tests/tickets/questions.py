@@ -62,7 +62,7 @@ ANSWERED: dict[str, dict[str, Any]] = {
         "csat", by=["topic"], start="2026-03-23", end="2026-03-29", against="previous"
     ),
     "What changed most by topic in the last 30 days?": asks(
-        "volume", by=["topic"], start="2026-03-02", end=NEWEST, against="previous", order="highest"
+        "volume", by=["topic"], start="2026-03-02", end=NEWEST, against="previous"
     ),
     "Volume this month compared with last month": asks("volume", start="2026-03-01", end=NEWEST, against="previous"),
     "tickets this month vs last year": asks("volume", start="2026-03-01", end=NEWEST, against="year"),

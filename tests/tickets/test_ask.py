@@ -85,6 +85,19 @@ def test_a_comparison_names_both_times_and_does_not_claim_a_cause(home: Path) ->
     assert told.window.before == dt.date(2026, 1, 29)
 
 
+def test_an_answer_says_how_many_tickets_it_rests_on(home: Path) -> None:
+    rated = expert.run(ADMIN, "SELECT count(csat) AS n FROM ticket").frame["n"].iloc[0]
+    assert report.answer(ask.Question("csat")).sentences[0].endswith(f", of {rated:,} tickets.")
+    assert report.answer(ask.Question("volume")).sentences[0] == "Tickets: 6,000, 1 Apr 2025 to 31 Mar 2026."
+
+
+def test_what_changed_most_comes_first_and_not_what_is_largest(home: Path) -> None:
+    question = ask.read("What changed most by topic in the last 30 days?", trends.facets(), TODAY).question
+    assert question is not None
+    moved = (report.answer(question).frame[["value", "before"]].diff(axis=1)["before"]).abs().tolist()
+    assert moved == sorted(moved, reverse=True)
+
+
 def test_customers_words_in_a_report_are_masked(home: Path) -> None:
     told = report.answer(ask.Question("volume"))
     assert 1 <= len(told.quotes) <= 3
@@ -210,6 +223,7 @@ def test_the_page_shows_how_a_question_was_understood_and_lets_it_be_changed(hom
     made = page("Which vendor has the worst CSAT?")
     assert "“worst” as ranked" in said(made)
     assert "Lowest: Calder" in said(made)
+    assert "Of tickets" in str(made.dataframe[0].proto.columns)
     metric = next(one for one in made.selectbox if one.label == "Metric")
     metric.set_value("reopened").run()
     assert "Reopened by vendor" in "\n".join(one.value for one in made.subheader)

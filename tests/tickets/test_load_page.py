@@ -101,6 +101,31 @@ def test_a_waiting_file_is_shown_as_tickets_loaded_listed_and_undone(page: AppTe
     assert list(table(page, "file")["note"]) == ["undone", ""]
 
 
+def test_a_file_of_other_names_asks_which_columns_to_choose(page: AppTest) -> None:
+    keep("odd.csv", "Case No.,Opened,Stars\nC-1,2026-01-01,5\n")
+    assert "which column is ticket_id (the ticket's own number or id)." in words(page.run())
+    assert "--mapping" not in words(page)
+    assert not any(button.key == "load-file" for button in page.button)
+
+
+def test_two_columns_cannot_become_the_same(page: AppTest) -> None:
+    keep("two.csv", "ticket_id,created_at,Stars,Points\nC-1,2026-01-01,5,4\n")
+    page.run()
+    page.session_state["columns-two.csv-(by the names of the columns)"] = {
+        "edited_rows": {2: {"becomes": "csat"}, 3: {"becomes": "csat"}},
+        "added_rows": [],
+        "deleted_rows": [],
+    }
+    assert "Stars and Points both become csat." in words(page.run())
+
+
+def test_where_no_row_can_be_used_only_the_reasons_are_shown(page: AppTest) -> None:
+    keep("bad.csv", "ticket_id,created_at\nC-1,never\n")
+    assert "0 can be used, 1 would be left out" in words(page.run())
+    assert "Found:" not in words(page)
+    assert "created_at 'never' is not a time" in table(page, "reason")["reason"].iloc[0]
+
+
 HOW = {"columns": {"ticket_id": "Number", "created_at": "Opened", "topic": "Topic"}, "times": "%d/%m/%Y %H:%M"}
 
 
@@ -125,11 +150,6 @@ def test_a_link_names_the_file(page: AppTest) -> None:
     page.query_params["file"] = "one.csv"
     page.run()
     assert list(table(page, "ticket_id")["ticket_id"]) == ["1"]
-
-
-def test_a_file_that_cannot_be_mapped_is_told_on_the_page(page: AppTest) -> None:
-    keep("odd.csv", "a,b\n1,2\n")
-    assert "odd.csv has no column ticket_id" in words(page.run())
 
 
 @pytest.mark.usefixtures("home")

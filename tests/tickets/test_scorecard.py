@@ -147,7 +147,7 @@ def test_the_page_says_in_words_who_does_better_with_the_same_tickets(fill: Fill
     fill(count=8_000, days=365, until=dt.date(2026, 3, 31))
     page = AppTest.from_file(settings.ROOT / "pages" / "vendors.py", default_timeout=20)
     page.query_params["period"] = "All"
-    page.query_params["measure"] = "Resolution"
+    page.query_params["measure"] = "Resolution, typical"
     page.run()
     assert not page.exception
     said = "\n".join(element.value for element in page.markdown).replace("\\", "")

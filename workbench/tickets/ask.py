@@ -345,6 +345,8 @@ class _Sense:
         self.where: dict[str, list[str]] = {}
         self.order: Order = ""
         self.end = ""
+        self.last = ""
+        self.by_change = False
         self.implied = ""
         self.just = ""
         self.limit = 0
@@ -365,6 +367,9 @@ class _Sense:
                 meant.append(Meant(words, told))
             if sign.kind not in ("silent", "value"):
                 out = False
+            if sign.kind != "silent":
+                self.by_change |= {self.last, sign.kind} in ({"changed", "high"}, {"changed", "low"})
+                self.last = sign.kind
         return self._question(meant)
 
     def _choose(self, at: int, found: Found) -> _Sign:
@@ -461,7 +466,7 @@ class _Sense:
             )
         good_is_up = metrics.get(metric).good == "up"
         up = {"high": True, "low": False, "good": good_is_up, "bad": not good_is_up}.get(self.end, True)
-        order: Order = ("highest" if up else "lowest") if self.end else ""
+        order: Order = ("highest" if up else "lowest") if self.end and not self.by_change else ""
         if self.limit and not self.by:
             raise Invalid(f"It is not clear what the {self.limit} are.", remedy="Name a dimension, such as topic.")
         grain = self.grain

@@ -22,6 +22,8 @@ from workbench.tickets.weeks import Period
 
 HEADLINES = ("volume", "first_response", "resolution", "csat", "reopened", "backlog")
 QUOTES, LENGTH = 4, 220
+TELLS = 30
+"""Fewer letters say little by themselves, such as an order's number sent after a question."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def _took(span: dt.timedelta) -> str:
 
 
 def _quotes(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> list[Quote]:
-    """Words of customers of what moved most and of incidents at work, the newest tickets first."""
+    """Words of customers of what moved most and of incidents at work, the newest tickets that say more than a word first."""
     groups = [({one.by: [one.group]}, one.group) for one in moved]
     groups += [({name: list(v) for name, v in one.conditions.items()}, one.title) for one in at_work]
     each = max(1, QUOTES // max(1, len(groups)))
@@ -178,6 +180,7 @@ def _quotes(moved: Sequence[Move], at_work: Sequence[Incident], days: Days) -> l
         rows = trends.tickets(trends.Filters(days.start, days.end, where), limit=each * 5).to_dict("records")
         texts = [(str(row["ticket_id"]), _words(row["subject"], row["body"])) for row in rows]
         fresh = [Quote(ticket, name, _masked(ticket, text)) for ticket, text in texts if text and ticket not in found]
+        fresh.sort(key=lambda one: len(one.text) < TELLS)
         found |= {one.ticket_id: one for one in fresh[:each]}
     return list(found.values())[:QUOTES]
 

@@ -200,12 +200,17 @@ def words(spec: Detector) -> str:
     least = f"at least {spec.change:g} % off" if spec.change else "any amount off"
     counted = metric.counts and spec.direction == "down"
     many = f"where at least {spec.minimum} {'are usual' if counted else 'tickets are there'}"
-    often, span = (_hours(count).removeprefix("one ") for count in (spec.slide, spec.window))
     return (
-        f"Every {often}, looks at {_quiet(metric.title)}{of} in the last {span}{each}. Tells when it is {way} what is usual "
-        f"at this time of the week over the {spec.weeks} weeks before: {spec.threshold:g} times the usual ups and downs, "
+        f"Every {span(spec.slide)}, looks at {_quiet(metric.title)}{of} in the last {span(spec.window)}{each}. "
+        f"Tells when it is {way} what is usual at this time of the week over the {spec.weeks} weeks before: "
+        f"{spec.threshold:g} times the usual ups and downs, "
         f"{least}, {many}. More of the same within {_hours(spec.cooldown)} is the same alarm."
     )
+
+
+def span(count: int) -> str:
+    """So many hours after `every` or `the last`: `hour`, `4 hours`, `2 days`."""
+    return _hours(count).removeprefix("one ")
 
 
 def usually(spec_metric: str, value: float, expected: float, window: int) -> str:

@@ -162,6 +162,12 @@ def suggest(name: str) -> tuple[str, Mapping]:
     return "", replace(dialect, columns={target: column for target, column in near.items() if column})
 
 
+def lacking(name: str, how: Mapping) -> tuple[str, ...]:
+    """What every ticket must have and no column of a waiting file becomes yet. Raises NotFound or Invalid."""
+    columns = columns_of(name, how)
+    return tuple(one for one in REQUIRED if one not in how.columns and one not in columns)
+
+
 def start(actor: access.Actor, name: str, how: Mapping, *, replace_all: bool = False) -> str:
     """Store a job that loads a waiting file: hand the id to `jobs.start`. Raises Refused, NotFound or Invalid."""
     access.require(actor, "load tickets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,8 +106,13 @@ def _sentences(question: ask.Question, frame: pd.DataFrame, window: trends.Windo
     if question.by:
         return _by_group(question, metric, frame, window)
     row = frame.iloc[0]
-    told = f"{metric.title}: {metrics.say(metric, _number(row['value']))}, {days}, of {counted(int(row['tickets']), 'ticket')}."
-    return [told, *_compared(question, metric, row, window), *_thin(metric, int(row["tickets"]))]
+    value = metrics.say(metric, _number(row["value"]))
+    behind = "" if metric.unit == "tickets" else f", of {counted(int(row['tickets']), 'ticket')}"
+    return [
+        f"{metric.title}: {value}, {days}{behind}.",
+        *_compared(question, metric, row, window),
+        *_thin(metric, int(row["tickets"])),
+    ]
 
 
 def _compared(question: ask.Question, metric: metrics.Metric, row: pd.Series, window: trends.Window) -> list[str]:
@@ -151,8 +157,16 @@ def _over_time(question: ask.Question, metric: metrics.Metric, frame: pd.DataFra
     for end, row in (("Highest", high.to_dict()), ("Lowest", low.to_dict())):
         whose = f"{_group(question, row)}, " if question.by else ""
         value = metrics.say(metric, _number(row["value"]))
-        said.append(f"{end}: {whose}{question.grain} of {row['period']}, {value}.")
+        said.append(f"{end}: {whose}{_period(question, row)}, {value}.")
     return said
+
+
+def _period(question: ask.Question, row: dict[Any, Any]) -> str:
+    """A period as a person writes it: `11 Nov 2026`, `week of 9 Nov 2026`, `November 2026`."""
+    day = dt.date.fromisoformat(row["period"])
+    if question.grain == "month":
+        return f"{day:%B %Y}"
+    return f"week of {day:%-d %b %Y}" if question.grain == "week" else f"{day:%-d %b %Y}"
 
 
 def _thin(metric: metrics.Metric, n: int) -> list[str]:

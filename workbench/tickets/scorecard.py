@@ -62,7 +62,7 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure(
             "first_response",
-            "First response",
+            "First response, typical",
             "min",
             _log("first_response_at", 60),
             "Typical minutes from creation to the first public agent reply (geometric mean); open ones are left out.",
@@ -71,7 +71,7 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure(
             "resolution",
-            "Resolution",
+            "Resolution, typical",
             "h",
             _log("resolved_at", 3600),
             "Typical hours from creation to resolution (geometric mean); tickets not resolved yet are left out.",

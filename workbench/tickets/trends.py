@@ -124,7 +124,10 @@ class Overview:
 
 @dataclass(frozen=True)
 class Answer:
-    """One metric, grouped as asked; each row has the groups, `period` where there is a grain, `value` and `tickets`."""
+    """One metric, grouped as asked.
+
+    Each row has the groups, `period` where there is a grain, `value`, and `tickets`: those that the value rests on.
+    """
 
     metric: str
     unit: str
@@ -495,7 +498,7 @@ def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
     found = measure.measure([metric], _asked(filters, days.start, days.end, by=tuple(names), exact=True)).rows
     groups = names or ["label"]
     found.sort(key=lambda row: (-row["tickets"], *(row[name] for name in groups)))
-    return pd.DataFrame(found, columns=[*groups, "value", "tickets"])
+    return pd.DataFrame(found, columns=[*groups, "value", "tickets", "n"])
 
 
 def condition(filters: Filters, start: dt.date, end: dt.date) -> tuple[str, dict[str, Any]]:
@@ -574,5 +577,5 @@ def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[d
         period = {"period": row["period"].date().isoformat()} if with_period else {}
         groups = {name: row[name] for name in names}
         value = None if pd.isna(row["value"]) else float(row["value"])
-        rows.append({**period, **groups, "value": value, "tickets": int(row["tickets"])})
+        rows.append({**period, **groups, "value": value, "tickets": int(row["n"])})
     return rows

@@ -15,7 +15,8 @@ from workbench.tickets import ask, by_model, expert, metrics, report, trends, ve
 from workbench.tickets.columns import title
 from workbench.tickets.figures import counted
 from workbench.tickets.measure import Grain
-from workbench.ui import charts, nav, readers, session, show
+from workbench.ui import chain_links, charts, nav, readers, session, show
+from workbench.ui import trends as parts
 from workbench.ui.charts import answers
 
 EXAMPLES = (
@@ -113,14 +114,25 @@ def answer(question: ask.Question) -> None:
     drawn = answers.figure(told, charts.colours())
     if drawn is not None:
         st.plotly_chart(drawn, config={"displayModeBar": False}, key=f"answer-{_digest(str(question))}")
+    if drawn is not None and question.against and question.by:
+        st.caption("The line at a bar is its value before.")
     if question.by or question.grain:
         _rows(told, metric)
     if told.quotes:
         st.markdown("**What customers wrote**")
         for quote in told.quotes:
-            st.markdown(f"> {show.plain(quote.text)}  \n> {show.plain(f'Ticket {quote.ticket_id} {quote.group}')}")
+            chain_links.quoted(quote.ticket_id, quote.text, quote.group)
+    nav.link("trends", "See it on Trends", _on_trends(question, told, metric))
+
+
+def _on_trends(question: ask.Question, told: report.Report, metric: metrics.Metric) -> dict[str, str]:
+    """The address of the chart of a question on Trends: the same days, the same metric and, where it is one, the same groups."""
     first = {name: values[0] for name, values in question.where.items() if len(values) == 1}
-    nav.link("trends", "See it on Trends", {**first, "period": "All"})
+    days = {"period": "All"}
+    if question.start or question.end:
+        days |= {"from": told.window.start.isoformat(), "to": told.window.end.isoformat()}
+    by = {"by": parts.name_of(question.by[0])} if len(question.by) == 1 else {}
+    return {**first, **days, **by, "metric": metric.title}
 
 
 def sql(actor: Actor) -> None:
@@ -190,7 +202,7 @@ def _fields(text: str, question: ask.Question, facets: Mapping[str, list[str]]) 
             list(ORDERS),
             list(ORDERS).index(question.order),
             key=f"o-{tag}",
-            format_func=ORDERS.__getitem__,
+            format_func=lambda one: "most changed first" if against and not one else ORDERS[one],
             width=160,
         )
         start, end, where = _narrowed(question, facets, tag)
@@ -250,6 +262,8 @@ def _keeping(actor: Actor, text: str, question: ask.Question, read: verified.Rea
 
 def _rows(told: report.Report, metric: metrics.Metric) -> None:
     unit = metric.unit
+    whole = unit in ("tickets", "min")
+    figure, signed = ("localized", "%+,.0f") if whole else ("%,.2f", "%+,.2f")
     st.dataframe(
         told.frame,
         hide_index=True,
@@ -258,12 +272,14 @@ def _rows(told: report.Report, metric: metrics.Metric) -> None:
         column_config={
             **{name: title(name) for name in told.question.by},
             "period": "Period (UTC)",
-            "value": st.column_config.NumberColumn(f"{metric.title}, {unit}", format="%,.2f"),
-            "before": st.column_config.NumberColumn("Before", format="%,.2f"),
-            "change": st.column_config.NumberColumn(
-                "Change, %" if metric.relative else f"Change, {unit}", format="%+,.2f"
+            "value": st.column_config.NumberColumn(
+                metric.title if unit == "tickets" else f"{metric.title}, {unit}", format=figure
             ),
-            "tickets": st.column_config.NumberColumn("Rests on tickets", format="localized"),
+            "before": st.column_config.NumberColumn("Before", format=figure),
+            "change": st.column_config.NumberColumn(
+                "Change, %" if metric.relative else f"Change, {unit}", format="%+,.1f" if metric.relative else signed
+            ),
+            "tickets": None if unit == "tickets" else st.column_config.NumberColumn("Of tickets", format="localized"),
         },
     )
     st.download_button(

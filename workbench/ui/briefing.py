@@ -10,7 +10,7 @@ from workbench.tickets import brief_notes, brief_text, noise, weeks
 from workbench.tickets.brief import Brief
 from workbench.tickets.figures import Sentence
 from workbench.tickets.weeks import Period
-from workbench.ui import nav, session, show
+from workbench.ui import chain_links, session, show
 
 PRINT = """<style>
 @media print {
@@ -50,9 +50,7 @@ def page(found: Brief) -> None:
     if found.quotes:
         st.subheader("What customers write", anchor=False)
     for quote in found.quotes:
-        st.markdown(f"> {show.plain(quote.text)}")
-        label = f"Ticket {quote.ticket_id}" + (f" ({quote.group})" if quote.group else "")
-        nav.link("ticket", show.plain(label), {"ticket": quote.ticket_id})
+        chain_links.quoted(quote.ticket_id, quote.text, quote.group)
     with st.container(key="brief-judged"), st.expander("How a change is judged", icon=":material/functions:"):
         st.caption(f"Each number leads to the page where the same number stands. {noise.TEST}")
 

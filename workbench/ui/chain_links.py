@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 import streamlit as st
 
 from workbench.datasets.labelling import Label
@@ -32,6 +34,12 @@ def of_run(run_id: str) -> None:
             st.caption("Nobody has flagged or labelled this run yet.")
 
 
+def quoted(ticket: str, text: str, group: str = "") -> None:
+    """What a customer wrote, and below it the ticket with what it stands for."""
+    st.markdown(f"> {show.plain(text)}")
+    nav.link("ticket", show.plain(f"Ticket {ticket}" + (f" ({group})" if group else "")), {"ticket": ticket})
+
+
 def of_incident(found: Incident) -> None:
     """The tickets behind an incident whose runs are recorded."""
     known = signals.answered(found, limit=ANSWERED)
@@ -40,7 +48,11 @@ def of_incident(found: Incident) -> None:
     st.caption("Tickets of these days that a flow answered, with the run on record:")
     with st.container(horizontal=True, key="incident-answered"):
         for one in known:
-            nav.link("ticket", show.plain(f"{one['ticket_id']}: {one['subject'][:50]}"), {"ticket": one["ticket_id"]})
+            nav.link(
+                "ticket",
+                show.plain(f"{one['ticket_id']}: {shorten(one['subject'], 60, placeholder=' …')}"),
+                {"ticket": one["ticket_id"]},
+            )
 
 
 def mended_with(found: Incident) -> None:

@@ -87,7 +87,9 @@ def table(found: Found) -> Opportunity | None:
             "hours": st.column_config.NumberColumn("Hours a month", format="%,.1f"),
             "repeated": st.column_config.TextColumn(
                 "Same customer again", help="Tickets whose customer wrote more than once about the same."
-            ),
+            )
+            if any(one.repeated is not None for one in found.kinds)
+            else None,
             "success": st.column_config.TextColumn("Likely success", width="medium"),
             "saved": st.column_config.TextColumn("Could be saved a month", width="medium"),
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,15 +24,16 @@ STEPS = (1, 2, 3, 4, 6, 8, 12, 24)
 SPANS = {"4 weeks": 28, "13 weeks": 91, "1 year": 365, "All": 36_500}
 TOPIC = "of-topic"
 """The topic, by its number, for which a link begins a new detector."""
-WAYS = {"up": "above the usual", "down": "below the usual", "both": "above or below"}
+WAYS = {"up": "high", "down": "low", "both": "high or low"}
 
 
 def choose(listed: list[Stored]) -> Stored | None:
     """Choose a detector, or begin a new one (None); the choice is in the address."""
     titles = {one.name: f"{one.name} · {state(one)}" for one in listed}
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        left, right = st.container(), st.container(width="content")
     with right:
-        if st.button("New detector", icon=":material/add:", key="new-detector", width="stretch"):
+        if st.button("New detector", icon=":material/add:", key="new-detector"):
             _begin_new()
     with left:
         if session.get("detector-new") or session.asked(TOPIC) or not listed:
@@ -106,7 +108,7 @@ def _measured(body: dict[str, Any], key: str, facets: dict[str, list[str]]) -> N
         st.markdown("**What it looks at**")
         if key.startswith("new"):
             body["detector"] = st.text_input("Name", body["detector"], key=f"{key}-name")
-        one, two = st.columns(2)
+        one, two = _pair()
         titles = {name: metric.title for name, metric in metrics.METRICS.items()}
         body["metric"] = one.selectbox(
             "Metric",
@@ -126,6 +128,7 @@ def _measured(body: dict[str, Any], key: str, facets: dict[str, list[str]]) -> N
             )
             or None
         )
+        one, two = _pair()
         narrowed = one.selectbox(
             "Only tickets with", named, key=f"{key}-only", format_func=_or_all, index=_first(body, named)
         )
@@ -136,6 +139,14 @@ def _measured(body: dict[str, Any], key: str, facets: dict[str, list[str]]) -> N
             body["where"] = {narrowed: tuple(values)} if values else {}
         else:
             body["where"] = {}
+        one, two = _pair()
+        body["window"] = one.number_input("Hours in the window", 1, 336, body["window"], key=f"{key}-window")
+        body["slide"] = two.selectbox(
+            "Looks every (hours)",
+            STEPS,
+            STEPS.index(body["slide"]) if body["slide"] in STEPS else 0,
+            key=f"{key}-slide",
+        )
         body["event"] = st.selectbox(
             "A ticket counts",
             list(detectors.EVENTS),
@@ -144,13 +155,6 @@ def _measured(body: dict[str, Any], key: str, facets: dict[str, list[str]]) -> N
             format_func=lambda name: detectors.EVENTS[name],
             help="Answer times are known when the answer comes, ratings when the ticket is resolved.",
         )
-        body["window"] = one.number_input("Hours in the window", 1, 336, body["window"], key=f"{key}-window")
-        body["slide"] = two.selectbox(
-            "Looks every (hours)",
-            STEPS,
-            STEPS.index(body["slide"]) if body["slide"] in STEPS else 0,
-            key=f"{key}-slide",
-        )
 
 
 def _usual(body: dict[str, Any], key: str) -> None:
@@ -158,7 +162,7 @@ def _usual(body: dict[str, Any], key: str) -> None:
         st.markdown("**When it tells**")
         ways = list(WAYS)
         body["direction"] = st.segmented_control(
-            "Tells when it is",
+            "Tells when it is unusually",
             ways,
             default=body["direction"],
             format_func=lambda way: WAYS[way],
@@ -174,13 +178,14 @@ def _usual(body: dict[str, Any], key: str) -> None:
             key=f"{key}-threshold",
             help="Higher: fewer alarms, later. Lower: more alarms, sooner, more of them false.",
         )
-        one, two = st.columns(2)
+        one, two = _pair()
         body["minimum"] = one.number_input(
             "At least so many tickets", 1, 100_000, body["minimum"], key=f"{key}-minimum"
         )
         body["change"] = two.number_input(
             "At least so far off (%)", 0.0, 1000.0, float(body["change"]), 5.0, key=f"{key}-change"
         )
+        one, two = _pair()
         body["weeks"] = one.number_input("Weeks that tell what is usual", 4, 26, body["weeks"], key=f"{key}-weeks")
         body["cooldown"] = two.number_input(
             "Hours until it is a new alarm", 1, 2000, body["cooldown"], key=f"{key}-cooldown"
@@ -189,17 +194,19 @@ def _usual(body: dict[str, Any], key: str) -> None:
 
 def _told(body: dict[str, Any], key: str) -> None:
     with st.expander("Who is told, holidays, late tickets", icon=":material/tune:"):
-        one, two = st.columns(2)
+        one, two = _pair()
         body["severity"] = one.selectbox(
             "Severity", detectors.SEVERITIES, detectors.SEVERITIES.index(body["severity"]), key=f"{key}-severity"
         )
         body["area"] = two.text_input(
             "Area", body["area"], key=f"{key}-area", help="Routes send an area to its people."
         )
+        one, two = _pair()
         body["owner"] = one.text_input("Owner", body["owner"], key=f"{key}-owner")
         body["escalate"] = two.number_input(
             "Tell again after (hours)", 0, 2000, body["escalate"], key=f"{key}-escalate"
         )
+        one, two = _pair()
         body["lateness"] = one.number_input(
             "Late tickets count for (hours)", 0, 336, body["lateness"], key=f"{key}-lateness",
             help="For so long after its end, a window is looked at again when late tickets come.",
@@ -389,6 +396,11 @@ def facets() -> dict[str, list[str]]:
     """The values of each dimension. Raises NotFound without tickets."""
     history.newest()
     return tickets.facets()
+
+
+def _pair() -> Sequence[Any]:
+    """Two fields side by side, level where the name of one takes two lines."""
+    return st.columns(2, vertical_alignment="bottom")
 
 
 def _save(actor: Actor, spec: Detector, stored: Stored | None) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from workbench import access
 from workbench.access import Actor
 from workbench.errors import WorkbenchError
-from workbench.tickets import asked, enrich, sentiment
+from workbench.tickets import asked, enrich, sentiment, trends
 from workbench.tickets.figures import counted
 from workbench.traces import masking
 from workbench.ui import show, topic_views
@@ -20,7 +20,7 @@ MASKING_OFF = "Masking is turned off by WORKBENCH_REDACT: nothing is replaced."
 TOLD = {
     "language": "Read from the text, where the help desk names no language.",
     "sentiment": "Learnt from your own rated tickets, where the help desk gives none.",
-    "topic": "By the topics found here.",
+    "topic": "By the topics found in the words, beside those of your help desk.",
     "masked": "Addresses, numbers and credentials are shown and exported as placeholders.",
 }
 
@@ -38,7 +38,7 @@ def states(actor: Actor) -> None:
                 "from the help desk": one.file,
                 "found here": one.found,
                 "still to do": one.pending,
-                "how": MASKING_OFF if one.kind == "masked" and masking.rules().off else TOLD[one.kind],
+                "how": _how(one),
             }
             for one in rows
         ]
@@ -62,9 +62,21 @@ def states(actor: Actor) -> None:
         "Find", known, [one.kind for one in rows if one.pending and one.kind != "sentiment"],
         format_func=enrich.KINDS.__getitem__, key="enrich-kinds",
     )  # fmt: skip
-    if st.button("Start", type="primary", icon=":material/play_arrow:", key="enrich", disabled=not chosen):
+    left = sum(one.pending for one in rows if one.kind in chosen)
+    if chosen and not left:
+        st.caption("Nothing of this is still to do.")
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="enrich", disabled=not left):
         with show.errors():
             topic_views.begin(enrich.create(actor, chosen))
+
+
+def _how(one: enrich.State) -> str:
+    """Where values of a kind come from, and what is left over once all was looked at."""
+    if one.kind == "masked" and masking.rules().off:
+        return MASKING_OFF
+    rest = trends.freshness().rows - one.file - one.found - one.pending
+    left = {"topic": "fit none", "masked": "hold none"}.get(one.kind)
+    return TOLD[one.kind] + (f" {rest:,} of the tickets looked at {left}." if left and rest > 0 else "")
 
 
 def _by_model(actor: Actor) -> None:

@@ -24,6 +24,7 @@ from workbench.ui.charts import detectors as charts
 
 AROUND = dt.timedelta(days=21)
 LISTED = 50
+ENOUGH = 10
 FILTERED = ("topic", "channel", "vendor")
 """Dimensions that the Trends page filters by."""
 ICONS = {
@@ -74,7 +75,10 @@ def speed(found: Sequence[Incident]) -> None:
     watched = [one for one in found if one.detector]
     steps = {
         "sent": ("Found to told", "hours from a detector's finding until somebody was sent a notice"),
-        "acknowledged": ("Told to taken on", "hours from the notice until somebody acknowledged"),
+        "acknowledged": (
+            "Told to taken on",
+            "hours from the notice, or from the finding where nobody was told, until somebody acknowledged",
+        ),
         "fixed": ("Found to fixed", "hours from a detector's finding until somebody said it was fixed"),
     }
     with st.container(horizontal=True):
@@ -93,13 +97,20 @@ def speed(found: Sequence[Incident]) -> None:
             st.metric(
                 title,
                 _hours(took.middle),
-                f"9 of 10 within {_hours(took.most)}" if took.count else "none yet",
+                _spread(took),
                 delta_color="off",
                 delta_arrow="off",
                 help=meaning.capitalize() + ".",
                 border=True,
                 width=210,
             )
+
+
+def _spread(took: signals.Times) -> str:
+    """How far the slow ones lie from the middle, where there are enough to tell; else how many there are."""
+    if not took.count:
+        return "none yet"
+    return f"9 of 10 within {_hours(took.most)}" if took.count >= ENOUGH else f"of {counted(took.count, 'incident')}"
 
 
 def one(actor: Actor, found: Incident) -> None:
@@ -200,8 +211,7 @@ def quotes(found: Incident) -> None:
     if said:
         st.markdown("**What customers write**")
         for one in said:
-            st.markdown(f"> {show.plain(one['text'])}")
-            nav.link("ticket", show.plain(f"Ticket {one['ticket']}"), {"ticket": one["ticket"]})
+            chain_links.quoted(one["ticket"], one["text"])
 
 
 def behind(actor: Actor, found: Incident) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from workbench import access, jobs
 from workbench.access import Actor
-from workbench.errors import NotFound
+from workbench.errors import Invalid, NotFound
 from workbench.store import now as moment
 from workbench.tickets import incoming, manifest, mapping, publish, trends
 from workbench.tickets.columns import COLUMNS, READ, UPDATED
@@ -25,6 +25,7 @@ DERIVED = {"reopened": "above", "csat": "scale", "sentiment": "scale"}
 TYPES = {"VARCHAR": "text", "TIMESTAMP": "time", "DOUBLE": "number", "BOOLEAN": "yes or no"}
 ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso8859-1")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+NEEDED = {"ticket_id": "the ticket's own number or id", "created_at": "when the ticket came in"}
 WORDS = ["column", "the file's word", "our word"]
 
 
@@ -103,8 +104,11 @@ def prepare(actor: Actor, name: str) -> None:
             show.plain(f"This looks like {_label(suggestion)}; the mapping was chosen for you. Change what is wrong.")
         )
     base = guess if picked in (suggestion, OWN) else known[picked]
-    how = _form(name, str(picked), base)
     with show.errors():
+        how = _form(name, str(picked), base)
+        if lacking := incoming.lacking(name, how):
+            st.info(show.plain(_choose_columns(lacking)), icon=":material/table_edit:")
+            return
         found = incoming.sample(name, how)
         _sample(name, found)
         _buttons(actor, name, how)
@@ -170,6 +174,7 @@ def _columns(name: str, key: str, how: Mapping) -> tuple[dict[str, str], dict[st
     edited = st.data_editor(
         rows,
         key=f"columns-{key}",
+        height="content" if len(rows) <= show.ROWS else 38 + 35 * show.ROWS,
         hide_index=True,
         disabled=["column", "example"],
         column_config={
@@ -178,13 +183,29 @@ def _columns(name: str, key: str, how: Mapping) -> tuple[dict[str, str], dict[st
             "becomes": st.column_config.SelectboxColumn("Becomes", options=[KEEP, *READ], required=True),
         },
     )
-    chosen = {str(row["becomes"]): str(row["column"]) for row in edited.to_dict("records") if row["becomes"] != KEEP}
+    chosen: dict[str, str] = {}
+    for row in edited[edited["becomes"] != KEEP].to_dict("records"):
+        target, column = str(row["becomes"]), str(row["column"])
+        if target in chosen:
+            raise Invalid(
+                f"{chosen[target]} and {column} both become {target}.",
+                remedy=f"Choose one of them; set the other to {KEEP}.",
+            )
+        chosen[target] = column
     derive = {
         target: replace(rule, column=chosen[target])
         for target, rule in how.derive.items()
         if chosen.get(target) == rule.column
     }
     return {target: column for target, column in chosen.items() if target not in derive}, derive
+
+
+def _choose_columns(lacking: tuple[str, ...]) -> str:
+    """What is still to be chosen in the table of columns before tickets can be made of the rows."""
+    each = " and ".join(f"{name} ({NEEDED[name]})" for name in lacking)
+    return (
+        f"Choose in the table above, under Becomes, which column is {each}. The first rows then appear here as tickets."
+    )
 
 
 def _words(key: str, base: Mapping) -> dict[str, dict[str, str]]:
@@ -226,10 +247,13 @@ def _hours(key: str, base: Mapping) -> dict[str, str]:
 def _sample(name: str, found: incoming.Sample) -> None:
     good, bad = len(found.tickets), len(found.rejects)
     st.markdown(f"**The first {good + bad:,} rows as tickets:** {good:,} can be used, {bad:,} would be left out.")
-    kinds = ", ".join(f"{name} ({TYPES[READ[name]]})" for name in found.tickets.columns if name in READ)
-    st.caption(show.plain(f"Found: {kinds}."))
-    shown = found.tickets.drop(columns=[UPDATED], errors="ignore")
-    st.dataframe(shown, hide_index=True, height=260, key=f"sample-{name}", alt="The first rows as tickets")
+    if good:
+        kinds = ", ".join(f"{name} ({TYPES[READ[name]]})" for name in found.tickets.columns if name in READ)
+        st.caption(show.plain(f"Found: {kinds}."))
+        shown = found.tickets.drop(columns=[UPDATED], errors="ignore")
+        st.dataframe(
+            shown, hide_index=True, height=260, placeholder="", key=f"sample-{name}", alt="The first rows as tickets"
+        )
     if bad:
         rows = pd.DataFrame([vars(one) for one in found.rejects])
         st.dataframe(
@@ -318,15 +342,15 @@ def _row(load: manifest.Load) -> dict[str, Any]:
     return {
         "when": load.at,
         "file": load.source,
-        "by": load.loaded_by,
         "rows": load.rows,
         "new": load.new,
         "changed": load.changed,
+        "left out": load.rejected,
+        "note": "undone" if load.undone else "took the place of all" if load.replaced else "",
         "the same": load.unchanged,
         "older": load.older,
         "repeated": load.duplicates,
-        "left out": load.rejected,
-        "note": "undone" if load.undone else "took the place of all" if load.replaced else "",
+        "by": load.loaded_by,
     }
 
 

@@ -54,6 +54,7 @@ def overview(card: scorecard.Scorecard) -> None:
         for name, figures in boards.items():
             row[name] = _cell(scorecard.get(name), figures.get(one.label))
         rows.append({**row, "verdicts": str(one.calibration)})
+    judged = any(one.calibration.labelled for one in card.cards)
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -69,12 +70,15 @@ def overview(card: scorecard.Scorecard) -> None:
             },
             "verdicts": st.column_config.TextColumn(
                 "People's verdicts", help="Verdicts on the runs behind these tickets, and whether two people agree."
-            ),
+            )
+            if judged
+            else None,
         },
     )
     st.caption(
         "With the same mix of tickets. ▲ better, ▼ worse, ≈ like the others, by the 95 % interval. "
-        f"Below {scorecard.ENOUGH} comparable tickets nobody is judged."
+        f"Below {scorecard.ENOUGH} comparable tickets nobody is judged. Typical times are geometric means, which "
+        "many quick answers pull down; Trends shows medians."
     )
     st.download_button(
         "Download CSV",
@@ -94,15 +98,15 @@ def board(card: scorecard.Scorecard) -> None:
         st.info(f"No ticket here has a value for “{one.measure.title}”.", icon=":material/info:")
         return
     theme = charts.colours()
-    left, right = st.columns(2, gap="large")
+    with st.container(key="split-measure"):
+        left, right = st.columns(2, gap="large")
     with left:
         st.markdown("**Same mix** (dot, 95 % interval) **against as counted** (ring)")
         st.plotly_chart(drawn.pairs(one, theme), config={"displayModeBar": False}, key=f"pairs-{name}")
     with right:
         st.markdown("**Who stands out**: inside the funnel is what chance alone does")
         st.plotly_chart(drawn.funnel(one, theme), config={"displayModeBar": False}, key=f"funnel-{name}")
-    for line in words(one):
-        st.markdown(f"- {show.plain(line)}")
+    st.markdown("\n".join(f"- {show.plain(line)}" for line in words(one)))
     with st.expander("How this is reckoned"):
         st.markdown(
             "Each ticket's kind is its combination of what is held equal. The value of a ticket is taken as the effect "

@@ -244,8 +244,9 @@ def _trend(topic: Topic, filters: tickets.Filters) -> None:
     frame = tickets.series("volume", filters=narrowed)
     if not frame.empty:
         grain = trends.grain_for(trends.window(narrowed))
+        st.caption(f"Tickets a {grain}; only whole {grain}s.")
         st.vega_lite_chart(
-            course.spec(frame, get("volume"), colours(), grain=grain, height=230),
+            course.spec(frame.assign(label=topic.name), get("volume"), colours(), grain=grain, height=230),
             key=f"topic-trend-{topic.number}",
             alt=f"Tickets about {topic.name} by {grain}",
         )
@@ -290,7 +291,7 @@ def _edit(actor: Actor, topic: Topic, tree: list[Topic]) -> None:
     key = topic.number
     with st.form(f"rename-{key}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", topic.name, key=f"name-{key}-{topic.name}", max_chars=topics.LONGEST)
-        if st.form_submit_button("Rename"):
+        if st.form_submit_button("Rename") and name.strip() != topic.name:
             _do(lambda: topics.rename(actor, key, name))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         into = st.selectbox("Merge into", list(others), None, format_func=others.__getitem__, key=f"into-{key}")

@@ -34,11 +34,8 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
         y=list(range(len(shown))),
         orientation="h",
         marker={"color": [colours["accent"] if one else colours["faint"] for one in enough]},
-        text=[words if one else f"{words} (few tickets)" for words, one in zip(said, enough, strict=True)],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=shown["tickets"],
-        hovertemplate="%{text}, of %{customdata:,} tickets<extra></extra>",
+        customdata=list(zip(said, shown["tickets"], strict=True)),
+        hovertemplate="%{customdata[0]}, of %{customdata[1]:,} tickets<extra></extra>",
     )
     if "before" in shown and not shown["before"].isna().all():
         made.add_scatter(
@@ -48,6 +45,15 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
             marker={"symbol": "line-ns-open", "size": 16, "color": colours["ink"], "line": {"width": 2}},
             hovertemplate="before<extra></extra>",
         )
+    made.add_scatter(
+        x=shown.reindex(columns=["value", "before"]).astype(float).max(axis=1).clip(lower=0),
+        y=list(range(len(shown))),
+        mode="text",
+        text=[f" {words}" if one else f" {words} (few tickets)" for words, one in zip(said, enough, strict=True)],
+        textposition="middle right",
+        cliponaxis=False,
+        hoverinfo="skip",
+    )
     made.update_yaxes(tickvals=list(range(len(shown))), ticktext=labels, autorange="reversed", automargin=True)
     made.update_xaxes(visible=False, range=_room(shown))
     return made

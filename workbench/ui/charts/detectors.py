@@ -67,7 +67,8 @@ def figure(spec: Detector, judged: Judged, group: str, since: dt.datetime, until
     )
     made.update_xaxes(showgrid=False)
     unit = {"min": " min", "h": " h", "%": " %"}.get(metrics.get(spec.metric).unit, "")
-    made.update_yaxes(zeroline=False, ticksuffix=unit, nticks=6, automargin=True, rangemode="tozero")
+    title = f"{metrics.get(spec.metric).title}, in the last {detectors.span(spec.window)}"
+    made.update_yaxes(title=title, zeroline=False, ticksuffix=unit, nticks=6, automargin=True, rangemode="tozero")
     if metrics.get(spec.metric).unit == "points":
         made.update_yaxes(rangemode="normal")
     return made

@@ -64,7 +64,7 @@ def funnel(board: scorecard.Board, colours: dict[str, str]) -> go.Figure:
                     "symbol": "diamond" if far else "circle",
                 },
                 text=[_cut(html.escape(one.label))],
-                textposition="top left" if one.comparable > most * 0.75 else "top center",
+                textposition=_beside(one.adjusted or 0.0, board.mean, right=one.comparable > most * 0.75),
                 hovertemplate=_said(board, one) + "<extra></extra>",
                 showlegend=False,
             )
@@ -87,6 +87,11 @@ def say(measure: scorecard.Measure, value: float | None) -> str:
             return f"{value:,.1f} h"
         case _:
             return f"{value:.2f}"
+
+
+def _beside(value: float, mean: float, *, right: bool) -> str:
+    """Where the name of a point stands: away from the lines of the funnel, and within the picture."""
+    return f"{'top' if value >= mean else 'bottom'} {'left' if right else 'center'}"
 
 
 def _outside(board: scorecard.Board, one: standardise.Standing) -> bool:

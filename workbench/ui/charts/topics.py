@@ -57,7 +57,7 @@ def shares(frame: pd.DataFrame, chosen: str, colours: dict[str, str]) -> go.Figu
     )
     figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, zeroline=False, automargin=True)
     most = max([float(shown["share"].max()), float(earlier.max()), 1.0]) if len(shown) else 1.0
-    figure.update_xaxes(visible=False, range=[0, most * 1.6])
+    figure.update_xaxes(visible=False, range=[0, most * 2.3])
     return _laid_out(figure, colours, 30 + ROW_PIXELS * len(shown))
 
 
