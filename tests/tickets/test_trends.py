@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import Fill
 from tests.tickets.files import ADMIN, MakeCsv, parts, stored
 from workbench.errors import Invalid, NotFound, Unavailable
-from workbench.tickets import Filters, brief, changes, load, metrics, source, trends, weeks
+from workbench.tickets import Filters, brief, changes, grains, load, metrics, source, trends, weeks
 from workbench.tickets.columns import DIMENSIONS, NONE
 from workbench.tickets.markers import Marker
 from workbench.ui import charts as colours
@@ -94,7 +94,7 @@ def test_days_without_tickets_count_zero_and_have_no_median(make_csv: MakeCsv) -
 def test_every_metric_can_be_broken_down_by_every_dimension(by: str | None) -> None:
     for metric in metrics.METRICS:
         frame = trends.series(metric, by, grain="week", top=3)
-        assert list(frame.columns) == ["period", "label", *trends.SERIES]
+        assert list(frame.columns) == ["period", "label", *grains.SERIES]
         assert frame["label"].nunique() <= 3
         assert frame.groupby("label")["period"].nunique().nunique() == 1
 

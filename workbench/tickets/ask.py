@@ -18,7 +18,7 @@ from typing import Any, Literal, cast, get_args
 import yaml
 
 from workbench.errors import Invalid
-from workbench.tickets import metrics, trends
+from workbench.tickets import grains, metrics, trends
 from workbench.tickets.columns import DIMENSIONS, NONE, dimension
 from workbench.tickets.measure import Grain
 from workbench.traces import periods
@@ -57,7 +57,7 @@ class Question:
         for name in (*self.by, *self.where):
             dimension(name[:SHOWN])
         for said, known, what in (
-            (self.grain, (None, *trends.GRAINS), "grain"),
+            (self.grain, (None, *grains.GRAINS), "grain"),
             (self.against, get_args(Against), "comparison"),
             (self.order, get_args(Order), "order"),
         ):

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workbench import access
 from workbench.errors import Invalid
-from workbench.tickets import ask, metrics, trends
+from workbench.tickets import ask, grains, metrics, trends
 from workbench.tickets.columns import DIMENSIONS
 from workbench.traces import readings
 
@@ -67,7 +67,7 @@ class Wanted(BaseModel):
     metric: str = _one_of(*metrics.METRICS)
     by: tuple[Annotated[str, _one_of(*DIMENSIONS)], ...] = Field(max_length=len(DIMENSIONS))
     where: tuple[Only, ...] = Field(max_length=len(DIMENSIONS))
-    grain: str = _one_of("none", *trends.GRAINS)
+    grain: str = _one_of("none", *grains.GRAINS)
     start: _Name
     end: _Name
     against: str = _one_of("none", "previous", "year")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from workbench.errors import Invalid, NotFound
-from workbench.tickets import measure, publish, source, stock
+from workbench.tickets import grains, measure, publish, source, stock
 from workbench.tickets.columns import NONE, dimension, nearest
 from workbench.tickets.measure import Asked
 from workbench.tickets.metrics import METRICS, TILES, Metric, change, get, is_better
 from workbench.tickets.statement import statement
 
 Grain = measure.Grain
+Window = grains.Window
 ALL, OTHER = measure.ALL, measure.OTHER
 Against = Literal["previous", "weekdays", "year"]
 AGAINST: dict[Against, str] = {
@@ -28,10 +27,6 @@ AGAINST: dict[Against, str] = {
 }
 """What a period can be compared with, and how that is said."""
 
-GRAINS: dict[Grain, int] = {"day": 1, "week": 7, "month": 30}
-SERIES = ("value", "tickets", "n", "low", "high", "few", "complete")
-"""What a series tells of each group in each period."""
-NOTHING: measure.Row = {"value": None, "tickets": 0, "n": 0, "low": None, "high": None}
 MOST_TICKETS = 100_000
 NEWEST = (1, 7, 56)
 """The newest tickets are looked for in so many days and the last before all are."""
@@ -61,36 +56,6 @@ class Freshness:
     loaded_at: dt.datetime
     source: str
     rejected: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """The days `start` to `end` asked for and the equally long ones from `before` on.
-
-    `first` to `last` are those of the days asked for that lie within the tickets; `oldest` is the first day of all.
-    """
-
-    start: dt.date
-    end: dt.date
-    before: dt.date
-    first: dt.date
-    last: dt.date
-    oldest: dt.date
-
-    @property
-    def days(self) -> int:
-        """How many days were asked for."""
-        return (self.end - self.start).days + 1
-
-    @property
-    def until_before(self) -> dt.date:
-        """The last of the days compared with."""
-        return self.before + (self.end - self.start)
-
-    @property
-    def comparable(self) -> bool:
-        """Whether there is data from the first day of the period before on."""
-        return self.before >= self.oldest
 
 
 @dataclass(frozen=True)
@@ -175,7 +140,7 @@ def overview(
     if not with_runs():
         chosen = [metric for metric in chosen if not metric.live]
     days = window(filters, against)
-    grain = grain_for(days)
+    grain = grains.finest(days)
     plain, standing = ([m for m in chosen if (m.day == "open") == is_open] for is_open in (False, True))
     before = (days.before, days.until_before) if days.comparable else None
     asked = _asked(filters, days.start, days.end, exact=exact, grain=grain, whole=True, before=before)
@@ -198,8 +163,8 @@ def overview(
                 rows[name] = row
             elif day == days.until_before and days.comparable:
                 earlier[name] = row
-            began = _period_start(day, grain)
-            if day >= days.start and began <= days.last and day == min(period_end(began, grain), days.end):
+            began = grains.start_of(day, grain)
+            if day >= days.start and began <= days.last and day == min(grains.end_of(began, grain), days.end):
                 sparks[name, began] = row
     made = [
         _tile(m, rows.get(m.name), earlier.get(m.name), _spark(sparks, m, days, grain), days.comparable) for m in chosen
@@ -225,7 +190,7 @@ def series(
     """
     filters = filters or Filters()
     by_names = [dimension(by)] if by else []
-    chosen = grain or grain_for(window(filters))
+    chosen = grain or grains.finest(window(filters))
     return _over_time(get(metric), by_names, chosen, filters, top, called=["label"], others=others, exact=exact)
 
 
@@ -246,14 +211,14 @@ def distribution(
 ) -> pd.DataFrame:
     """Median and slowest tenth of a duration over time: columns as `series`, the label names the group and which."""
     days = window(filters)
-    grain = grain or grain_for(days)
+    grain = grain or grains.finest(days)
     chosen = [get(duration), get(f"{duration}_p90")]
     names = [dimension(by)] if by else []
     found = measure.measure(chosen, _asked(filters, days.start, days.end, by=tuple(names), grain=grain, exact=exact))
     parts = []
     for metric, which in zip(chosen, ("Median", "Slowest tenth"), strict=True):
         rows = [row for row in found.rows if row["metric"] == metric.name]
-        part = _frame(rows, metric, names, [], days, grain)
+        part = grains.frame(rows, metric, names, [], days, grain)
         labels = [f"{group}, {which.lower()}" for group in part[by]] if by else [which] * len(part)
         parts.append(part.assign(label=pd.array(labels, dtype="str")))
     made = pd.concat(parts, ignore_index=True)
@@ -334,8 +299,8 @@ def query(
     chosen, names = get(metric), [dimension(name) for name in dict.fromkeys(by)]
     filters = Filters(start, end, known_values(where or {}))
     days = window(filters)
-    if grain is not None and grain not in GRAINS:
-        raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(GRAINS)}.")
+    if grain is not None and grain not in grains.GRAINS:
+        raise Invalid(f"There is no grain {grain!r}.", remedy=f"Use {', '.join(grains.GRAINS)}.")
     frame = _over_time(chosen, names, grain, filters, None, exact=True) if grain else _totals(chosen, names, filters)
     return Answer(
         metric=chosen.name,
@@ -356,20 +321,12 @@ def _back(days: Window) -> list[dt.date]:
     return [*(day for day in near if day > days.start), days.start]
 
 
-def grain_for(days: Window) -> Grain:
-    """The finest grain at which the rhythm of the week does not drown what changes."""
-    if days.days <= 45:
-        return "day"
-    return "week" if days.days <= 400 else "month"
-
-
 def narrow(filters: Filters, *, by: str | None, label: str, period: dt.date, grain: Grain) -> Filters:
     """`filters` with only the one point of a series: the group `label` of `by`, in the period that begins there."""
-    ends = {"day": period, "week": period + dt.timedelta(days=6), "month": _month_end(period)}
     days = window(filters)
     where = {**filters.where, dimension(by): [label]} if by else filters.where
     start = min(max(period, days.start), days.end)
-    return Filters(start, max(start, min(ends[grain], days.end)), where)
+    return Filters(start, max(start, min(grains.end_of(period, grain), days.end)), where)
 
 
 def with_runs() -> bool:
@@ -419,78 +376,9 @@ def _over_time(
     asked = _asked(filters, start, end, by=tuple(names), grain=grain, keep=keep, exact=exact)
     found = measure.measure([metric], asked)
     rows = [row for row in found.rows if others or not keep or row[names[0]] != OTHER]
-    frame = _frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain, called)
+    frame = grains.frame(rows, metric, names, keep.get(names[0], []) if names else [], days, grain, called)
     frame.attrs = {"approximate": metric.name in found.approximate, "from_tickets": metric.name in found.from_tickets}
     return frame
-
-
-def _frame(
-    rows: list[measure.Row],
-    metric: Metric,
-    names: list[str],
-    order: list[str],
-    days: Window,
-    grain: Grain,
-    called: Sequence[str] = (),
-) -> pd.DataFrame:
-    """One metric's rows as the table of `series`, with every period for every group."""
-    groups, periods = names or ["label"], _periods(days, grain)
-    place = itemgetter(*groups, "period")
-    at = {place(row): row for row in rows}
-    found = _groups(rows, groups, order)
-    picked = [at.get((*group, period), NOTHING) for group in found for period in periods]
-    complete = [one >= days.first and period_end(one, grain) <= days.last for one in periods]
-    numbers = {name: np.array([row[name] for row in picked], dtype="float64") for name in ("value", "low", "high")}
-    if (nothing := measure.empty(metric)) is not None:
-        numbers["value"] = np.nan_to_num(numbers["value"], nan=nothing)
-    rests_on = np.array([row["n"] for row in picked], dtype="int64")
-    columns: dict[str, Any] = {"period": np.tile(np.array(periods, dtype="datetime64[s]"), len(found))}
-    for i, name in enumerate(called or groups):
-        columns[name] = pd.array([group[i] for group in found for _ in periods], dtype="str")
-    columns |= {
-        "value": numbers["value"],
-        "tickets": np.array([row["tickets"] for row in picked], dtype="int64"),
-        "n": rests_on,
-        "low": numbers["low"],
-        "high": numbers["high"],
-        "few": ~np.isnan(numbers["value"]) & (rests_on < metric.minimum),
-        "complete": np.tile(np.array(complete, dtype="bool"), len(found)),
-    }
-    return pd.DataFrame(columns)
-
-
-def _groups(rows: list[measure.Row], names: list[str], order: list[str]) -> list[tuple[Any, ...]]:
-    """The groups of an answer: in the order of those kept, the others last; else the largest first."""
-    sizes: dict[tuple[Any, ...], int] = {}
-    for row in rows:
-        group = tuple(row[name] for name in names)
-        sizes[group] = sizes.get(group, 0) + row["tickets"]
-    if order:
-        place = {name: i for i, name in enumerate([*order, OTHER])}
-        return sorted(sizes, key=lambda group: place[group[0]])
-    return sorted(sizes, key=lambda group: (-sizes[group], group))
-
-
-def _periods(days: Window, grain: Grain) -> list[dt.date]:
-    """The first day of each period that has days within the tickets."""
-    found, at = [], _period_start(days.first, grain)
-    while at <= days.last:
-        found.append(at)
-        at = period_end(at, grain) + dt.timedelta(days=1)
-    return found
-
-
-def _period_start(day: dt.date, grain: Grain) -> dt.date:
-    if grain == "week":
-        return day - dt.timedelta(days=day.weekday())
-    return day.replace(day=1) if grain == "month" else day
-
-
-def period_end(start: dt.date, grain: Grain) -> dt.date:
-    """The last day of the period that begins on `start`."""
-    if grain == "month":
-        return _month_end(start)
-    return start + dt.timedelta(days=0 if grain == "day" else 6)
 
 
 def _totals(metric: Metric, names: list[str], filters: Filters) -> pd.DataFrame:
@@ -551,9 +439,9 @@ def _spark(
     """The course of a metric over whole periods, or over all where there is no whole one."""
     if not any(name == metric.name for name, _ in rows):
         return ()
-    periods = _periods(days, grain)
-    whole = [one for one in periods if one >= days.first and period_end(one, grain) <= days.last]
-    found = [rows.get((metric.name, one), NOTHING)["value"] for one in whole or periods]
+    listed = grains.listed(days, grain)
+    whole = [one for one in listed if one >= days.first and grains.end_of(one, grain) <= days.last]
+    found = [rows.get((metric.name, one), grains.NOTHING)["value"] for one in whole or listed]
     nothing = measure.empty(metric)
     return tuple(nothing if value is None else value for value in found)
 
@@ -565,10 +453,6 @@ def _value(metric: Metric, row: dict[str, Any] | None) -> float | None:
 
 def _number(row: dict[str, Any] | None, name: str) -> float | None:
     return None if row is None or row[name] is None else float(row[name])
-
-
-def _month_end(day: dt.date) -> dt.date:
-    return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1) - dt.timedelta(days=1)
 
 
 def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import streamlit as st
 from workbench import access, jobs, tickets
 from workbench.access import Actor
 from workbench.errors import NotFound
-from workbench.tickets import discover, topic_figures, topics, trends
+from workbench.tickets import discover, grains, topic_figures, topics, trends
 from workbench.tickets.figures import counted
 from workbench.tickets.metrics import get
 from workbench.tickets.topics import Topic
@@ -243,7 +243,7 @@ def _trend(topic: Topic, filters: tickets.Filters) -> None:
     narrowed = tickets.Filters(filters.start, filters.end, _where(topic))
     frame = tickets.series("volume", filters=narrowed)
     if not frame.empty:
-        grain = trends.grain_for(trends.window(narrowed))
+        grain = grains.finest(trends.window(narrowed))
         st.caption(f"Tickets a {grain}; only whole {grain}s.")
         st.vega_lite_chart(
             course.spec(frame.assign(label=topic.name), get("volume"), colours(), grain=grain, height=230),

@@ -10,7 +10,7 @@ import streamlit as st
 
 from workbench import tickets
 from workbench.errors import Invalid
-from workbench.tickets import changes, markers, metrics, trends
+from workbench.tickets import changes, grains, markers, metrics, trends
 from workbench.tickets.metrics import Metric
 from workbench.ui import charts as themes
 from workbench.ui import marks, session, show
@@ -49,7 +49,7 @@ def chart(
     if view == "Hours of the week":
         _hours(filters)
         return metric, filters, ""
-    grain = grain or trends.grain_for(trends.window(filters))
+    grain = grain or grains.finest(trends.window(filters))
     if view == "Median and slowest tenth":
         _distribution(metric, filters, grain, exact=exact)
         return metric, filters, ""
@@ -104,7 +104,7 @@ def _zooming(dragged: tuple[dt.date, dt.date] | None, grain: trends.Grain, filte
     period = str(session.get("period") or "")
     if dragged:
         days = trends.window(filters)
-        start, end = max(dragged[0], days.start), min(trends.period_end(dragged[1], grain), days.end)
+        start, end = max(dragged[0], days.start), min(grains.end_of(dragged[1], grain), days.end)
         if start <= end:
             parts.zoom(period, (start, end))
             st.rerun()
