@@ -94,6 +94,7 @@ def _lines(
         return filters, ""
     label, period = point
     if label == trends.OTHER:
+        st.caption(f"“{label}” are several groups: choose one of them above to see its tickets.")
         return filters, ""
     narrowed = trends.narrow(filters, by=by, label=label, period=period, grain=grain)
     return narrowed, f"{label}, {grain} of {period:%-d %b %Y}"
