@@ -243,10 +243,10 @@ def _trend(topic: Topic, filters: tickets.Filters) -> None:
     narrowed = tickets.Filters(filters.start, filters.end, _where(topic))
     frame = tickets.series("volume", filters=narrowed)
     if not frame.empty:
-        st.caption("Its tickets over time; only whole periods.")
         grain = trends.grain_for(trends.window(narrowed))
+        st.caption(f"Tickets a {grain}; only whole {grain}s.")
         st.plotly_chart(
-            lines.series(frame, get("volume"), grain=grain, height=240),
+            lines.series(frame.assign(label=topic.name), get("volume"), grain=grain, height=240),
             config={"displayModeBar": False},
             key=f"topic-trend-{topic.number}",
         )
