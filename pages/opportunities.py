@@ -18,7 +18,10 @@ with show.errors():
         st.stop()
     found = chances.choose()
     if not found.kinds:
-        show.empty("No kind of ticket repeats here", "Choose a longer period; kinds with few tickets are left out.")
+        show.empty(
+            "No kind of ticket repeats here",
+            "Choose a longer period; kinds with few tickets are left out, and tickets without any of these names make none.",
+        )
         st.stop()
     chances.overview(found)
     chosen = chances.table(found)

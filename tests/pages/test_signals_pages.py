@@ -88,6 +88,10 @@ def test_an_incident_reads_in_words_and_is_taken_on(migrated: Path) -> None:
     button(shown, "Acknowledge")
     assert signals.incident(found.id).state == "acknowledged"
     assert "**acknowledged**" in words(shown)
+    next(one for one in shown.text_input if one.label == "Title").set_value("Old outage")
+    [one for one in shown.button if one.label == "Write it down"][-1].click().run()
+    assert "Written down by a person." in words(shown)
+    assert shown.query_params["incident"] != [found.id]
 
 
 def test_a_destination_is_made_and_refused_on_the_page(migrated: Path) -> None:

@@ -85,6 +85,14 @@ def test_where_no_run_was_made_nothing_is_said_about_success_and_it_comes_last(m
     assert not untried.measured
 
 
+def test_tickets_that_bear_no_name_of_a_kind_make_none(migrated: Path) -> None:
+    frame = samples.generate(300, 30, 7, until=UNTIL).copy()
+    frame[["topic", "channel"]] = None
+    put_frames(ADMIN, iter([frame]), source="test", verb="seed", progress=lambda _rows: None)
+    assert opportunities.opportunities().kinds == ()
+    assert "tickets without any of these names make none" in words(page("opportunities"))
+
+
 def test_work_and_customers_that_the_file_tells_are_used(migrated: Path) -> None:
     put(told=True)
     (one, *_) = opportunities.opportunities(by="subtopic", minutes=99).kinds

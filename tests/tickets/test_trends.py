@@ -291,6 +291,15 @@ def test_a_longer_wait_is_worse_and_a_better_rating_is_better() -> None:
     assert metrics.change(wait, 20, 0) is None
 
 
+def test_where_no_ticket_tells_when_it_was_answered_none_was_answered_too_late(make_csv: MakeCsv) -> None:
+    load(ADMIN, make_csv([ticket(n, f"2026-03-{n:02}") for n in range(1, 29)]), mapping=None)
+    (tile,) = trends.overview(Filters(), names=["sla_first_response"]).tiles
+    assert (tile.value, metrics.say(tile.metric, tile.value)) == (None, "not known")
+    assert trends.query("unanswered").rows[0]["value"] is None
+    load(ADMIN, make_csv([ticket(29, "2026-03-01", first_response_at="2026-03-01T23:59:00Z")]), mapping=None)
+    assert trends.query("unanswered").rows[0]["value"] == pytest.approx(100 * 28 / 29)
+
+
 def test_where_no_ticket_tells_when_it_was_resolved_nobody_knows_the_backlog(make_csv: MakeCsv) -> None:
     rows = [ticket(n, f"2026-03-{n:02}") for n in range(1, 29)]
     load(ADMIN, make_csv(rows), mapping=None)

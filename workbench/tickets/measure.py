@@ -96,7 +96,7 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
         rows.extend(_binned([m for m in binned if _bins(m, asked, have) == kept], asked, kept))
     if open_:
         rows.extend(_sided(open_, asked, cube))
-    unknown = {m.name for m in chosen if m.by_resolution and not source.resolutions()}
+    unknown = {m.name for m in chosen if _unknown(m)}
     rows = [row | {"value": None, "low": None, "high": None} if row["metric"] in unknown else row for row in rows]
     aside = {m.name for m in raw} | ({m.name for m in (*open_, *resolved)} if not cube else set())
     return Measured(rows, frozenset(m.name for m in binned), frozenset(aside))
@@ -104,7 +104,12 @@ def measure(chosen: Sequence[Metric], asked: Asked) -> Measured:
 
 def empty(metric: Metric) -> float | None:
     """What a metric is where there are no tickets: 0 for a count, unless nothing is known of it at all."""
-    return 0.0 if metric.counts and not (metric.by_resolution and not source.resolutions()) else None
+    return 0.0 if metric.counts and not _unknown(metric) else None
+
+
+def _unknown(metric: Metric) -> bool:
+    """Whether no ticket at all tells the moment that a metric needs."""
+    return (metric.by_resolution and not source.resolutions()) or (metric.by_response and not source.responses())
 
 
 def label(column: str, keep: Mapping[str, Sequence[str]] | None = None) -> str:

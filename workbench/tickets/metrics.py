@@ -89,7 +89,8 @@ class Metric:
     metric is empty there. `relative` tells whether a change is said in percent or in the metric's own unit.
     `rests_on` counts the tickets behind a value; under `minimum` of them it says little. The `daily_` expressions give
     the same over `rollup`, where there are any. `quantile` is that of `duration`. `squares` is the mean of squares.
-    Nothing is known of one `by_resolution` where no ticket tells when it was resolved.
+    Nothing is known of one `by_resolution` where no ticket tells when it was resolved, or of one `by_response` where none
+    tells when it was first answered.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Metric:
     duration: Duration | None = None
     live: bool = False
     by_resolution: bool = False
+    by_response: bool = False
 
     @property
     def counts(self) -> bool:
@@ -148,7 +150,9 @@ def _durations(written: dict[str, Any]) -> dict[str, Duration]:
 
 def _metric(name: str, spec: dict[str, Any], columns: dict[str, Column], durations: dict[str, Duration]) -> Metric:
     shared = {key: spec[key] for key in ("title", "unit", "good", "definition", "source", "interval")}
-    shared |= {key: spec[key] for key in ("relative", "minimum", "day", "live", "by_resolution") if key in spec}
+    shared |= {
+        key: spec[key] for key in ("relative", "minimum", "day", "live", "by_resolution", "by_response") if key in spec
+    }
     if "of" in spec:
         long, quantile = durations[spec["of"]], spec["quantile"]
         expression = f"quantile_cont({long.sql}, {quantile}) / {PER_UNIT[spec['unit']]}"
@@ -227,7 +231,7 @@ def is_better(metric: Metric, difference: float | None) -> bool | None:
 def say(metric: Metric, value: float | None) -> str:
     """`value` as a person reads it, with its unit, such as `3 h 12 min`."""
     if value is None or math.isnan(value):
-        return "not known" if metric.by_resolution else "—"
+        return "not known" if metric.by_resolution or metric.by_response else "—"
     match metric.unit:
         case "tickets":
             return f"{value:,.0f}"

@@ -20,6 +20,7 @@ import pandas as pd
 
 from workbench.errors import Invalid
 from workbench.tickets import measure, source, trends
+from workbench.tickets.columns import NONE
 from workbench.tickets.statement import statement
 from workbench.tickets.trends import Filters
 
@@ -102,8 +103,9 @@ def opportunities(
     days = trends.window(filters)
     rows = _rows(KINDS[by], filters, days)
     runs, solved = (sum(int(row[name]) for row in rows) for name in ("tried", "solved"))
+    named = [row for row in rows if any(row[name] != NONE for name in KINDS[by])]
     span = max(1, (days.last - days.first).days + 1)
-    kinds = [_kind(row, KINDS[by], span, minutes, _prior(runs, solved)) for row in rows if row["tickets"] >= least]
+    kinds = [_kind(row, KINDS[by], span, minutes, _prior(runs, solved)) for row in named if row["tickets"] >= least]
     ranked = sorted(
         kinds, key=lambda one: (one.saved is None, -(one.saved.value if one.saved else one.hours), one.name)
     )

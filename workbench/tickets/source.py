@@ -214,6 +214,11 @@ def _connect(
     return connection, known, newest, bool(resolutions)
 
 
+def responses() -> bool:
+    """Whether any ticket tells when it was first answered; where none does, nobody knows which still wait."""
+    return bool(records("SELECT EXISTS (FROM ticket WHERE first_response_at IS NOT NULL) AS told")[0]["told"])
+
+
 def _month(found: manifest.Manifest, which: Callable[[set[str]], str]) -> str:
     """SQL: the condition that leaves the tickets of the first or the last month; nothing where parts have none."""
     months = {part.month for part in found.parts if part.rows}

@@ -40,16 +40,20 @@ def overview(found: Found) -> None:
     days, tried = found.window, [one for one in found.kinds if one.success]
     hours = sum(one.hours for one in found.kinds)
     saved = sum(one.saved.value for one in tried if one.saved)
-    st.markdown(
-        show.plain(
-            f"{len(found.kinds)} kinds of tickets make {hours:,.0f} hours of work a month. {len(tried)} of them were tried "
-            f"({found.solved} of {found.runs} runs solved theirs); on those, {saved:,.0f} hours a month could likely be saved."
-        )
+    tried_of = (
+        f"{len(tried)} of them {'was' if len(tried) == 1 else 'were'} tried ({found.solved} of {counted(found.runs, 'run')} "
+        f"solved theirs); on those, {saved:,.0f} hours a month could likely be saved."
+        if tried
+        else "None was tried yet, so it is not known what could be saved."
     )
+    made = f"{counted(len(found.kinds), 'kind')} of tickets {'makes' if len(found.kinds) == 1 else 'make'}"
+    st.markdown(show.plain(f"{made} {hours:,.0f} hours of work a month. {tried_of}"))
     assumed = sum(not one.measured for one in found.kinds)
     told = f"{days.first:%-d %b %Y} to {days.last:%-d %b %Y}. "
     told += (
-        "" if not assumed else f"The work is your assumption of {found.minutes:g} minutes a ticket for {assumed} kinds."
+        ""
+        if not assumed
+        else f"The work is your assumption of {found.minutes:g} minutes a ticket for {counted(assumed, 'kind')}."
     )
     st.caption(told)
     picture = list(found.kinds[:PICTURED])

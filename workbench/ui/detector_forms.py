@@ -33,7 +33,7 @@ def choose(listed: list[Stored]) -> Stored | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         left, right = st.container(), st.container(width="content")
     with right:
-        if st.button("New detector", icon=":material/add:", key="new-detector"):
+        if listed and st.button("New detector", icon=":material/add:", key="new-detector"):
             _begin_new()
     with left:
         if session.get("detector-new") or session.asked(TOPIC) or not listed:

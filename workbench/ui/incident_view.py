@@ -310,7 +310,12 @@ def write_down(actor: Actor) -> None:
                 begin = dt.datetime.combine(start, dt.time(), dt.UTC)
                 until = dt.datetime.combine(end, dt.time(), dt.UTC) + dt.timedelta(days=1)
                 where = {name: value.strip()} if name and value.strip() else {}
-                _do(lambda: signals.record(actor, title, start=begin, end=until, where=where))
+                _do(lambda: _open(signals.record(actor, title, start=begin, end=until, where=where)))
+
+
+def _open(made: Incident) -> None:
+    """Show an incident on this page."""
+    session.point("incident", made.id)
 
 
 def _trends(found: Incident) -> None:
