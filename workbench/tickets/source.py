@@ -33,7 +33,7 @@ MONTHS = re.compile(r"\bticket /\* created from (\d{4}-\d\d) to (\d{4}-\d\d) \*/
 class Held:
     """The connection to the tickets that have a signature, the list of them, the cubes of their rollups, the newest day,
 
-    whether any ticket tells when it was resolved, what was read in of the cubes, and the last answers.
+    whether any ticket tells when it was resolved and answered, what was read in of the cubes, and the last answers.
     """
 
     signature: Signature
@@ -42,6 +42,7 @@ class Held:
     cubes: frozenset[str]
     newest: dt.date | None
     resolutions: bool
+    responses: bool
     brought: set[tuple[rollups.Kind, str]] = field(default_factory=set)
     answers: Answers = field(default_factory=Answers)
 
@@ -96,6 +97,11 @@ def cubes() -> frozenset[str]:
 def resolutions() -> bool:
     """Whether any ticket tells when it was resolved; where none does, nobody knows which are open."""
     return _current().resolutions
+
+
+def responses() -> bool:
+    """Whether any ticket tells when it was first answered; where none does, nobody knows which still wait."""
+    return _current().responses
 
 
 def _answer(
@@ -185,14 +191,11 @@ def _current() -> Held:
     now = signature()
     with _lock:
         if _held is None or _held.signature != now:
-            found = manifest.read()
-            _held = Held(now, found, *_connect(found))
+            _held = _connect(now, manifest.read())
         return _held
 
 
-def _connect(
-    found: manifest.Manifest,
-) -> tuple[duckdb.DuckDBPyConnection, frozenset[str], dt.date | None, bool]:
+def _connect(now: Signature, found: manifest.Manifest) -> Held:
     parts = [manifest.folder() / part.file for part in found.parts]
     daily = [manifest.rollup(part) for part in parts]
     try:
@@ -205,18 +208,14 @@ def _connect(
         connection.execute(
             "CREATE TABLE newest AS SELECT last::DATE AS day, * FROM (SELECT (SELECT count(*) FROM ticket) AS tickets, "
             "EXISTS (FROM ticket WHERE resolved_at IS NOT NULL) AS resolutions, "
+            "EXISTS (FROM ticket WHERE first_response_at IS NOT NULL) AS responses, "
             f"(SELECT min(created_at) FROM ticket {_month(found, min)}) AS first, "
             f"(SELECT max(created_at) FROM ticket {_month(found, max)}) AS last)"
         )
-        newest, resolutions = connection.execute("SELECT day, resolutions FROM newest").fetchall()[0]
+        told = connection.execute("SELECT day, resolutions, responses FROM newest").fetchall()[0]
     except duckdb.Error as error:
         raise _unreadable(error) from error
-    return connection, known, newest, bool(resolutions)
-
-
-def responses() -> bool:
-    """Whether any ticket tells when it was first answered; where none does, nobody knows which still wait."""
-    return bool(records("SELECT EXISTS (FROM ticket WHERE first_response_at IS NOT NULL) AS told")[0]["told"])
+    return Held(now, found, connection, known, *told)
 
 
 def _month(found: manifest.Manifest, which: Callable[[set[str]], str]) -> str:
