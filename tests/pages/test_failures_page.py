@@ -34,8 +34,8 @@ def test_the_shares_lead_to_the_runs_behind_them(migrated: Path) -> None:
     stored()
     at = opened("rep")
     assert [(one.label, one.value, one.delta) for one in at.metric][:2] == [
-        ("Runs with a cause", "50.0%", "1 of 2, 9% to 91%"),
-        ("Tool error", "50.0%", "1 of 2, 9% to 91%"),
+        ("Runs with a cause", "50.0 %", "1 of 2, 9 to 91 %"),
+        ("Tool error", "50.0 %", "1 of 2, 9 to 91 %"),
     ]
     row = at.dataframe[0].value.iloc[0]
     assert (row["cause"], row["flow"], row["runs"], row["of"]) == ("tool error", "desk", 1, 2)

@@ -289,6 +289,8 @@ def test_a_longer_wait_is_worse_and_a_better_rating_is_better() -> None:
     assert metrics.is_better(rating, metrics.change(rating, 4.5, 4.0)) is True
     assert metrics.is_better(rating, 0.0) is None
     assert metrics.change(wait, 20, 0) is None
+    assert [metrics.say_change(wait, one) for one in (-0.3, -12.4, 1234, None)] == ["±0 %", "-12 %", "+1,234 %", ""]
+    assert [metrics.say_change(rating, one) for one in (0.004, -0.06)] == ["±0.00", "-0.06"]
 
 
 def test_where_no_ticket_tells_when_it_was_answered_none_was_answered_too_late(make_csv: MakeCsv) -> None:

@@ -248,12 +248,12 @@ def say(metric: Metric, value: float | None) -> str:
 
 
 def say_change(metric: Metric, difference: float | None) -> str:
-    """A change as a person reads it, signed, such as `+12 %` or `-0.06`; empty where there is none to tell."""
+    """A change as a person reads it, such as `+12 %`, `-0.06` or `±0 %`; empty where there is none to tell."""
     if difference is None:
         return ""
-    if metric.relative:
-        return f"{difference:+,.0f} %"
-    return f"{difference:+.1f} pt" if metric.unit == "%" else f"{difference:+.2f}"
+    places, unit = (0, " %") if metric.relative else (1, " pt") if metric.unit == "%" else (2, "")
+    rounded = round(difference, places)
+    return (f"{rounded:+,.{places}f}" if rounded else f"±{0:.{places}f}") + unit
 
 
 def _say_minutes(minutes: float) -> str:

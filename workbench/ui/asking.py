@@ -263,7 +263,7 @@ def _keeping(actor: Actor, text: str, question: ask.Question, read: verified.Rea
 def _rows(told: report.Report, metric: metrics.Metric) -> None:
     unit = metric.unit
     whole = unit in ("tickets", "min")
-    figure, signed = ("localized", "%+,.0f") if whole else ("%,.2f", "%+,.2f")
+    figure, signed = ("%,.0f", "%+,.0f") if whole else ("%,.2f", "%+,.2f")
     st.dataframe(
         told.frame,
         hide_index=True,

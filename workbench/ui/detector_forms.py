@@ -436,7 +436,7 @@ def _times(count: int) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "—" if value is None else f"{value:.0%}"
+    return "—" if value is None else f"{100 * value:.0f} %"
 
 
 def _index(options: Any, value: str) -> int:

@@ -53,8 +53,8 @@ def tiles(found: Overview) -> None:
 def _tile(title: str, share: Rate) -> None:
     st.metric(
         title,
-        f"{share.value:.1%}",
-        f"{share.passed:,} of {share.total:,}, {share.low:.0%} to {share.high:.0%}",
+        f"{100 * share.value:.1f} %",
+        f"{share.passed:,} of {share.total:,}, {_interval(share)}",
         delta_color="off",
         delta_arrow="off",
         border=True,
@@ -92,6 +92,10 @@ def table(period: Period) -> None:
         st.caption("Choose a row to read the runs behind it.")
 
 
+def _interval(share: Rate) -> str:
+    return f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
+
+
 def _row(one: Share, title: str, period: Period, sources: Sequence[str]) -> dict[str, Any]:
     return {
         "cause": one.cause,
@@ -99,7 +103,7 @@ def _row(one: Share, title: str, period: Period, sources: Sequence[str]) -> dict
         "share of runs": one.share.value * 100,
         "runs": one.share.passed,
         "of": one.share.total,
-        "95 % interval": f"{one.share.low:.0%} to {one.share.high:.0%}",
+        "95 % interval": _interval(one.share),
         "list": _list(one, GROUPS[title], period, sources),
     }
 

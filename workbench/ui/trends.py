@@ -109,11 +109,12 @@ def tiles(overview: trends.Overview, against: trends.Against) -> None:
     """Each metric now, its interval, its change and whether that is good, its course, and the days compared."""
     with st.container(horizontal=True, key="trend-tiles"):
         for tile in overview.tiles:
-            value = metrics.say(tile.metric, tile.value)
+            value, change = metrics.say(tile.metric, tile.value), metrics.say_change(tile.metric, tile.change)
             st.metric(
                 tile.metric.title + (" ≈" if tile.approximate else ""),
                 f":gray[{value}]" if tile.few else value,
-                metrics.say_change(tile.metric, tile.change) or None,
+                change or None,
+                delta_arrow="off" if change.startswith("±") else "auto",
                 delta_color="gray" if tile.few else COLOURS[tile.better],
                 delta_description=_interval(tile),
                 chart_data=[point for point in tile.spark if point is not None] or None,

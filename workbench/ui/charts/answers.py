@@ -28,7 +28,7 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
     enough = shown["tickets"] >= metric.minimum
     made = go.Figure()
     labels = [_cut(value) for value in shown[by]]
-    said = [metrics.say(metric, None if pd.isna(value) else float(value)) for value in shown["value"]]
+    said = _said(metric, shown["value"])
     made.add_bar(
         x=shown["value"],
         y=list(range(len(shown))),
@@ -37,7 +37,9 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
         customdata=list(zip(said, shown["tickets"], strict=True)),
         hovertemplate="%{customdata[0]}, of %{customdata[1]:,} tickets<extra></extra>",
     )
+    beside = said
     if "before" in shown and not shown["before"].isna().all():
+        beside = [f"{now}, before {then}" for now, then in zip(said, _said(metric, shown["before"]), strict=True)]
         made.add_scatter(
             x=shown["before"],
             y=list(range(len(shown))),
@@ -49,7 +51,10 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
         x=shown.reindex(columns=["value", "before"]).astype(float).max(axis=1).clip(lower=0),
         y=list(range(len(shown))),
         mode="text",
-        text=[f" {words}" if one else f" {words} (few tickets)" for words, one in zip(said, enough, strict=True)],
+        text=[
+            f"\u2002{words}" if one else f"\u2002{words} (few tickets)"
+            for words, one in zip(beside, enough, strict=True)
+        ],
         textposition="middle right",
         cliponaxis=False,
         hoverinfo="skip",
@@ -59,10 +64,14 @@ def _bars(shown: pd.DataFrame, by: str, metric: metrics.Metric, colours: dict[st
     return made
 
 
+def _said(metric: metrics.Metric, values: pd.Series) -> list[str]:
+    return [metrics.say(metric, None if pd.isna(value) else float(value)) for value in values]
+
+
 def _room(shown: pd.DataFrame) -> list[float]:
     values = [float(value) for name in ("value", "before") if name in shown for value in shown[name].dropna()]
     low, high = min([0.0, *values]), max([0.0, *values])
-    return [low * 1.25, high * 1.25 or 1.0]
+    return [low * 1.25, high * 1.45 or 1.0]
 
 
 def _lines(told: report.Report, metric: metrics.Metric) -> go.Figure:
@@ -79,7 +88,7 @@ def _lines(told: report.Report, metric: metrics.Metric) -> go.Figure:
             name=_cut(label),
             line={"color": COLOURS[i % len(COLOURS)], "width": 2},
             marker={"size": 5},
-            text=[metrics.say(metric, None if pd.isna(value) else float(value)) for value in part["value"]],
+            text=_said(metric, part["value"]),
             hovertemplate="%{x}: %{text}<extra>%{fullData.name}</extra>",
         )
     made.update_layout(showlegend=bool(by), legend={"orientation": "h", "y": -0.15})
