@@ -126,6 +126,13 @@ def test_where_no_row_can_be_used_only_the_reasons_are_shown(page: AppTest) -> N
     assert "created_at 'never' is not a time" in table(page, "reason")["reason"].iloc[0]
 
 
+def test_rows_of_the_sample_are_told_in_words_and_not_as_json(page: AppTest) -> None:
+    keep("more.csv", "ticket_id,created_at,Plan,Seats\nC-1,2026-01-01,Pro {x},3\nC-2,never,Free,\n")
+    page.run()
+    assert list(table(page, "attributes")["attributes"]) == ["Plan: Pro {x} · Seats: 3"]
+    assert list(table(page, "reason")["text"]) == ["ticket_id: C-2 · created_at: never · Plan: Free"]
+
+
 HOW = {"columns": {"ticket_id": "Number", "created_at": "Opened", "topic": "Topic"}, "times": "%d/%m/%Y %H:%M"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import zoneinfo
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from workbench.access import Actor
 from workbench.errors import Invalid, NotFound
 from workbench.store import now as moment
 from workbench.tickets import incoming, manifest, mapping, publish, trends
-from workbench.tickets.columns import COLUMNS, READ, UPDATED
+from workbench.tickets.columns import ATTRIBUTES, COLUMNS, READ, UPDATED
 from workbench.tickets.figures import counted
 from workbench.tickets.mapping import Derivation, Mapping
 from workbench.ui import nav, progress, session, show
@@ -251,11 +252,19 @@ def _sample(name: str, found: incoming.Sample) -> None:
         kinds = ", ".join(f"{name} ({TYPES[READ[name]]})" for name in found.tickets.columns if name in READ)
         st.caption(show.plain(f"Found: {kinds}."))
         shown = found.tickets.drop(columns=[UPDATED], errors="ignore")
+        if ATTRIBUTES in shown:
+            shown = shown.assign(**{ATTRIBUTES: [_in_words(one) for one in shown[ATTRIBUTES]]})
         st.dataframe(
-            shown, hide_index=True, height=260, placeholder="", key=f"sample-{name}", alt="The first rows as tickets"
+            shown,
+            hide_index=True,
+            height=260,
+            placeholder="",
+            key=f"sample-{name}",
+            alt="The first rows as tickets",
+            column_config={ATTRIBUTES: "Other columns"},
         )
     if bad:
-        rows = pd.DataFrame([vars(one) for one in found.rejects])
+        rows = pd.DataFrame([{**vars(one), "text": _in_words(one.text)} for one in found.rejects])
         st.dataframe(
             rows,
             hide_index=True,
@@ -266,6 +275,15 @@ def _sample(name: str, found: incoming.Sample) -> None:
                 "text": st.column_config.TextColumn("The row", width="large"),
             },
         )
+
+
+def _in_words(text: str) -> str:
+    """A row's values by name, as a person reads them; a text that holds none as it is."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return " · ".join(f"{name}: {value}" for name, value in values.items()) if isinstance(values, dict) else text
 
 
 def _buttons(actor: Actor, name: str, how: Mapping) -> None:
