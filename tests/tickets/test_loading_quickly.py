@@ -134,3 +134,23 @@ def test_a_file_may_end_with_a_carriage_return(tmp_path: Path, end: str, quick_f
     path = write(tmp_path / "t.csv", f"ticket_id,created_at\nA,2026-01-01\nB,2026-01-02{end}")
     loaded, found = _load(path, mapping.Mapping(), quick_from)
     assert (loaded.rows, loaded.rejected, list(found["ticket_id"])) == (2, 0, ["A", "B"])
+
+
+@pytest.mark.usefixtures("home")
+def test_odd_quotes_do_not_break_a_file_into_many_parts(tmp_path: Path) -> None:
+    text = {0: 'a 5" pipe', 1: '"a, b"'}
+    rows = [f"T{i:06},2026-{1 + i // 20000:02}-01,{text.get(i % 1500, 'word ' * 30)}" for i in range(40000)]
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at,body", *rows, ""]))
+    loaded, found = _load(path, mapping.Mapping(), 0)
+    assert (loaded.rows, loaded.rejected) == (40000, 0)
+    assert [part.month for part in manifest.read().parts] == ["2026-01", "2026-02"]
+    assert len(found) == 40000
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.usefixtures("home")
+def test_many_empty_lines_are_no_tickets(tmp_path: Path, end: str) -> None:
+    rows = [f"T{i:06},2026-01-01" for i in range(5000)]
+    path = write(tmp_path / "t.csv", end.join(["ticket_id,created_at", *rows, 'X,2026-01-30"']) + end * 400_000)
+    loaded, _ = _load(path, mapping.Mapping(), 1 << 18)
+    assert (loaded.rows, loaded.rejected) == (5000, 1)

@@ -264,6 +264,13 @@ def test_a_click_means_a_point_and_dragging_means_days() -> None:
     assert course.chosen_days({"days": {}}) is None
 
 
+@pytest.mark.parametrize("odd", [None, "x", [], ["x"], [{}], {"day": [None, "a"]}, {"day": [float("nan"), 1e300]}, -1])
+def test_what_is_no_choice_in_the_chart_chooses_nothing(odd: Any) -> None:
+    assert course.chosen_point({"point": odd}) is None
+    assert course.chosen_point({"point": [{"label": "A", "day": odd}]}) is None
+    assert course.chosen_days({"days": odd}) is None
+
+
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [

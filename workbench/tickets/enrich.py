@@ -403,7 +403,14 @@ def _put(actor: access.Actor, job_id: str, wanted: Wanted, due: Sequence[Part]) 
                 raise NotFound("These tickets are from an early version.", remedy="Load them again first.")
             rows = sum(part.rows for part in made.values())
             detail: dict[str, object] = {"job": job_id, "found": dict(wanted), "tickets": rows}
-            publish.put(actor, new, files, verb="enrich tickets", thing=", ".join(p.month for p in due), detail=detail)
+            publish.put(
+                actor,
+                new,
+                files,
+                verb="enrich tickets",
+                thing=", ".join(dict.fromkeys(p.month for p in due)),
+                detail=detail,
+            )
     return True
 
 

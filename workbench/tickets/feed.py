@@ -112,11 +112,7 @@ class Feed:
         if self.at + wanted + ROOM > len(self.buffer):
             self.buffers.give(self._left(wanted + ROOM))
         while not self.ended and self.end - self.at < wanted:
-            begin = self.end
             self._read()
-            fresh = np.frombuffer(self.buffer, dtype=np.uint8)[begin : self.end]
-            self.newlines += sum(int(np.count_nonzero(some == 10)) for some in slices(fresh))
-            self.unfinished = int(fresh[-1]) not in (10, 13) if len(fresh) else self.unfinished
 
     def take(self, size: int) -> tuple[memoryview, Callable[[], None]]:
         """The next `size` bytes, and what to call when nobody looks at them any longer."""
@@ -146,6 +142,9 @@ class Feed:
             if len(block) > len(room):
                 self._left(self.end - self.at + len(block))
             self.buffer[self.end : self.end + len(block)] = block
+        fresh = np.frombuffer(block, dtype=np.uint8)
+        self.newlines += sum(int(np.count_nonzero(some == 10)) for some in slices(fresh))
+        self.unfinished = int(fresh[-1]) not in (10, 13) if len(fresh) else self.unfinished
         self.end += len(block)
 
     def _decoded(self, decoder: codecs.IncrementalDecoder, block: bytes) -> bytes:
@@ -206,12 +205,14 @@ def segments(
     feed: Feed, columns: tuple[str, ...], dialect: Dialect, *, quick: int | None, most: int = PIECE
 ) -> Iterator[Piece | Batch]:
     """The rest of the file: pieces of `quick` to `most` bytes, and records that a careful reader has taken apart."""
-    patience = CAREFUL
+    patience, size = CAREFUL, most
     while True:
-        feed.fill(CAREFUL if quick is None else most)
+        feed.fill(CAREFUL if quick is None else size)
         if feed.at >= feed.end:
             return
-        piece = None if quick is None else _piece(feed, dialect, quick, most)
+        piece = None if quick is None else _piece(feed, dialect, quick, size)
+        # Where quotes are often odd, it does not pay to look far ahead each time.
+        size = min(most, size * 4) if piece and len(piece.data) > size // 2 else max(min(most, BLOCK), size // 4)
         if piece is not None:
             patience = CAREFUL
             yield piece

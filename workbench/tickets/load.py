@@ -171,7 +171,7 @@ def _stage(path: Path, how: Plan, place: Path, *, quick_from: int, progress: Pro
     if path.suffix.lower() != ".csv":
         return _stage_rows(path, how, place, progress)
     fast = path.stat().st_size >= quick_from and quick.possible(how, how.mapping.dialect)
-    least = quick_from >> 4 if fast else None
+    least = quick_from >> 2 if fast else None
     try:
         return _stage_csv(path, how, place, least=least, progress=progress)
     except quick.Odd:

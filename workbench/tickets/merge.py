@@ -25,6 +25,8 @@ from workbench.tickets.manifest import FILE, PART, Part
 from workbench.tickets.quick import FORMAT, SURE
 
 MEMORY = "600MB"
+LEAST = 1 << 19
+"""A smaller file becomes a part together with others of its month."""
 AT_ONCE = 1_000_000
 """Rollups of so many tickets are made together."""
 COLUMNS = ", ".join(f'"{name}"' for name in STORED)
@@ -161,7 +163,9 @@ class Merge:
         """The new parts of a month: files that are ready as they stand, and one of all else; none where nothing is left."""
         start, end = bounds(month)
         near = [span for span in self.spans if span.first < end and span.last >= start]
-        ready = [span for span in near if span.ready and not parts and span.path not in self.spoiled]
+        alone = len(near) == 1
+        whole = [span for span in near if span.ready and not parts and span.path not in self.spoiled]
+        ready = [span for span in whole if alone or span.path.stat().st_size >= LEAST]
         made = [span.part(month) for span in ready]
         rest = [span.path for span in near if span not in ready]
         if (parts or rest) and (found := self._written(month, parts, rest)) is not None:

@@ -92,7 +92,7 @@ class Quick:
         files: list[Path] = []
         rejects: list[Reject] = []
         good = 0
-        for number, of_month in enumerate(self._by_month(piece)):
+        for number, of_month in enumerate(self._by_month(piece) if len(piece.starts) else ()):
             more, rows, bad = self._converted(of_month, target.with_stem(f"{target.stem}-{number}"))
             files += more
             rejects += bad

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,8 +26,9 @@ T = TypeVar("T")
 _lock, _bringing = threading.Lock(), threading.Lock()
 
 
-MONTHS = re.compile(r"\bticket /\* created from (\d{4}-\d\d) to (\d{4}-\d\d) \*/")
-"""How a statement says that only tickets of some months are meant."""
+_OURS = secrets.token_hex(8)
+MONTHS = re.compile(rf"\bticket /\* {_OURS}: created from (\d{{4}}-\d\d) to (\d{{4}}-\d\d) \*/")
+"""How a statement says that only tickets of some months are meant, in words that nobody else can know."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def arrays(sql: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]
 
 def between(first: dt.date, last: dt.date) -> str:
     """How a statement names tickets that were created on these days (UTC): files of other months are not looked into."""
-    return f"ticket /* created from {first.isoformat()[:7]} to {last.isoformat()[:7]} */"
+    return f"ticket /* {_OURS}: created from {first.isoformat()[:7]} to {last.isoformat()[:7]} */"
 
 
 def forget() -> None:

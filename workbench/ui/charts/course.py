@@ -22,6 +22,7 @@ YEAR = 300
 POINT, DAYS = "point", "days"
 """What can be chosen in the picture: a point by a click, and days by dragging over them."""
 DAY = "day"
+LATEST = dt.datetime(2100, 1, 1, tzinfo=dt.UTC).timestamp() * 1000
 ROW = 14
 """Pixels from one line of markers' names to the next."""
 ROWS = 4
@@ -81,21 +82,25 @@ def spec(
 
 
 def chosen_point(selection: Mapping[str, Any]) -> tuple[str, dt.date] | None:
-    """The label and the day of the point that was clicked."""
-    found = selection.get(POINT) or []
-    if not found:
-        return None
-    return str(found[0]["label"]), _day(found[0][DAY])
+    """The label and the day of the point that was clicked; None where there is none, or what came back is none."""
+    found = selection.get(POINT)
+    first = found[0] if isinstance(found, list) and found else None
+    day = _day(first.get(DAY)) if isinstance(first, Mapping) else None
+    return None if day is None or not isinstance(first, Mapping) else (str(first.get("label")), day)
 
 
 def chosen_days(selection: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None:
-    """The first and the last day that were dragged over."""
-    edges = (selection.get(DAYS) or {}).get(DAY) or []
-    return (_day(min(edges)), _day(max(edges))) if len(edges) > 1 else None
+    """The first and the last day that were dragged over; None where there are none, or what came back are none."""
+    found = selection.get(DAYS)
+    edges = found.get(DAY) if isinstance(found, Mapping) else None
+    days = sorted(day for one in edges if (day := _day(one))) if isinstance(edges, list) else []
+    return (days[0], days[-1]) if len(days) > 1 else None
 
 
-def _day(moment: float) -> dt.date:
-    """The day (UTC) of milliseconds since 1970."""
+def _day(moment: Any) -> dt.date | None:
+    """The day (UTC) of milliseconds since 1970; None for what is no moment from then to 2100."""
+    if not isinstance(moment, int | float) or not 0 <= moment < LATEST:
+        return None
     return (dt.datetime(1970, 1, 1) + dt.timedelta(milliseconds=float(moment))).date()
 
 
