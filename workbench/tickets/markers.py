@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from workbench import releases
 from workbench.tickets.changes import Release
 
 Kind = Literal["release", "incident"]
@@ -59,6 +58,8 @@ def released() -> list[Release]:
 
 @adds
 def _releases() -> list[Marker]:
+    from workbench import releases  # what makes releases is much to read in for a command that draws nothing
+
     return [
         Marker(
             one.at,

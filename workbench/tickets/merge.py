@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -270,14 +271,18 @@ def rolled_up(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
 
 
 def _together(parts: Sequence[Part]) -> list[list[Part]]:
-    """Parts whose rollups are made at once: alike, and of so many tickets that memory suffices."""
+    """Parts whose rollups are made at once: alike, of so many tickets that memory suffices, and the same work for each thread."""
+    rows = sum(part.rows for part in parts)
+    share = rows / (2 * math.ceil(rows / (2 * AT_ONCE))) if rows else 0
     made: list[list[Part]] = []
+    there = 0.0
     for part in sorted(parts, key=lambda one: (one.enriched, one.month)):
         last = made[-1] if made else []
-        if last and last[0].enriched == part.enriched and sum(one.rows for one in [*last, part]) <= AT_ONCE:
+        if last and last[0].enriched == part.enriched and there + part.rows / 2 <= share * len(made):
             last.append(part)
         else:
             made.append([part])
+        there += part.rows
     return made
 
 

@@ -338,8 +338,8 @@ def _records_at(piece: Piece, begins: list[int]) -> Any:
 def _is_plain(piece: Piece) -> bool:
     """Whether a piece is in ASCII, and its only characters below the blank are the line feeds that end records."""
     array = np.frombuffer(piece.data, dtype=np.uint8)
-    odd = sum(int(np.count_nonzero((some < 32) | (some > 127))) for some in slices(array))
-    return odd <= len(piece.starts) and odd == sum(int(np.count_nonzero(some == 10)) for some in slices(array))
+    odd = sum(int(np.count_nonzero((some - np.uint8(32)) > 95)) for some in slices(array))
+    return odd == len(piece.starts) - int(array[-1] != 10)  # each record but the last ends with a line feed
 
 
 def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, clean: str, raw: str, line: str) -> str:
