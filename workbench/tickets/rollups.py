@@ -99,8 +99,8 @@ def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> 
             connection.execute(
                 f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
                 f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
-                f"ORDER BY cube, dated, day, {', '.join(f'{one}::VARCHAR' for one in DIMENSIONS)}, bin) TO {_quoted(target)} "
-                "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 9, ROW_GROUP_SIZE 61440, "
+                f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
+                "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 61440, "
                 f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
             )
 
@@ -204,10 +204,8 @@ def _base(connection: duckdb.DuckDBPyConnection) -> str:
         )
     parts = ["part", "created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
     parts += [f"{one}::one_{one} AS {one}" for one in DIMENSIONS]
-    parts += [
-        f"({column.each})::BOOLEAN AS {column.name}" if column.is_count else f"({column.each}) AS {column.name}"
-        for column in _stored()
-    ]
+    # A condition is 1 or 0: to add that up is half of the work of counting where it holds.
+    parts += [f"({column.each}){'::INTEGER' if column.is_count else ''} AS {column.name}" for column in _stored()]
     daily = [long for long in metrics.DURATIONS.values() if long.daily]
     parts += [f"{bin_of(f'long_{long.name}')} AS bin_{long.name}" for long in daily]
     durations = ", ".join(f"{long.sql} AS long_{long.name}" for long in daily)
@@ -222,14 +220,7 @@ def bin_of(microseconds: str) -> str:
 
 def _sums() -> str:
     """Every cube by day of creation, in one pass."""
-    sums = [
-        (
-            f"(count(*) FILTER (WHERE base.{column.name}))::BIGINT AS {column.name}"
-            if column.is_count
-            else f"coalesce(sum(base.{column.name}), 0)::BIGINT AS {column.name}"
-        )
-        for column in _stored()
-    ]
+    sums = [f"coalesce(sum(base.{column.name}), 0)::BIGINT AS {column.name}" for column in _stored()]
     return (
         f"SELECT part, {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
         f"{', '.join(sums)} FROM base GROUP BY {_sets('day', COUNTED)}"
@@ -241,7 +232,7 @@ def _resolved() -> str:
     return (
         f"SELECT part, {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
         "count(*)::BIGINT AS tickets, sum(base.born)::BIGINT AS born "
-        f"FROM base WHERE base.solved GROUP BY {_sets('resolved_on', COUNTED)}"
+        f"FROM base WHERE base.solved = 1 GROUP BY {_sets('resolved_on', COUNTED)}"
     )
 
 
