@@ -89,6 +89,7 @@ def test_an_answer_says_how_many_tickets_it_rests_on(home: Path) -> None:
     rated = expert.run(ADMIN, "SELECT count(csat) AS n FROM ticket").frame["n"].iloc[0]
     assert report.answer(ask.Question("csat")).sentences[0].endswith(f", of {rated:,} tickets.")
     assert report.answer(ask.Question("volume")).sentences[0] == "Tickets: 6,000, 1 Apr 2025 to 31 Mar 2026."
+    assert trends.query("csat").rows[0]["tickets"] == 6000 > rated
 
 
 def test_what_changed_most_comes_first_and_not_what_is_largest(home: Path) -> None:

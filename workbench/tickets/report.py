@@ -92,7 +92,13 @@ def _ranked(question: ask.Question, metric: metrics.Metric, frame: pd.DataFrame)
 
 def _ask(question: ask.Question, start: Any, end: Any) -> list[dict[str, Any]]:
     return trends.query(
-        question.metric, by=question.by, grain=question.grain, start=start, end=end, where=question.where
+        question.metric,
+        by=question.by,
+        grain=question.grain,
+        start=start,
+        end=end,
+        where=question.where,
+        resting=True,
     ).rows
 
 

@@ -89,10 +89,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Answer:
-    """One metric, grouped as asked.
-
-    Each row has the groups, `period` where there is a grain, `value`, and `tickets`: those that the value rests on.
-    """
+    """One metric, grouped as asked; each row has the groups, `period` where there is a grain, `value` and `tickets`."""
 
     metric: str
     unit: str
@@ -291,9 +288,11 @@ def query(
     start: dt.date | None = None,
     end: dt.date | None = None,
     where: Mapping[str, Sequence[str]] | None = None,
+    resting: bool = False,
 ) -> Answer:
     """`metric` grouped by the dimensions `by` and, with a `grain`, by period. Each name and value must exist.
 
+    `tickets` of a row are all of its group; with `resting`, those that the value rests on.
     Raises Invalid naming what is unknown and what is nearest to it.
     """
     chosen, names = get(metric), [dimension(name) for name in dict.fromkeys(by)]
@@ -311,7 +310,7 @@ def query(
         grain=grain,
         by=tuple(names),
         where={name: list(values) for name, values in filters.where.items()},
-        rows=_rows(frame, names, with_period=grain is not None),
+        rows=_rows(frame, names, "n" if resting else "tickets", with_period=grain is not None),
     )
 
 
@@ -455,11 +454,11 @@ def _number(row: dict[str, Any] | None, name: str) -> float | None:
     return None if row is None or row[name] is None else float(row[name])
 
 
-def _rows(frame: pd.DataFrame, names: list[str], *, with_period: bool) -> list[dict[str, Any]]:
+def _rows(frame: pd.DataFrame, names: list[str], counted: str, *, with_period: bool) -> list[dict[str, Any]]:
     rows = []
     for row in frame.to_dict("records"):
         period = {"period": row["period"].date().isoformat()} if with_period else {}
         groups = {name: row[name] for name in names}
         value = None if pd.isna(row["value"]) else float(row["value"])
-        rows.append({**period, **groups, "value": value, "tickets": int(row["n"])})
+        rows.append({**period, **groups, "value": value, "tickets": int(row[counted])})
     return rows
