@@ -110,12 +110,13 @@ def tiles(overview: trends.Overview, against: trends.Against) -> None:
     with st.container(horizontal=True, key="trend-tiles"):
         for tile in overview.tiles:
             value, change = metrics.say(tile.metric, tile.value), metrics.say_change(tile.metric, tile.change)
+            same = change.startswith("±")
             st.metric(
                 tile.metric.title + (" ≈" if tile.approximate else ""),
                 f":gray[{value}]" if tile.few else value,
                 change or None,
-                delta_arrow="off" if change.startswith("±") else "auto",
-                delta_color="gray" if tile.few else COLOURS[tile.better],
+                delta_arrow="off" if same else "auto",
+                delta_color="gray" if tile.few or same else COLOURS[tile.better],
                 delta_description=_interval(tile),
                 chart_data=[point for point in tile.spark if point is not None] or None,
                 help=_told(tile),
