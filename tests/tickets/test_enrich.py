@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 from tests.loopback import Turn, message, serve
 from tests.once import together
 from tests.test_commands import here, look
-from tests.tickets.files import ADMIN, MakeCsv
+from tests.tickets.files import ADMIN, MakeCsv, write
 from workbench import jobs
 from workbench.access import Actor
 from workbench.errors import Conflict, Invalid, Refused
@@ -286,6 +286,26 @@ def test_a_job_killed_in_the_middle_goes_on_without_doing_a_batch_twice_or_losin
     assert count("language_source = 'local'") == 300
     assert count("language_source = 'file'") == 300
     assert not enrich.folder(job).exists()
+
+
+def test_the_parts_of_a_month_are_published_together(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["workbench.tickets.load"], "LARGE", 1 << 15)
+    monkeypatch.setattr("workbench.tickets.merge.LEAST", 0)
+    monkeypatch.setattr(enrich, "TOGETHER", 1)
+    said = "Where is my order? I have been waiting for it for two weeks now."
+    lines = [f"T{i:05},2026-0{1 + i // 1000}-01,{said}" for i in range(2000)]
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at,body", *lines, ""]))
+    load(ADMIN, path, mapping=None, quick_from=0)
+    assert len(manifest.read().parts) > 4
+    job = enrich.create(ADMIN, ["language"])
+    wanted = dict(work.open_job(job)[0]["wanted"])
+    planned = enrich.shards(wanted)
+    assert [sorted(set(one["months"])) for one in planned if one["do"] == "publish"] == [["2026-01"], ["2026-02"]]
+    assert jobs.run_here(job).state == "done"
+    assert count("language = 'en'") == 2000
+    assert all(part.enriched for part in manifest.read().parts)
 
 
 def _again(job: str, waiting: dict[str, int]) -> list[str]:

@@ -253,7 +253,8 @@ def shards(wanted: Wanted, *, since: int = 0) -> list[dict[str, Any]]:
             made.append({"do": "batch", "file": part.file, "from": start, "upto": since + share})
         since, held = since + rows, held + size
         waiting.append(part)
-        if held >= TOGETHER or number == len(todo):
+        last = number == len(todo)
+        if last or (held >= TOGETHER and todo[number][0].month != part.month):  # a month may have several parts
             files, months = [one.file for one in waiting], [one.month for one in waiting]
             made.append({"do": "publish", "files": files, "months": months, "upto": since})
             held, waiting = 0, []

@@ -272,17 +272,17 @@ def rolled_up(place: Path, parts: Iterable[Part], tickets: int) -> list[Path]:
 
 def _together(parts: Sequence[Part]) -> list[list[Part]]:
     """Parts whose rollups are made at once: alike, of so many tickets that memory suffices, and the same work for each thread."""
-    rows = sum(part.rows for part in parts)
-    share = rows / (2 * math.ceil(rows / (2 * AT_ONCE))) if rows else 0
     made: list[list[Part]] = []
-    there = 0.0
-    for part in sorted(parts, key=lambda one: (one.enriched, one.month)):
-        last = made[-1] if made else []
-        if last and last[0].enriched == part.enriched and there + part.rows / 2 <= share * len(made):
-            last.append(part)
-        else:
-            made.append([part])
-        there += part.rows
+    for enriched in (False, True):
+        alike = sorted((part for part in parts if part.enriched is enriched), key=lambda one: one.month)
+        rows = sum(part.rows for part in alike) or 1
+        groups: list[list[Part]] = [[] for _ in range(2 * math.ceil(rows / (2 * AT_ONCE)))]
+        before = 0
+        for part in alike:
+            middle = before + part.rows / 2
+            groups[int(middle * len(groups) / rows)].append(part)
+            before += part.rows
+        made += [group for group in groups if group]
     return made
 
 

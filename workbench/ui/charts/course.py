@@ -85,8 +85,9 @@ def chosen_point(selection: Mapping[str, Any]) -> tuple[str, dt.date] | None:
     """The label and the day of the point that was clicked; None where there is none, or what came back is none."""
     found = selection.get(POINT)
     first = found[0] if isinstance(found, list) and found else None
-    day = _day(first.get(DAY)) if isinstance(first, Mapping) else None
-    return None if day is None or not isinstance(first, Mapping) else (str(first.get("label")), day)
+    if not isinstance(first, Mapping) or (day := _day(first.get(DAY))) is None:
+        return None
+    return str(first.get("label")), day
 
 
 def chosen_days(selection: Mapping[str, Any]) -> tuple[dt.date, dt.date] | None:

@@ -91,9 +91,6 @@ def _line(label: str, part: pd.DataFrame, colour: str, metric: Metric, scale: fl
             "color": [drawn.QUIET if few else colour for few in part["few"]],
             "symbol": ["circle-open" if few else "circle" for few in part["few"]],
         },
-        selected={"marker": {"size": 10}},
-        unselected={"marker": {"opacity": 1}},
-        customdata=[[label, moment.date().isoformat()] for moment in part["period"]],
         hovertext=texts,
         hovertemplate="%{hovertext}<extra></extra>",
     )
