@@ -1,4 +1,7 @@
-"""`tickets load`, `tickets query`, `tickets topics` and `tickets enrich`."""
+"""`tickets load`, `tickets query`, `tickets topics` and `tickets enrich`.
+
+Each command imports what only it needs: a load need not wait for the libraries of Ask.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,21 +17,11 @@ from workbench import access, settings, tickets
 from workbench.cli import topics
 from workbench.cli.output import Json, emit, progress
 from workbench.errors import Invalid
-from workbench.tickets import brief as briefs
-from workbench.tickets import (
-    brief_notes,
-    brief_text,
-    by_model,
-    metrics,
-    opportunities,
-    report,
-    trends,
-    verified,
-    weeks,
-)
-from workbench.tickets.ask import words
+from workbench.tickets import metrics, trends
 from workbench.tickets.figures import counted
-from workbench.traces import readings
+
+if TYPE_CHECKING:
+    from workbench.tickets import opportunities
 
 app = typer.Typer(no_args_is_help=True, help="Load tickets and ask what changed.")
 app.add_typer(topics.app, name="topics")
@@ -81,6 +74,9 @@ def brief(
     as_json: Json = False,
 ) -> None:
     """The brief for Product: what moved in a week, and whether that is more than chance."""
+    from workbench.tickets import brief as briefs
+    from workbench.tickets import brief_notes, brief_text, weeks
+
     period = weeks.named(week) if week else weeks.latest()
     found, note = briefs.brief(period), brief_notes.note(period)
     if markdown is not None:
@@ -102,11 +98,15 @@ def opportunities_(
     as_json: Json = False,
 ) -> None:
     """Kinds of tickets that repeat, by the hours a month that could likely be saved."""
+    from workbench.tickets import opportunities
+
     found = opportunities.opportunities(trends.last_days(days), by=cast(opportunities.Kind, by), minutes=minutes)
     emit(found, _say_opportunities(found), as_json=as_json)
 
 
 def _say_opportunities(found: opportunities.Found) -> str:
+    from workbench.tickets import opportunities
+
     assumed = f"{found.minutes:g} minutes of work a ticket are assumed where the tickets do not tell it."
     lines = [f"{found.window.first} to {found.window.last}. {assumed} {opportunities.HONEST}"]
     for one in found.kinds:
@@ -125,7 +125,13 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask the current tickets; what was understood is told on standard error."""
+    from workbench.tickets import report, verified
+    from workbench.tickets.ask import words
+
     if read_by:
+        from workbench.tickets import by_model
+        from workbench.traces import readings
+
         role = readings.reader(read_by)
         by = asyncio.run(by_model.read(access.local(), question, role))
         progress(f"{by.record.model}: {by.record.cost}")

@@ -17,15 +17,15 @@ from workbench.tickets import hours, metrics, view
 from workbench.tickets.columns import FOUND
 from workbench.tickets.manifest import Names
 
+Cube = tuple[str, ...]
 ALL = "all"
-COUNTED: tuple[tuple[str, ...], ...] = (
-    (),
+COUNTED: tuple[Cube, ...] = (
     ("topic", "channel", "vendor"),
     ("topic", "subtopic"),
     ("product", "team"),
     ("status",),
     ("priority", "language", "customer_tier"),
-    ("found_topic", "found_subtopic"),
+    FOUND,
 )
 """The dimensions that are counted together, ticket by ticket."""
 
@@ -40,8 +40,12 @@ NARROW = {
 }
 """The dimensions that are also kept alone, added up from a cube that has them: most charts ask for no more than one."""
 
-CUBES: tuple[tuple[str, ...], ...] = (*COUNTED, *((one,) for one in NARROW))
+CUBES: tuple[Cube, ...] = ((), *COUNTED, *((one,) for one in NARROW))
 """The dimensions that are kept together. A question that needs others goes to the tickets."""
+SMALLEST = min(COUNTED, key=len)
+"""What is added up to the whole."""
+FEW = 64
+"""A dimension of so many values is looked up in the list of them; one of more is not."""
 
 Kind = Literal["created", "resolved", "bins"]
 TABLE = re.compile(r'"(created|resolved|bins) ([^"]+)"')
@@ -87,19 +91,22 @@ def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> 
         topics = view.marked(_most(connection, [part for part, _ in files])) if enriched else None
         pieces = [f"SELECT {i} AS part, * FROM ({view.select([part], topics)})" for i, (part, _) in enumerate(files)]
         connection.execute(f"CREATE VIEW ticket AS {' UNION ALL '.join(pieces)}")
-        connection.execute(f"CREATE TABLE base AS {_base(connection)}")
-        connection.execute(f"CREATE TABLE cell AS {_sums()}")
-        connection.execute(f"INSERT INTO cell BY NAME {_resolved()}")
-        for one in NARROW:
-            connection.execute(f"INSERT INTO cell BY NAME {_alone(one)}")
+        few = _few(connection)
+        connection.execute(f"CREATE TABLE base AS {_base(few)}")
+        cubes = [cube for cube in COUNTED if enriched or cube != FOUND]
+        connection.execute(f"CREATE TABLE cell AS {_sums(cubes)}")
+        connection.execute(f"INSERT INTO cell BY NAME {_resolved(cubes)}")
+        wider = {(): SMALLEST} | ({} if enriched else {FOUND: ()}) | {(one,): cube for one, cube in NARROW.items()}
+        for cube, of in wider.items():
+            connection.execute(f"INSERT INTO cell BY NAME {_added_up(cube, of)}")
         daily = [duration for duration in metrics.DURATIONS.values() if duration.daily]
         connection.execute(f"CREATE TABLE binned AS {' UNION ALL BY NAME '.join(map(_bins, daily))}")
         for i, (_, target) in enumerate(files):
             kept = _worth_keeping(connection, i)
             connection.execute(
-                f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born) "
-                f"FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
-                f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin) TO {_quoted(target)} "
+                f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born{_decoded(few)}) "
+                f"FROM (FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
+                f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin)) TO {_quoted(target)} "
                 "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 61440, "
                 f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
             )
@@ -150,7 +157,7 @@ def attach(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], topics:
 
 def smallest(needed: set[str], have: Iterable[str]) -> str:
     """The smallest of the cubes that there are that has all the dimensions `needed`, or an empty text."""
-    fitting: list[tuple[str, ...]] = [cube for cube in CUBES if needed <= set(cube) and name(cube) in have]
+    fitting: list[Cube] = [cube for cube in CUBES if needed <= set(cube) and name(cube) in have]
     return name(sorted(fitting, key=len)[0]) if fitting else ""
 
 
@@ -196,14 +203,10 @@ def _shared(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> fro
     return frozenset.intersection(*map(frozenset, present)) if len(present) == len(files) else frozenset()
 
 
-def _base(connection: duckdb.DuckDBPyConnection) -> str:
+def _base(few: frozenset[str]) -> str:
     """The tickets as numbers: dimensions as codes, durations as bins, and what is added up of each."""
-    for one in DIMENSIONS:
-        connection.execute(
-            f"CREATE TYPE one_{one} AS ENUM (SELECT DISTINCT {one} FROM ticket WHERE {one} IS NOT NULL ORDER BY 1)"
-        )
     parts = ["part", "created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
-    parts += [f"{one}::one_{one} AS {one}" for one in DIMENSIONS]
+    parts += [f"{_code(one, few)} AS {one}" for one in DIMENSIONS]
     # A condition is 1 or 0: to add that up is half of the work of counting where it holds.
     parts += [f"({column.each}){'::INTEGER' if column.is_count else ''} AS {column.name}" for column in _stored()]
     daily = [long for long in metrics.DURATIONS.values() if long.daily]
@@ -212,66 +215,85 @@ def _base(connection: duckdb.DuckDBPyConnection) -> str:
     return f"SELECT {', '.join(parts)} FROM (SELECT *, {durations} FROM ticket)"
 
 
+def _few(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Make the values of each dimension known as a type, `one_topic`; the dimensions that have few of them."""
+    few = set()
+    for one in DIMENSIONS:
+        connection.execute(f"CREATE TABLE value AS SELECT DISTINCT {one} FROM ticket WHERE {one} IS NOT NULL")
+        connection.execute(f"CREATE TYPE one_{one} AS ENUM (SELECT {one} FROM value ORDER BY 1)")
+        if connection.execute("SELECT count(*) FROM value").fetchall()[0][0] <= FEW:
+            few.add(one)
+        connection.execute("DROP TABLE value")
+    return frozenset(few)
+
+
+def _code(dimension: str, few: frozenset[str]) -> str:
+    """SQL: a short number for a value. DuckDB calls a function once for each word of a file's dictionary; it casts
+    them ticket by ticket, which is the better way only where the list is long."""
+    if dimension not in few:
+        return f"{dimension}::one_{dimension}"
+    return f"list_position(enum_range(NULL::one_{dimension}), {dimension})::UTINYINT"
+
+
+def _decoded(few: frozenset[str]) -> str:
+    """SQL: the values in the place of their numbers."""
+    return "".join(f", enum_range(NULL::one_{one})[{one}] AS {one}" for one in DIMENSIONS if one in few)
+
+
 def bin_of(microseconds: str) -> str:
     """SQL: the bin of a duration; what is shorter than a second counts as one."""
     logarithm = f"floor({PER_OCTAVE} * log2(greatest({microseconds}, 1000000) / 1000000.0))::SMALLINT"
     return f"CASE WHEN {microseconds} IS NOT NULL THEN {logarithm} END"
 
 
-def _sums() -> str:
-    """Every cube by day of creation, in one pass."""
+def _sums(cubes: Sequence[Cube]) -> str:
+    """Cubes by day of creation, in one pass."""
     sums = [f"coalesce(sum(base.{column.name}), 0)::BIGINT AS {column.name}" for column in _stored()]
+    sums += [f"NULL::UTINYINT AS {one}" for one in DIMENSIONS if not any(one in cube for cube in cubes)]
+    return f"SELECT part, 'created' AS dated, day, {_kept(cubes)}, {', '.join(sums)} FROM base {_sets('day', cubes)}"
+
+
+def _resolved(cubes: Sequence[Cube]) -> str:
+    """Cubes by day of resolution: how many, and when they had been created."""
     return (
-        f"SELECT part, {_cube_name()} AS cube, 'created' AS dated, day, {', '.join(DIMENSIONS)}, "
-        f"{', '.join(sums)} FROM base GROUP BY {_sets('day', COUNTED)}"
+        f"SELECT part, 'resolved' AS dated, resolved_on AS day, {_kept(cubes)}, count(*)::BIGINT AS tickets, "
+        f"sum(base.born)::BIGINT AS born FROM base WHERE base.solved = 1 {_sets('resolved_on', cubes)}"
     )
 
 
-def _resolved() -> str:
-    """Every cube by day of resolution: how many, and when they had been created."""
-    return (
-        f"SELECT part, {_cube_name()} AS cube, 'resolved' AS dated, resolved_on AS day, {', '.join(DIMENSIONS)}, "
-        "count(*)::BIGINT AS tickets, sum(base.born)::BIGINT AS born "
-        f"FROM base WHERE base.solved = 1 GROUP BY {_sets('resolved_on', COUNTED)}"
-    )
-
-
-def _alone(dimension: str) -> str:
-    """One dimension by day, added up from the cube that has it together with others."""
+def _added_up(cube: Cube, of: Cube) -> str:
+    """A cube by day, added up from one that tells its dimensions apart, as far as they have values."""
     sums = ", ".join(f"sum({column.name})::BIGINT AS {column.name}" for column in _stored())
+    dimensions = "".join(f"{one}, " for one in cube if one in of)
     return (
-        f"SELECT part, '{dimension}' AS cube, dated, day, {dimension}, {sums} FROM cell "
-        f"WHERE cube = '{name(NARROW[dimension])}' GROUP BY ALL"
+        f"SELECT part, '{name(cube)}' AS cube, dated, day, {dimensions}{sums} FROM cell WHERE cube = '{name(of)}' "
+        "GROUP BY ALL"
     )
 
 
 def _bins(duration: metrics.Duration) -> str:
     """How many tickets of each day and dimension lie in each bin of a duration."""
-    kept = [() if one == ALL else (one,) for one in duration.daily]
-    names = [one for one in duration.daily if one != ALL]
+    cubes: list[Cube] = [() if one == ALL else (one,) for one in duration.daily]
     column = f"bin_{duration.name}"
-    listed = "".join(f"{one}, " for one in names)
     return (
-        f"SELECT part, '{duration.name}:' || {_cube_name(names)} AS cube, 'created' AS dated, day, {listed}"
-        f"{column} AS bin, count(*)::BIGINT AS tickets FROM base WHERE {column} IS NOT NULL "
-        f"GROUP BY {_sets(f'day, {column}', kept)}"
+        f"SELECT part, 'created' AS dated, day, {_kept(cubes, f'{duration.name}:')}, {column} AS bin, "
+        f"count(*)::BIGINT AS tickets FROM base WHERE {column} IS NOT NULL {_sets(f'day, {column}', cubes)}"
     )
 
 
-def _sets(day: str, cubes: Iterable[Sequence[str]]) -> str:
-    return f"GROUPING SETS ({', '.join('(' + ', '.join(['part', day, *cube]) + ')' for cube in cubes)})"
+def _sets(day: str, cubes: Iterable[Cube]) -> str:
+    listed = ", ".join("(" + ", ".join(["part", day, *cube]) + ")" for cube in cubes)
+    return f"GROUP BY GROUPING SETS ({listed})"
 
 
-def _cube_name(names: Sequence[str] = DIMENSIONS) -> str:
-    """SQL: the name of the cube that a row belongs to, by which dimensions it is grouped by."""
+def _kept(cubes: Sequence[Cube], before: str = "") -> str:
+    """SQL: the dimensions of rows of several cubes, and which cube each is of, by what it is grouped by."""
+    names = list(dict.fromkeys(one for cube in cubes for one in cube))
     if not names:
-        return f"'{ALL}'"
-    cubes = COUNTED if names == DIMENSIONS else [(), *((one,) for one in names)]
-    whens = []
-    for cube in cubes:
-        bits = "".join("0" if one in cube else "1" for one in names)
-        whens.append(f"WHEN {int(bits, 2)} THEN '{name(cube)}'")
-    return f"CASE GROUPING({', '.join(names)}) {' '.join(whens)} END"
+        return f"'{before}{ALL}' AS cube"
+    bits = {cube: "".join("0" if one in cube else "1" for one in names) for cube in cubes}
+    whens = " ".join(f"WHEN {int(bits[cube], 2)} THEN '{before}{name(cube)}'" for cube in cubes)
+    return f"CASE GROUPING({', '.join(names)}) {whens} END AS cube, {', '.join(names)}"
 
 
 def _worth_keeping(connection: duckdb.DuckDBPyConnection, part: int) -> list[str]:
