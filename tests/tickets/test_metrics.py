@@ -36,6 +36,7 @@ from workbench.tickets import (
     rollups,
     source,
     trends,
+    view,
 )
 from workbench.tickets import seed as samples
 from workbench.tickets.columns import DIMENSIONS
@@ -302,6 +303,41 @@ def test_rollups_of_two_parts_made_together_add_up_to_that_of_the_whole(sample: 
             assert rollups.attach(connection, files)
             sides.append([connection.execute(sql).fetchall() for sql in (sums, bins)])
     assert sides[0] == sides[1]
+
+
+def test_rollups_count_every_value_of_a_dimension_whether_there_are_few_or_many(sample: pd.DataFrame) -> None:
+    many = sample.assign(topic=[f"Topic {i % 7}" for i in range(1500)], subtopic=[f"No {i % 300}" for i in range(1500)])
+    many.loc[many.index[:20], ["topic", "subtopic"]] = None
+    put(many)
+    with duckdb.connect(":memory:") as connection:
+        assert rollups.attach(connection, [manifest.rollup(one) for one in parts()])
+        for cube in (["topic"], ["topic", "subtopic"]):
+            rows = connection.execute(
+                f"SELECT {', '.join(cube)}, sum(tickets)::BIGINT FROM stored WHERE cube = '{rollups.name(cube)}' "
+                "AND dated = 'created' AND bin IS NULL GROUP BY ALL"
+            ).fetchall()
+            assert {tuple(word or "-" for word in words): n for *words, n in rows} == dict(
+                many.fillna({"topic": "-", "subtopic": "-"}).value_counts(cube)
+            )
+
+
+def test_what_is_late_by_business_hours_is_the_same_in_rollups_and_over_tickets(
+    home: Path, sample: pd.DataFrame
+) -> None:
+    text = hours.file("targets.yaml").read_text(encoding="utf-8").replace("clock: calendar", "clock: business")
+    (home / "local" / "targets.yaml").write_text(text, encoding="utf-8")
+    put(sample)
+    late = [metrics.COLUMNS[name] for name in ("first_late", "resolution_late")]
+    with duckdb.connect(":memory:") as connection:
+        hours.attach(connection)
+        connection.execute(f"CREATE VIEW ticket AS {view.sql(manifest.read())}")
+        told = connection.execute(f"SELECT {', '.join(one.over_tickets for one in late)} FROM ticket").fetchall()
+        assert rollups.attach(connection, [manifest.rollup(one) for one in parts()])
+        kept = connection.execute(
+            f"SELECT {', '.join(f'sum({one.name})::BIGINT' for one in late)} FROM stored WHERE cube = 'all' AND dated = 'created'"
+        ).fetchall()
+    assert kept == told
+    assert min(told[0]) > 10
 
 
 @pytest.mark.usefixtures("sample")

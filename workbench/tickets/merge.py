@@ -155,17 +155,25 @@ class Merge:
 
     def months(self) -> list[str]:
         """The months of the rows that are kept."""
-        rows = self.db.execute(
-            f"SELECT DISTINCT date_trunc('month', created_at) FROM {self.incoming} ANTI JOIN skip ON {LINE} = skip.line"
-        )
-        return [f"{row[0]:%Y-%m}" for row in rows.fetchall()]
+        known = {f"{span.first:%Y-%m}" for span in self.spans if self._whole(span)}
+        if rest := [span.path for span in self.spans if not self._whole(span)]:
+            rows = self.db.execute(
+                f"SELECT DISTINCT date_trunc('month', created_at) FROM read_parquet({literals(rest)}) "
+                f"ANTI JOIN skip ON {LINE} = skip.line WHERE {SURE}"
+            )
+            known |= {f"{row[0]:%Y-%m}" for row in rows.fetchall()}
+        return sorted(known)
+
+    def _whole(self, span: Span) -> bool:
+        """Whether all rows of a file are kept, and are of one month."""
+        return span.ready and span.path not in self.spoiled
 
     def write(self, month: str, parts: Sequence[Part]) -> list[tuple[Part, Path]]:
         """The new parts of a month: files that are ready as they stand, and one of all else; none where nothing is left."""
         start, end = bounds(month)
         near = [span for span in self.spans if span.first < end and span.last >= start]
         alone = len(near) == 1
-        whole = [span for span in near if span.ready and not parts and span.path not in self.spoiled]
+        whole = [] if parts else [span for span in near if self._whole(span)]
         ready = [span for span in whole if alone or span.path.stat().st_size >= LEAST]
         made = [span.part(month) for span in ready]
         rest = [span.path for span in near if span not in ready]

@@ -22,7 +22,7 @@ import pandas as pd
 
 from workbench.tickets import manifest
 from workbench.tickets.batches import Batch, Dialect, Reject, excerpt, record
-from workbench.tickets.columns import ATTRIBUTES, READ, STORED
+from workbench.tickets.columns import ATTRIBUTES, DIMENSIONS, READ, STORED
 from workbench.tickets.convert import FALSE, LINE, LONG, RANGES, SENTIMENTS, TRUE, Plan, convert, created, latest
 from workbench.tickets.feed import LONGEST_RECORD, Piece, slices
 
@@ -76,6 +76,7 @@ class Quick:
         self.connection = duckdb.connect(":memory:", config={"threads": 1})
         self.connection.execute("SET memory_limit = '500MB'")
         self.wide = self.sorting = False
+        self.repeated = _repeated(how)
         if how.mapping.timezone != "UTC":
             self.connection.register("days", _days(how.mapping.timezone))
             self.connection.execute("CREATE TABLE zone AS SELECT day::DATE AS day, minutes FROM days")
@@ -169,7 +170,8 @@ class Quick:
         """Write a piece to `target`; where in it the records begin that were not taken: its end where they are unknown.
 
         The narrow SQL expects all times of a column in one form; where too many rows are otherwise, the wide one is used
-        from then on.
+        from then on. Words that repeat are looked at once they are written, each once; where one has blank ends, row by
+        row from then on.
         """
         scratch.write_bytes(piece.data)
         run = self.connection.execute
@@ -179,6 +181,9 @@ class Quick:
         run("DROP TABLE IF EXISTS reject_scans")
         if begins or count != len(piece.starts):
             return begins or [len(piece.data)]
+        if self._has_odd_ends(target):
+            self.repeated = ()
+            return self._written(piece, scratch, target)
         if not self.wide and len(self._unsure(piece, target)) > count * FEW:
             self.wide = True
             return self._written(piece, scratch, target)
@@ -189,12 +194,21 @@ class Quick:
         forms = None if self.wide else self._forms(piece)
         raw = _read_csv(scratch, self.columns, self.dialect)
         clean = CLEAN_PLAIN if _is_plain(piece) else CLEAN
-        query = _select(self.columns, self.how, forms, clean, raw, self._numbered(piece.lines))
+        query = _select(self.columns, self.how, forms, clean, raw, self._numbered(piece.lines), self.repeated)
         count = copied(self.connection, query, target, in_order=not self.sorting)
         if not self.sorting and not self._in_order(target):
             self.sorting = True
             return self._copied(piece, scratch, target)
         return count
+
+    def _has_odd_ends(self, target: Path) -> bool:
+        """Whether a word that repeats begins or ends with a blank."""
+        if not self.repeated:
+            return False
+        source = f"FROM read_parquet({_text(str(target))})"
+        words = " UNION ALL ".join(f'SELECT DISTINCT "{name}" AS word {source}' for name in self.repeated)
+        query = f"SELECT count(*) FROM ({words}) WHERE NOT ({CLEAN.format('word')})"
+        return bool(self.connection.execute(query).fetchall()[0][0])
 
     def _numbered(self, lines: Any) -> str:
         """SQL: the line of the row `_row`."""
@@ -342,10 +356,24 @@ def _is_plain(piece: Piece) -> bool:
     return odd == len(piece.starts) - int(array[-1] != 10)  # each record but the last ends with a line feed
 
 
-def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, clean: str, raw: str, line: str) -> str:
+def _repeated(how: Plan) -> tuple[str, ...]:
+    """The columns of a few words that are written as the file has them."""
+    return tuple(name for name in DIMENSIONS if name in how.columns and not _renamed(name, how))
+
+
+def _select(
+    columns: tuple[str, ...],
+    how: Plan,
+    forms: dict[str, str] | None,
+    clean: str,
+    raw: str,
+    line: str,
+    later: tuple[str, ...],
+) -> str:
     """The ticket columns of the SELECT `raw`, the `line` of each row, and whether it is surely what `convert` makes of it.
 
-    With `forms`, an example of each time column, only that form is taken. `clean` says that a text has no blank ends.
+    With `forms`, an example of each time column, only that form is taken. `clean` says that a text has no blank ends;
+    of the columns `later` that is not asked here.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns)}
     texts = {target: _word(target, how, at) for target in READ}
@@ -355,7 +383,7 @@ def _select(columns: tuple[str, ...], how: Plan, forms: dict[str, str] | None, c
     for target, kind in READ.items():
         value, certain = _column(target, kind, how, at, joins, forms, clean)
         outer.append(f'{value} AS "{target}"')
-        if certain:
+        if certain and target not in later:
             sure.append(f"({certain})")
     inner = ", ".join(f'{text} AS "_{target}"' for target, text in texts.items())
     extra, extra_sure = _attributes(how.attributes, at)
@@ -376,12 +404,17 @@ def _word(target: str, how: Plan, at: dict[str, str]) -> str:
     source = how.derive[target].column if target in how.derive else how.columns.get(target)
     if source is None:
         return "NULL::VARCHAR"
-    words = how.mapping.values.get(target, {})
-    usable = {word: ours for word, ours in words.items() if target in LONG or word == word.strip()}
+    usable = _renamed(target, how)
     if not usable:
         return at[source]
     cases = " ".join(f"WHEN {_text(word)} THEN {_text(ours)}" for word, ours in usable.items())
     return f"CASE {at[source]} {cases} ELSE {at[source]} END"
+
+
+def _renamed(target: str, how: Plan) -> dict[str, str]:
+    """The file's words for which we have others."""
+    words = how.mapping.values.get(target, {})
+    return {word: ours for word, ours in words.items() if target in LONG or word == word.strip()}
 
 
 def _column(

@@ -87,7 +87,7 @@ def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> 
     Topics found in texts stay numbers here, so that a new name changes no file; `attach` names them.
     """
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        hours.attach(connection)
+        hours.attach(connection, beside=True)
         topics = view.marked(_most(connection, [part for part, _ in files])) if enriched else None
         pieces = [f"SELECT {i} AS part, * FROM ({view.select([part], topics)})" for i, (part, _) in enumerate(files)]
         connection.execute(f"CREATE VIEW ticket AS {' UNION ALL '.join(pieces)}")
@@ -107,7 +107,7 @@ def write_all(files: Sequence[tuple[Path, Path]], *, enriched: bool = False) -> 
                 f"COPY (SELECT * EXCLUDE (part) REPLACE (born - tickets * epoch(day)::BIGINT AS born{_decoded(few)}) "
                 f"FROM (FROM (FROM cell UNION ALL BY NAME FROM binned) WHERE part = {i} AND list_contains({_list(kept)}, cube) "
                 f"ORDER BY cube, dated, day, {', '.join(DIMENSIONS)}, bin)) TO {_quoted(target)} "
-                "(FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 61440, "
+                "(FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 61440, "
                 f"KV_METADATA {{recipe: '{recipe()}', cubes: '{','.join(kept)}'}})"
             )
 
@@ -207,12 +207,12 @@ def _base(few: frozenset[str]) -> str:
     """The tickets as numbers: dimensions as codes, durations as bins, and what is added up of each."""
     parts = ["part", "created_at::DATE AS day", "greatest(created_at, resolved_at)::DATE AS resolved_on"]
     parts += [f"{_code(one, few)} AS {one}" for one in DIMENSIONS]
-    # A condition is 1 or 0: to add that up is half of the work of counting where it holds.
-    parts += [f"({column.each}){'::INTEGER' if column.is_count else ''} AS {column.name}" for column in _stored()]
+    # Conditions stay as they are: to add them up is less work than to count where they hold, and they are short.
+    parts += [f"({column.each}) AS {column.name}" for column in _stored()]
     daily = [long for long in metrics.DURATIONS.values() if long.daily]
     parts += [f"{bin_of(f'long_{long.name}')} AS bin_{long.name}" for long in daily]
     durations = ", ".join(f"{long.sql} AS long_{long.name}" for long in daily)
-    return f"SELECT {', '.join(parts)} FROM (SELECT *, {durations} FROM ticket)"
+    return f"SELECT {', '.join(parts)} FROM (SELECT *, {durations} FROM ticket, opening)"
 
 
 def _few(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -257,7 +257,7 @@ def _resolved(cubes: Sequence[Cube]) -> str:
     """Cubes by day of resolution: how many, and when they had been created."""
     return (
         f"SELECT part, 'resolved' AS dated, resolved_on AS day, {_kept(cubes)}, count(*)::BIGINT AS tickets, "
-        f"sum(base.born)::BIGINT AS born FROM base WHERE base.solved = 1 {_sets('resolved_on', cubes)}"
+        f"sum(base.born)::BIGINT AS born FROM base WHERE base.solved {_sets('resolved_on', cubes)}"
     )
 
 
