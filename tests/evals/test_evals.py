@@ -44,7 +44,7 @@ def test_the_interval_is_wilsons(passed: int, total: int, low: float, high: floa
 def test_no_case_is_no_rate() -> None:
     assert str(evals.rate(0, 0)) == "no scored case"
     assert (evals.rate(0, 0).low, evals.rate(0, 0).high) == (0.0, 1.0)
-    assert str(evals.rate(8, 10)) == "80% of 10 (95 % interval 49% to 94%)"
+    assert str(evals.rate(8, 10)) == "80 % of 10 (95 % interval 49 to 94 %)"
 
 
 RECORD: dict[str, Any] = {
@@ -272,7 +272,7 @@ def test_the_gate_refuses_too_few_cases_and_too_low_a_rate(ready: None, architec
     put(architect, id="wrong", expected={"outcome": "answered"})
     desk.evaluate(architect)
     assert reasons(Policy(pass_rate=0.8)) == []
-    assert reasons() == ["pass rate 83% of 6 (95 % interval 44% to 97%), 90% is needed"]
+    assert reasons() == ["pass rate 83 % of 6 (95 % interval 44 to 97 %), 90 % is needed"]
     assert reasons(Policy(pass_rate=0.8, min_cases=7)) == ["6 scored cases, at least 7 are needed"]
 
 

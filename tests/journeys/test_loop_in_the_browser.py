@@ -138,7 +138,7 @@ def evaluate(page: Page) -> None:
     settled(page)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text(re.compile(r"^1[0-3] of 13 pass$"))).to_be_visible(timeout=40_000)
-    expect(page.get_by_text(re.compile(r"\d+% to \d+%"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ to \d+ %"))).to_be_visible()
     settled(page)
     picture(page, "7-evaluate")
 

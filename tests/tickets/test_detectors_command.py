@@ -52,7 +52,7 @@ def test_a_backtest_against_a_file_is_kept(tmp_path: Path) -> None:
     done: dict[str, Any] = json.loads(run("backtest", "rush", "--incidents", labels, "--json"))
     assert (done["labels"], done["figures"]["found"], done["figures"]["recall"]) == ("labels.csv", 1, 1.0)
     assert 8 <= done["figures"]["delay"] <= 12
-    assert "rush v1 against the workbench's incidents: precision 0%, recall —" in run("backtest", "rush")
+    assert "rush v1 against the workbench's incidents: precision 0 %, recall —" in run("backtest", "rush")
     assert len(detectors.tests("rush", 1)) == 2
 
 

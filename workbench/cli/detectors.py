@@ -61,7 +61,7 @@ def _live(one: domain.Stored) -> str:
 def _say(done: domain.Test) -> str:
     found = done.figures
     shares = [
-        f"{name} {'—' if found[name] is None else format(found[name], '.0%')}" for name in ("precision", "recall")
+        f"{name} {'—' if found[name] is None else f'{100 * found[name]:.0f} %'}" for name in ("precision", "recall")
     ]
     delay = "" if found["delay"] is None else f", {found['delay']:.0f} hours after the start (median)"
     lines = [

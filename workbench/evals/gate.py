@@ -111,7 +111,7 @@ def gate(release: Release, rules: Policy | None = None) -> Verdict:
         Check(
             "pass rate",
             scored > 0 and result.rate.value >= rules.pass_rate,
-            f"pass rate {result.rate}, {rules.pass_rate:.0%} is needed",
+            f"pass rate {result.rate}, {100 * rules.pass_rate:.0f} % is needed",
         ),
     ]
     if rules.labelled_cases:

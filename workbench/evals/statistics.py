@@ -23,7 +23,9 @@ class Rate:
     def __str__(self) -> str:
         if not self.total:
             return "no scored case"
-        return f"{self.value:.0%} of {self.total} (95 % interval {self.low:.0%} to {self.high:.0%})"
+        return (
+            f"{100 * self.value:.0f} % of {self.total} (95 % interval {100 * self.low:.0f} to {100 * self.high:.0f} %)"
+        )
 
 
 def rate(passed: int, total: int, z: float = 1.959963984540054) -> Rate:

@@ -44,7 +44,5 @@ def left_out(left: Sequence[abstaining.Left]) -> str:
 
 def words(point: abstaining.Point) -> str:
     """A threshold in a sentence."""
-    wrong = "nothing is answered" if point.risk is None else f"{point.risk:.0%} of the answers are wrong"
-    return (
-        f"below {point.threshold:g}: {point.coverage:.0%} answered, {wrong}, {point.missed:.0%} declined for nothing."
-    )
+    wrong = "nothing is answered" if point.risk is None else f"{100 * point.risk:.0f} % of the answers are wrong"
+    return f"below {point.threshold:g}: {100 * point.coverage:.0f} % answered, {wrong}, {100 * point.missed:.0f} % declined for nothing."

@@ -107,9 +107,9 @@ def _side(side: Side) -> None:
         st.warning(f"Ended as {side.state} after {side.done} of {side.total} runs.", icon=":material/warning:")
         return
     rate = side.rate
-    st.metric("Pass rate", f"{rate.value:.0%}" if rate.total else "none")
+    st.metric("Pass rate", f"{100 * rate.value:.0f} %" if rate.total else "none")
     st.caption(
-        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {rate.low:.0%} to {rate.high:.0%}"
+        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {100 * rate.low:.0f} to {100 * rate.high:.0f} %"
         if rate.total
         else "No case expects anything, so there is no pass rate."
     )

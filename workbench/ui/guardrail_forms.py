@@ -158,7 +158,7 @@ def _measured(found: probe.Measured) -> None:
             ("Recall", found.recall_of, "Of the texts that it should stop, how many it did."),
         ):
             right, of = one
-            st.metric(name, f"{right / of:.0%}" if of else "none", width=170, help=about)
+            st.metric(name, f"{100 * right / of:.0f} %" if of else "none", width=170, help=about)
             st.caption(f"{right} of {of}")
         st.metric("Median", f"{found.median * 1000:.1f} ms", width=130)
         st.caption(f"n = {found.texts}")
