@@ -87,7 +87,7 @@ def _load(
     }
     ends = _ends(window, slide)
     logs = chosen.relative and not chosen.counts
-    if chosen.expression == "count(*)":
+    if chosen.expression == metrics.COLUMNS["tickets"].over_tickets:
         frame = source.fetch(statement("hours", **parts), values)
         groups, tickets = _rolled(frame, ends, window)
         return History(groups, ends, tickets, tickets, slide, window, counts=True, logs=False)

@@ -1,5 +1,5 @@
 -- A metric over windows that overlap, each named by the hour at which it ends: a ticket is in all windows that hold it.
-WITH picked AS (
+WITH picked AS NOT MATERIALIZED (
     SELECT *, {label} AS window_label, floor((epoch({event}) - {origin}) / 3600)::BIGINT AS window_hour
     FROM ticket
     WHERE {event} IS NOT NULL AND {where}
