@@ -26,7 +26,7 @@ from workbench.tickets.convert import Plan, convert, plan
 from workbench.tickets.feed import LARGE, PIECE, Piece, segments
 from workbench.tickets.manifest import Load, Manifest
 from workbench.tickets.mapping import Mapping, plain
-from workbench.tickets.read import open_csv, read
+from workbench.tickets.read import Table, open_csv, read
 
 SHOWN = 1000
 """So many rejects are told; the file of rejects has all."""
@@ -104,7 +104,7 @@ def load(
     table = read(path, dialect=mapping.dialect, within=mapping.within)
     how = plan(table.columns, mapping, name=name)
     with _scratch() if preview else publish.staging() as place:
-        staged = _stage(path, how, place, quick_from=quick_from, progress=progress)
+        staged = _stage(path, table, how, place, quick_from=quick_from, progress=progress)
         if not staged.rows:
             raise _nothing(name, staged)
         if preview:
@@ -167,9 +167,9 @@ def _scratch() -> Iterator[Path]:
         yield Path(place)
 
 
-def _stage(path: Path, how: Plan, place: Path, *, quick_from: int, progress: Progress) -> _Staged:
+def _stage(path: Path, table: Table, how: Plan, place: Path, *, quick_from: int, progress: Progress) -> _Staged:
     if path.suffix.lower() != ".csv":
-        return _stage_rows(path, how, place, progress)
+        return _stage_rows(path, table, how, place, progress)
     fast = path.stat().st_size >= quick_from and quick.possible(how, how.mapping.dialect)
     least = quick_from >> 2 if fast else None
     try:
@@ -245,13 +245,13 @@ def _converted(pieces: Iterator[Piece | Batch], columns: tuple[str, ...], how: P
                 worker.close()
 
 
-def _stage_rows(path: Path, how: Plan, place: Path, progress: Progress) -> _Staged:
+def _stage_rows(path: Path, table: Table, how: Plan, place: Path, progress: Progress) -> _Staged:
     """Convert a file of JSON Lines or Parquet, batch by batch."""
     size = path.stat().st_size
     staged = _Staged([], place / "rejects.csv")
     with staged.rejects_file.open("w", encoding="utf-8", newline="") as out, duckdb.connect(":memory:") as connection:
         keep = _Keeper(staged, out)
-        for batch in read(path, dialect=how.mapping.dialect, within=how.mapping.within).batches:
+        for batch in table.batches:
             frame, rejects = convert(batch, how)
             staged.records += len(batch.lines) + len(batch.rejects)
             keep(rejects)
