@@ -190,7 +190,7 @@ def test_the_evaluate_page_says_when_to_decline(seeded: Path) -> None:
     app = opened("evaluate", "architect")
     app.toggle(key="declining").set_value(True).run()
     assert [e.message for e in app.exception] == []
-    assert re.search(r"Now below 0\.\d+: \d+% answered", words(app).replace("*", ""))
+    assert re.search(r"Now below 0\.\d+: \d+ % answered", words(app).replace("*", ""))
 
 
 def test_a_held_refund_is_decided_in_the_inbox(seeded: Path) -> None:

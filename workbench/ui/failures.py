@@ -78,10 +78,13 @@ def table(period: Period) -> None:
         height="content" if len(found) <= show.ROWS else 38 + 35 * show.ROWS,
         on_select="rerun",
         selection_mode="single-row",
-        column_config={
-            "share of runs": st.column_config.NumberColumn("share of runs", format="%.1f %%"),
-            "list": st.column_config.LinkColumn("list", display_text="open", help="These runs on the Runs page."),
-        },
+        column_config=show.headings(
+            frame.columns,
+            {
+                "share of runs": st.column_config.NumberColumn(format="%.1f %%"),
+                "list": st.column_config.LinkColumn(display_text="open", help="These runs on the Runs page."),
+            },
+        ),
     )
     if any(one.small for one in found):
         st.caption(f"Grey: fewer than {failures.SMALL} runs, which says little. They stand last.")
@@ -221,9 +224,10 @@ def rules(actor: Actor) -> None:
         height="content",
         placeholder="",
         disabled=True if not allowed else ["finds", "unit", "cause", "would tag"],
-        column_config={
-            "than": st.column_config.NumberColumn("than", min_value=0.0, help="The threshold, where it has one.")
-        },
+        column_config=show.headings(
+            frame.columns,
+            {"than": st.column_config.NumberColumn(min_value=0.0, help="The threshold, where it has one.")},
+        ),
     )
     changed = [
         (one, bool(row["in use"]), None if one.than is None else float(row["than"]))

@@ -116,7 +116,8 @@ def history(found: Sequence[Version]) -> None:
             for one in found
         ]
     )
-    st.dataframe(rows, hide_index=True, key="prompt-versions", column_config={"written": show.moments("written")})
+    named = show.headings(rows.columns, {"written": show.moments("Written")})
+    st.dataframe(rows, hide_index=True, key="prompt-versions", column_config=named)
 
 
 def uses(found: Sequence[Use]) -> None:

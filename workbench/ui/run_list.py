@@ -405,11 +405,11 @@ def _table(rows: Sequence[Any], chosen: str) -> None:
         on_select=functools.partial(run_open.pick, key, ids),
         selection_mode="single-row",
         column_config={
-            "started": show.moments("started"),
-            "outcome": st.column_config.TextColumn("outcome", width=85),
-            "agent": st.column_config.TextColumn("agent", width=90),
-            "question": st.column_config.TextColumn("question", width=240),
-            "seconds": st.column_config.NumberColumn("seconds", format="%.3f", width=75),
+            "started": show.moments("Started"),
+            "outcome": st.column_config.TextColumn("Outcome", width=85),
+            "agent": st.column_config.TextColumn("Agent", width=90),
+            "question": st.column_config.TextColumn("Question", width=240),
+            "seconds": st.column_config.NumberColumn("Seconds", format="%.3f", width=75),
             "US dollars": st.column_config.Column("US dollars", width=85),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -80,10 +80,24 @@ def _named(moment: dt.datetime) -> str:
     return f"UTC{name}" if name[:1] in "+-" else name
 
 
-def table(rows: pd.DataFrame, **given: Any) -> Any:
+def headings(names: Iterable[Any], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The configuration of a table's columns, each under a heading that begins with a capital."""
+    made: dict[str, Any] = dict(given or {})
+    for name in map(str, names):
+        one = made.get(name, {})
+        if name in made and one is None:
+            continue
+        one = {"label": one} if isinstance(one, str) else dict(one)
+        label = one.get("label") or name
+        made[name] = {**one, "label": label[:1].upper() + label[1:]}
+    return made
+
+
+def table(rows: pd.DataFrame, *, column_config: Mapping[str, Any] | None = None, **given: Any) -> Any:
     """A table with all its rows in sight; a long one scrolls, and says how many there are. What `st.dataframe` returns."""
     height: Any = "content" if len(rows) <= ROWS else 38 + 35 * ROWS
-    made = st.dataframe(rows, hide_index=True, height=height, **given)
+    configured = headings(rows.columns, column_config)
+    made = st.dataframe(rows, hide_index=True, height=height, column_config=configured, **given)
     if len(rows) > ROWS:
         st.caption(f"{len(rows)} rows; the table scrolls.")
     return made
