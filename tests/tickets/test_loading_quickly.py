@@ -136,6 +136,32 @@ def test_a_file_may_end_with_a_carriage_return(tmp_path: Path, end: str, quick_f
     assert (loaded.rows, loaded.rejected, list(found["ticket_id"])) == (2, 0, ["A", "B"])
 
 
+@pytest.mark.parametrize("quick_from", [0, 1 << 20])
+@pytest.mark.parametrize(
+    "odd", [" Billing", "Billing ", '"Billing\n"', "\u3000Billing", "Billing\x1f", "Billing\u0085"]
+)
+@pytest.mark.usefixtures("home")
+def test_a_word_that_repeats_loses_its_blank_ends_wherever_it_stands(tmp_path: Path, odd: str, quick_from: int) -> None:
+    rows = [f"T{i:06},2026-{1 + i // 300:02}-01,Billing,Refund" for i in range(900)]
+    rows[450] = f"T000450,soon,Billing,{odd}"
+    rows[-2] = f"T000898,2026-03-01,{odd},Refund"
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at,team,topic", *rows, ""]))
+    loaded, found = _load(path, mapping.Mapping(), quick_from)
+    assert [one.line for one in loaded.rejects] == [452]
+    assert found["team"].value_counts().to_dict() == {"Billing": 899}
+    assert found["topic"].value_counts().to_dict() == {"Refund": 899}
+
+
+@pytest.mark.parametrize("quick_from", [0, 1 << 20])
+@pytest.mark.usefixtures("home")
+def test_a_ticket_that_comes_again_in_a_later_month_leaves_the_earlier_one(tmp_path: Path, quick_from: int) -> None:
+    rows = ["A,2026-01-05", *(f"B{i},2026-02-{1 + i // 10:02}" for i in range(200)), "A,2026-03-01", "B7,2026-03-02"]
+    path = write(tmp_path / "t.csv", "\n".join(["ticket_id,created_at", *rows, ""]))
+    loaded, found = _load(path, mapping.Mapping(), quick_from)
+    assert (loaded.rows, loaded.duplicates, len(found)) == (201, 2, 201)
+    assert [(part.month, part.rows) for part in manifest.read().parts] == [("2026-02", 199), ("2026-03", 2)]
+
+
 @pytest.mark.usefixtures("home")
 def test_odd_quotes_do_not_break_a_file_into_many_parts(tmp_path: Path) -> None:
     text = {0: 'a 5" pipe', 1: '"a, b"'}

@@ -459,6 +459,7 @@ def _clock() -> duckdb.DuckDBPyConnection:
         ("zone: UTC\nweek: {someday: ['09:00-17:00']}", "someday is no weekday"),
         ("zone: UTC\nweek: {monday: ['17:00-09:00']}", "does not end after it begins"),
         ("zone: UTC\nweek: {monday: ['09:00-13:00', '12:00-17:00']}", "overlap"),
+        ("zone: UTC\nweek: {monday: ['09:00-24:00', '12:00-17:00']}", "overlap"),
         ("zone: UTC\nweek: {}", "no day has opening times"),
         ("just words", "does not hold named values"),
     ],
@@ -479,6 +480,29 @@ def test_opening_times_over_midnight_in_utc_are_counted_once(home: Path) -> None
         hours.attach(connection)
         sql = "SELECT (open_until('2026-03-11'::TIMESTAMP) - open_until('2026-03-09'::TIMESTAMP)) / 3600e6"
         assert connection.execute(sql).fetchall() == [(14.0,)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "sunday", "longer"),
+    [
+        ("Europe/Berlin", "2026-03-29", -1),
+        ("Europe/Berlin", "2026-10-25", 1),
+        ("America/Sao_Paulo", "2018-11-04", -1),
+        ("America/Havana", "2026-11-01", 1),
+    ],
+    ids=["spring", "autumn", "no midnight", "midnight twice"],
+)
+def test_a_day_on_which_clocks_change_is_open_an_hour_less_or_more(
+    home: Path, zone: str, sunday: str, longer: int
+) -> None:
+    (home / "local").mkdir(parents=True, exist_ok=True)
+    (home / "local" / "hours.yaml").write_text(
+        f"zone: {zone}\nweek: {{sunday: ['00:00-06:00', '08:00-24:00']}}", encoding="utf-8"
+    )
+    sql = "SELECT (open_until($day::DATE + 3) - open_until($day::DATE - 3)) / 3600e6"
+    with duckdb.connect(":memory:") as connection:
+        hours.attach(connection)
+        assert connection.execute(sql, {"day": sunday}).fetchall() == [(22.0 + longer,)]
 
 
 @pytest.mark.usefixtures("sample")

@@ -104,7 +104,7 @@ def read_schedule(path: Path) -> Schedule:
         if unknown := set(given["week"]) - set(WEEK):
             raise ValueError(f"{sorted(unknown)[0]} is no weekday")
         week = tuple(tuple(sorted(_times(one) for one in given["week"].get(day) or ())) for day in WEEK)
-        if any(earlier[1] > later[0] for day in week for earlier, later in pairwise(day)):
+        if any((_since(earlier[1]) or DAY_US) > _since(later[0]) for day in week for earlier, later in pairwise(day)):
             raise ValueError("opening times overlap")
         if not any(week):
             raise ValueError("no day has opening times")
