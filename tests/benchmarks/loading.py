@@ -23,7 +23,7 @@ from workbench import settings
 
 DAYS = 548
 MEMORY = 1500.0
-MANY, WORK = 10_000_000, 3.0
+MANY, WORK = 10_000_000, 2.5
 """From so many tickets on, loading may cost so many times what bare DuckDB costs."""
 BETWEEN = """
 import resource, subprocess, sys

@@ -471,6 +471,16 @@ def test_opening_times_that_cannot_be_are_refused_by_name(tmp_path: Path, text: 
         hours.read_schedule(path)
 
 
+def test_where_holidays_close_every_day_no_time_is_business_time(home: Path) -> None:
+    days = [(dt.date(2000, 1, 1) + dt.timedelta(days=n)).strftime("%m-%d") for n in range(366)]
+    text = f"zone: UTC\nweek: {{monday: ['09:00-17:00']}}\nholidays: {days}"
+    (home / "local").mkdir(parents=True, exist_ok=True)
+    (home / "local" / "hours.yaml").write_text(text, encoding="utf-8")
+    with duckdb.connect(":memory:") as connection:
+        hours.attach(connection)
+        assert connection.execute("SELECT open_until(TIMESTAMP '2026-03-11 12:00')").fetchall() == [(0,)]
+
+
 def test_opening_times_over_midnight_in_utc_are_counted_once(home: Path) -> None:
     (home / "local").mkdir(parents=True, exist_ok=True)
     (home / "local" / "hours.yaml").write_text(

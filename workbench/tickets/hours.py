@@ -212,7 +212,7 @@ def _days(hours: Schedule) -> tuple[Longs, list[tuple[Longs, Longs]]]:
         begin, end = opens - start, closes - start
         for day in range(max(begin // DAY_US, 0), min((end - 1) // DAY_US, length - 1) + 1):
             pieces[day].append((max(begin - day * DAY_US, 0), min(end - day * DAY_US, DAY_US)))
-    most = max(map(len, pieces))
+    most = max(1, *map(len, pieces))
     places = np.array([day_pieces + [(0, 0)] * (most - len(day_pieces)) for day_pieces in pieces], dtype=np.int64)
     opens_at, closes_at = places[:, :, 0], places[:, :, 1]
     before = np.cumsum((closes_at - opens_at).sum(axis=1))

@@ -233,18 +233,20 @@ def _tickets(found: Incident, ids: list[str]) -> None:
     frame["ticket"] = [f"/ticket?ticket={quote(str(one), safe='')}" for one in frame["ticket_id"]]
     frame["run"] = [f"/runs?run={run}" if isinstance(run, str) and run else None for run in frame["run_id"]]
     shown = ["ticket", "ticket_id", "created_at", "subject", "topic", "vendor", "status", "run"]
+    filled = frame[shown].dropna(axis="columns", how="all")
+    named = {
+        "ticket": st.column_config.LinkColumn(display_text="read", width=60),
+        "ticket_id": "Id",
+        "created_at": st.column_config.DatetimeColumn("Created (UTC)", format="D MMM, HH:mm"),
+        "subject": st.column_config.TextColumn(width="medium"),
+        "run": st.column_config.LinkColumn(display_text="open"),
+    }
     st.dataframe(
-        frame[shown].dropna(axis="columns", how="all"),
+        filled,
         hide_index=True,
         height=38 + 35 * min(len(frame), 10),
         key=f"incident-tickets-{found.id}",
-        column_config={
-            "ticket": st.column_config.LinkColumn("ticket", display_text="read", width=60),
-            "ticket_id": "id",
-            "created_at": st.column_config.DatetimeColumn("created (UTC)", format="D MMM, HH:mm"),
-            "subject": st.column_config.TextColumn("subject", width="medium"),
-            "run": st.column_config.LinkColumn("run", display_text="open"),
-        },
+        column_config=show.headings(filled.columns, {name: named[name] for name in filled if name in named}),
     )
 
 

@@ -404,14 +404,17 @@ def _table(rows: Sequence[Any], chosen: str) -> None:
         height=min(250, 38 + 35 * len(rows)),
         on_select=functools.partial(run_open.pick, key, ids),
         selection_mode="single-row",
-        column_config={
-            "started": show.moments("Started"),
-            "outcome": st.column_config.TextColumn("Outcome", width=85),
-            "agent": st.column_config.TextColumn("Agent", width=90),
-            "question": st.column_config.TextColumn("Question", width=240),
-            "seconds": st.column_config.NumberColumn("Seconds", format="%.3f", width=75),
-            "US dollars": st.column_config.Column("US dollars", width=85),
-        },
+        column_config=show.headings(
+            made.columns,
+            {
+                "started": show.moments("Started"),
+                "outcome": st.column_config.TextColumn(width=85),
+                "agent": st.column_config.TextColumn(width=90),
+                "question": st.column_config.TextColumn(width=240),
+                "seconds": st.column_config.NumberColumn(format="%.3f", width=75),
+                "US dollars": st.column_config.Column(width=85),
+            },
+        ),
     )
 
 
