@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -60,7 +62,7 @@ def test_moments_of_a_parquet_file_are_the_times_they_mean_and_those_of_no_year_
     frame.to_parquet(tmp_path / "t.parquet")
     loaded = load(ADMIN, tmp_path / "t.parquet", mapping=mapping.Mapping(timezone="Europe/Berlin"))
     assert [(one.line, one.reason) for one in loaded.rejects] == [
-        (4, "created_at '1901-01-01T00:00:00+00:00' is not between 1970 and 2100")
+        (4, "created_at '1901-01-01T09:00:00+09:00' is not of the years 1970 to 2099 (UTC)")
     ]
     found = stored()
     assert list(found["created_at"]) == [pd.Timestamp(2026, 6, day, 2) for day in (1, 2, 3)]
@@ -70,6 +72,40 @@ def test_moments_of_a_parquet_file_are_the_times_they_mean_and_those_of_no_year_
     assert found["first_response_at"].tolist()[0] == pd.Timestamp("2026-07-31 22:00")
     assert found["subject"].tolist()[0] == "  kept "
     assert found["topic"].tolist()[0] == "Refunds"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_a_time_that_stands_for_never_costs_its_row_and_no_more(tmp_path: Path, zone: str) -> None:
+    never, soon = dt.datetime(9999, 12, 31, 23, 59, 59), dt.datetime(2026, 6, 2, 12)
+    frame = pd.DataFrame(
+        {"ticket_id": ["1", "2"], "created_at": dt.datetime(2026, 6, 1, 12), "resolved_at": [soon, never]}
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    loaded = load(ADMIN, tmp_path / "t.parquet", mapping=mapping.Mapping(timezone=zone))
+    assert [(one.line, one.reason) for one in loaded.rejects] == [
+        (2, "resolved_at '9999-12-31T23:59:59' is not of the years 1970 to 2099 (UTC)")
+    ]
+    told = mapping.parse({"timezone": zone, "values": {"resolved_at": {"9999-12-31T23:59:59": "2026-06-03T00:00:00Z"}}})
+    assert (load(ADMIN, tmp_path / "t.parquet", mapping=told, replace_all=True)).rows == 2
+    assert stored()["resolved_at"].max() == max(pd.Timestamp("2026-06-03"), stored()["resolved_at"].min())
+
+
+def test_a_moment_outside_of_all_years_is_one_rejected_row(tmp_path: Path) -> None:
+    far = pa.array([1780279200000, 1780279200000 + 2**61], type=pa.timestamp("ms", tz="UTC"))
+    pq.write_table(pa.table({"ticket_id": ["1", "2"], "created_at": far}), tmp_path / "t.parquet")
+    loaded = load(ADMIN, tmp_path / "t.parquet", mapping=None)
+    assert [one.line for one in loaded.rejects] == [2]
+    assert list(stored()["created_at"]) == [pd.Timestamp("2026-06-01 02:00")]
+
+
+def test_an_object_with_half_a_character_is_told_and_the_others_are_loaded(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "t.json",
+        '[{"ticket_id": "a\\ud800", "created_at": "2026-06-01"}, {"ticket_id": "b", "created_at": "2026-06-01"}]',
+    )
+    loaded = load(ADMIN, path, mapping=None)
+    assert [(one.line, one.reason) for one in loaded.rejects] == [(1, "this object holds half a character")]
+    assert list(stored()["ticket_id"]) == ["b"]
 
 
 def test_times_are_stored_in_utc_whatever_zone_they_were_written_in(make_csv: MakeCsv) -> None:

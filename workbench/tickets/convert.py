@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,9 @@ _ISO = re.compile(
 )
 
 
-USUAL = "2026-03-05T14:30:00Z"
+_EXAMPLE = "2026-03-05T14:30:00Z"
 _USUAL = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ")
 """How most times are written: found in half of the time that the whole rule takes."""
-ZONED, LOCAL = "zoned", "local"
 
 
 @dataclass(frozen=True)
@@ -107,9 +106,9 @@ def created(batch: Batch, how: Plan) -> list[dt.datetime | None]:
 
 def _read(batch: Batch, target: str, how: Plan, reasons: dict[int, list[str]]) -> pd.Series[Any]:
     raw = batch.values.get(_source(target, how))
-    if raw is not None and READ[target] == "TIMESTAMP" and {type(value) for value in raw} <= {dt.datetime, type(None)}:
-        return _clocked(target, raw, how.mapping.timezone, reasons)
     words = how.mapping.values.get(target, {})
+    if raw is not None and READ[target] == "TIMESTAMP" and not words and _are(raw, dt.datetime):
+        return _clocked(target, raw, how.mapping.timezone, reasons)
     values: list[str | None] = [None] * len(batch.lines)
     if raw is not None:
         values = _texts(raw, strip=target not in LONG)
@@ -195,7 +194,7 @@ def _moments(
             found[left] = _written(texts[left], pattern, mapping.timezone)
     forms = [_form(value) for value in values]
     iso = pd.Series([form is not None for form in forms], dtype="bool") & ~patterned
-    zoned = iso & pd.Series([form == ZONED for form in forms], dtype="bool")
+    zoned = iso & pd.Series([form == "zoned" for form in forms], dtype="bool")
     if zoned.any():
         spelled = texts[zoned].str.replace(",", ".", regex=False).str.replace(r" ?(z|UTC)$", "Z", regex=True)
         spelled = spelled.str.replace(r" (?=[+-]\d\d(?::?\d\d)?$)", "", regex=True)
@@ -205,7 +204,7 @@ def _moments(
         spelled = texts[local].str.replace(",", ".", regex=False)
         found[local] = _from_zone(pd.to_datetime(spelled, format="ISO8601", errors="coerce"), mapping.timezone)
     found = _in_years(found)
-    form = " or ".join(mapping.patterns) or USUAL
+    form = " or ".join(mapping.patterns) or _EXAMPLE
     for row in np.flatnonzero((texts.notna() & found.isna()).to_numpy()):
         _blame(int(row), f"{target} {_short(values[row] or '')} is not a time written as {form}", reasons)
     return found
@@ -220,7 +219,8 @@ def _clocked(target: str, raw: list[dt.datetime | None], zone: str, reasons: dic
     found[~aware] = _from_zone(pd.to_datetime(given[~aware]), zone)
     found = _in_years(found)
     for row in np.flatnonzero((given.notna() & found.isna()).to_numpy()):
-        _blame(int(row), f"{target} {given[row].isoformat()!r} is not between {YEARS[0]} and {YEARS[1]}", reasons)
+        years = f"the years {YEARS[0]} to {YEARS[1] - 1} (UTC)"
+        _blame(int(row), f"{target} {given[row].isoformat()!r} is not of {years}", reasons)
     return found
 
 
@@ -228,14 +228,14 @@ def _in_years(moments: pd.Series[Any]) -> pd.Series[Any]:
     return moments.where((moments.dt.year >= YEARS[0]) & (moments.dt.year < YEARS[1]))
 
 
-def _form(text: str | None) -> str | None:
+def _form(text: str | None) -> Literal["zoned", "local"] | None:
     """Whether a text is a time, and of a zone that it names or of the mapping's; None where it is none."""
     if not text:
         return None
-    if len(text) == len(USUAL) and text[-1] == "Z" and _USUAL.fullmatch(text):
-        return ZONED
+    if len(text) == len(_EXAMPLE) and text[-1] == "Z" and _USUAL.fullmatch(text):
+        return "zoned"
     match = _ISO.fullmatch(text)
-    return None if match is None else ZONED if match["zone"] else LOCAL
+    return None if match is None else "zoned" if match["zone"] else "local"
 
 
 def _written(texts: pd.Series[Any], pattern: str, zone: str) -> pd.Series[Any]:
@@ -258,7 +258,8 @@ def _from_zone(moments: pd.Series[Any], zone: str) -> pd.Series[Any]:
     if zone == "UTC":
         return moments.astype("datetime64[us]")
     first = np.ones(len(moments), dtype=bool)
-    return _naive(moments.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward"))
+    near = moments.where(moments.dt.year.between(YEARS[0] - 1, YEARS[1]))  # Others have no place in every zone.
+    return _naive(near.dt.tz_localize(zone, ambiguous=first, nonexistent="shift_forward"))
 
 
 def latest() -> dt.datetime:
@@ -308,9 +309,14 @@ def _is_empty(value: Any) -> bool:
 
 def _texts(raw: list[Any], *, strip: bool) -> list[str | None]:
     """All values as text, as `_text` makes it; most columns hold nothing but text, which is much less work."""
-    if {type(value) for value in raw} <= {str, type(None)} and "\0" not in "".join(filter(None, raw)):
+    if _are(raw, str) and "\0" not in "".join(filter(None, raw)):
         return [(value.strip() if strip else value) or None if value else None for value in raw]
     return [_text(value, strip=strip) for value in raw]
+
+
+def _are(raw: list[Any], kind: type) -> bool:
+    """Whether all values are of a type and not of one below it, or there is none."""
+    return {type(value) for value in raw} <= {kind, type(None)}
 
 
 def _text(value: Any, *, strip: bool) -> str | None:

@@ -156,7 +156,12 @@ def _document(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
         return
     rows = body if isinstance(body, list) else next((body[key] for key in LISTS if key in body), [body])
     for number, row in enumerate(rows, 1):
-        yield number, row if isinstance(row, dict) else Reject(number, "this is not a JSON object", excerpt(str(row)))
+        if not isinstance(row, dict):
+            yield number, Reject(number, "this is not a JSON object", excerpt(str(row)))
+        elif not _is_whole(row):
+            yield number, Reject(number, "this object holds half a character", excerpt(json.dumps(row)))
+        else:
+            yield number, row
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
@@ -183,12 +188,18 @@ def _json_row(line: int, raw: bytes) -> dict[str, Any] | Reject:
         return Reject(line, "the line is not JSON", excerpt(text))
     if not isinstance(body, dict):
         return Reject(line, "the line is not a JSON object", excerpt(text))
-    if "\\u" in text:
-        try:
-            json.dumps(body, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return Reject(line, "the line holds half a character", excerpt(text))
+    if "\\u" in text and not _is_whole(body):
+        return Reject(line, "the line holds half a character", excerpt(text))
     return body
+
+
+def _is_whole(body: Any) -> bool:
+    """Whether no text in a JSON value holds half a character, which no file can keep."""
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_constant(name: str) -> Any:
@@ -229,13 +240,18 @@ def _parquet_batches(path: Path) -> Iterator[Batch]:
 
 
 def _plain(column: Any) -> list[Any]:
-    """The values of an Arrow column as Python's; texts and moments by way of an array, in a tenth of the time."""
+    """The values of an Arrow column as Python's; texts and usual moments by way of an array, in a tenth of the time.
+
+    A moment outside of Python's years comes as a number.
+    """
     import pyarrow as pa
 
     kind = column.type
-    if pa.types.is_timestamp(kind):
-        moments: list[Any] = column.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False).tolist()
-        return [one and one.replace(tzinfo=dt.UTC) for one in moments] if kind.tz else moments
-    by_array = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist() if by_array else column.to_pylist()
+    moments = pa.types.is_timestamp(kind) and kind.unit != "ns" and kind.tz in (None, "UTC")
+    if not (moments or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        listed: list[Any] = column.to_pylist()
+        return listed
+    found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+    if moments and kind.tz:
+        return [one.replace(tzinfo=dt.UTC) if isinstance(one, dt.datetime) else one for one in found]
     return found

@@ -29,8 +29,8 @@ def panel(actor: Actor, flow: str, dataset: str) -> None:
             {"case": c.case_id, "best score": c.score, "ought to": "answer" if c.answerable else "decline"}
             for c in curve.cases
         ]
-        named = show.headings(rows[0]) if rows else {}
-        st.dataframe(pd.DataFrame(rows), hide_index=True, key="declining-rows", column_config=named)
+        frame = pd.DataFrame(rows)
+        st.dataframe(frame, hide_index=True, key="declining-rows", column_config=show.headings(frame.columns))
         if curve.left:
             st.caption(left_out(curve.left))
         st.caption("Set the threshold as `abstain_below` under Settings of the flow.")

@@ -169,4 +169,5 @@ def _measured(found: probe.Measured) -> None:
     rows = [{"text": t.text, "what": "missed"} for t in found.missed]
     rows += [{"text": t.text, "what": f"wrongly stopped: {t.reason}"} for t in found.wrong]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config=show.headings(rows[0]))
+        frame = pd.DataFrame(rows)
+        st.dataframe(frame, hide_index=True, column_config=show.headings(frame.columns))

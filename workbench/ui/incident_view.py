@@ -246,7 +246,7 @@ def _tickets(found: Incident, ids: list[str]) -> None:
         hide_index=True,
         height=38 + 35 * min(len(frame), 10),
         key=f"incident-tickets-{found.id}",
-        column_config=show.headings(filled.columns, {name: named[name] for name in filled if name in named}),
+        column_config=show.headings(filled.columns, named),
     )
 
 

@@ -217,7 +217,7 @@ def _words(key: str, base: Mapping) -> dict[str, dict[str, str]]:
             key=f"words-{key}",
             hide_index=True,
             num_rows="dynamic",
-            column_config={"column": st.column_config.SelectboxColumn("column", options=list(COLUMNS))},
+            column_config=show.headings(WORDS, {"column": st.column_config.SelectboxColumn(options=list(COLUMNS))}),
         )
     found: dict[str, dict[str, str]] = {}
     for target, word, ours in edited.dropna().itertuples(index=False):

@@ -101,10 +101,10 @@ def _routes(actor: Actor, names: list[str]) -> None:
         hide_index=True,
         key=f"routes-{len(frame)}",
         column_config={
-            "area": st.column_config.TextColumn("area", default=routes.EVERY),
-            "destination": st.column_config.SelectboxColumn("destination", options=names, required=True),
+            "area": st.column_config.TextColumn("Area", default=routes.EVERY),
+            "destination": st.column_config.SelectboxColumn("Destination", options=names, required=True),
             "from severity": st.column_config.SelectboxColumn(
-                "from severity", options=list(SEVERITIES), default="low", required=True
+                "From severity", options=list(SEVERITIES), default="low", required=True
             ),
         },
     )

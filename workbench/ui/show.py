@@ -85,7 +85,7 @@ def headings(names: Iterable[Any], given: Mapping[str, Any] | None = None) -> di
     made: dict[str, Any] = dict(given or {})
     for name in map(str, names):
         one = made.get(name, {})
-        if name in made and one is None:
+        if one is None:
             continue
         one = {"label": one} if isinstance(one, str) else dict(one)
         label = one.get("label") or name

@@ -72,7 +72,8 @@ def chart(
     if figures.open:
         with figures:
             shown = frame.drop(columns=["complete"])
-            st.dataframe(shown, hide_index=True, alt="The figures of this chart")
+            named = show.headings(shown.columns)
+            st.dataframe(shown, hide_index=True, alt="The figures of this chart", column_config=named)
             parts.download(shown, "chart")
     return metric, narrowed, picked
 
