@@ -187,7 +187,8 @@ def _marks(among: Sequence[Marker], periods: pd.Series[Any], colours: Mapping[st
     for one in among:
         at = max(drawn.utc(one.at), first)
         place = (at - first) / ((last - first) or dt.timedelta(days=1))
-        left, name = place > 7 / 8, drawn.name_of(one)
+        name = drawn.name_of(one)
+        left = place + _width(name) > 1  # Else it would run over the names of the lines.
         row = None if crowded else _row(place, name, taken, left=left)
         made.append(
             {
@@ -209,13 +210,18 @@ def _marks(among: Sequence[Marker], periods: pd.Series[Any], colours: Mapping[st
 
 def _row(place: float, name: str, taken: list[list[tuple[float, float]]], *, left: bool) -> int | None:
     """The first line on which a name that begins or ends at a place of the axis touches no other; None where none is free."""
-    width = (len(name) * LETTER + 12) / NARROW
+    width = _width(name)
     begin, end = (place - width, place) if left else (place, place + width)
     for row, others in enumerate(taken):
         if all(end <= one or begin >= other for one, other in others):
             others.append((begin, end))
             return row
     return None
+
+
+def _width(name: str) -> float:
+    """The part of the axis that a name takes, where the chart is narrow."""
+    return (len(name) * LETTER + 12) / NARROW
 
 
 def _marked(marked: list[dict[str, Any]], x: Mapping[str, Any]) -> list[Layer]:
