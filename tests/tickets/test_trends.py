@@ -243,6 +243,16 @@ def test_the_chart_names_each_line_at_its_end_and_marks_releases() -> None:
     assert "v9" in _texts(later)
     (rule,) = [layer for layer in later["layer"] if layer.get("mark", {}).get("type") == "rule"]
     assert rule["encoding"]["x"]["scale"]["domain"][1] >= "2026-04-01T00:00:00Z"
+    days = (
+        (2, "Parcel scans lost"),
+        (3, "slow rise: Delivery"),
+        (10, "low ratings: Northwind"),
+        (11, "no replies: chat"),
+    )
+    crowd = [Marker(dt.datetime(2026, 3, day), name, "incident") for day, name in days]
+    crowd += [Marker(dt.datetime(2026, 3, 24, hour), f"order-desk v{hour}") for hour in (1, 2)]
+    crowded = _texts(course.spec(frame, metric, colours.LIGHT, grain="week", markers=crowd))
+    assert {"order-desk v1", "order-desk v2", "▲ low ratings: Northwind"} < crowded
 
 
 def _texts(spec: dict[str, Any]) -> set[str]:

@@ -176,7 +176,8 @@ def _named(ends: list[dict[str, Any]], colours: Mapping[str, str]) -> list[Layer
 def _marks(among: Sequence[Marker], periods: pd.Series[Any], colours: Mapping[str, str]) -> list[dict[str, Any]]:
     """Where each marker stands and how it is told.
 
-    Names that would touch stand on different lines; where there is no room for one, only its kind stands there.
+    Names that would touch stand on different lines, the newest first; where there is no room for one, only its kind
+    stands there.
     """
     if not among:
         return []
@@ -184,7 +185,7 @@ def _marks(among: Sequence[Marker], periods: pd.Series[Any], colours: Mapping[st
     crowded = len(among) > drawn.CROWDED
     taken: list[list[tuple[float, float]]] = [[] for _ in range(ROWS)]
     made = []
-    for one in among:
+    for one in sorted(among, key=lambda one: drawn.utc(one.at), reverse=True):
         at = max(drawn.utc(one.at), first)
         place = (at - first) / ((last - first) or dt.timedelta(days=1))
         name = drawn.name_of(one)
@@ -205,7 +206,7 @@ def _marks(among: Sequence[Marker], periods: pd.Series[Any], colours: Mapping[st
                 "left": left,
             }
         )
-    return made
+    return made[::-1]
 
 
 def _row(place: float, name: str, taken: list[list[tuple[float, float]]], *, left: bool) -> int | None:
