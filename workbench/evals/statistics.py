@@ -23,9 +23,12 @@ class Rate:
     def __str__(self) -> str:
         if not self.total:
             return "no scored case"
-        return (
-            f"{100 * self.value:.0f} % of {self.total} (95 % interval {100 * self.low:.0f} to {100 * self.high:.0f} %)"
-        )
+        return f"{100 * self.value:.0f} % of {self.total} (95 % interval {self.interval})"
+
+    @property
+    def interval(self) -> str:
+        """The interval as a person reads it: `49 to 94 %`."""
+        return f"{100 * self.low:.0f} to {100 * self.high:.0f} %"
 
 
 def rate(passed: int, total: int, z: float = 1.959963984540054) -> Rate:

@@ -110,7 +110,7 @@ def _result(actor: Actor, identity: str) -> None:
             st.metric(
                 WORDS[verdict].capitalize(),
                 f"{share.passed} of {share.total}",
-                f"{100 * share.low:.0f} to {100 * share.high:.0f} % (95 %)",
+                f"{share.interval} (95 %)",
                 delta_color="off",
                 delta_arrow="off",
                 border=True,

@@ -51,7 +51,7 @@ def result(actor: Actor, experiment_id: str) -> None:
         return
     with st.container(horizontal=True):
         st.metric("Pass rate", f"{100 * rate.value:.0f} %" if rate.total else "none", border=True, width=200)
-        st.metric("95 % interval", f"{100 * rate.low:.0f} to {100 * rate.high:.0f} %", border=True, width=260)
+        st.metric("95 % interval", rate.interval, border=True, width=260)
         st.metric("Cases", f"{rate.passed} of {rate.total} pass", border=True, width=260)
     failing = len(report.failing)
     words = "Nothing fails." if not failing else "1 run fails." if failing == 1 else f"{failing} runs fail."

@@ -54,7 +54,7 @@ def _tile(title: str, share: Rate) -> None:
     st.metric(
         title,
         f"{100 * share.value:.1f} %",
-        f"{share.passed:,} of {share.total:,}, {_interval(share)}",
+        f"{share.passed:,} of {share.total:,}, {share.interval}",
         delta_color="off",
         delta_arrow="off",
         border=True,
@@ -95,10 +95,6 @@ def table(period: Period) -> None:
         st.caption("Choose a row to read the runs behind it.")
 
 
-def _interval(share: Rate) -> str:
-    return f"{100 * share.low:.0f} to {100 * share.high:.0f} %"
-
-
 def _row(one: Share, title: str, period: Period, sources: Sequence[str]) -> dict[str, Any]:
     return {
         "cause": one.cause,
@@ -106,7 +102,7 @@ def _row(one: Share, title: str, period: Period, sources: Sequence[str]) -> dict
         "share of runs": one.share.value * 100,
         "runs": one.share.passed,
         "of": one.share.total,
-        "95 % interval": _interval(one.share),
+        "95 % interval": one.share.interval,
         "list": _list(one, GROUPS[title], period, sources),
     }
 

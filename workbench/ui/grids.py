@@ -109,7 +109,7 @@ def _side(side: Side) -> None:
     rate = side.rate
     st.metric("Pass rate", f"{100 * rate.value:.0f} %" if rate.total else "none")
     st.caption(
-        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {100 * rate.low:.0f} to {100 * rate.high:.0f} %"
+        f"{rate.passed} of {rate.total} scored cases pass; 95 % interval {rate.interval}"
         if rate.total
         else "No case expects anything, so there is no pass rate."
     )
